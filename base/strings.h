@@ -1,0 +1,36 @@
+// String helpers over std::string_view (Debian's absl::string_view does not convert to it).
+#ifndef ZLAYER_BASE_STRINGS_H_
+#define ZLAYER_BASE_STRINGS_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace zlayer {
+
+// The pieces between separators, empty ones included: Split("a,,b", ',') is {"a", "", "b"}.
+std::vector<std::string_view> Split(std::string_view text, char separator);
+
+// Without ASCII white space at both ends.
+std::string_view Trim(std::string_view text);
+
+std::string Join(const std::vector<std::string>& parts, std::string_view separator);
+
+// ASCII only.
+std::string ToLower(std::string_view text);
+std::string ToUpper(std::string_view text);
+
+// Decimal digits only, nothing around them; nullopt where there is anything else or an overflow.
+std::optional<uint64_t> ParseUint(std::string_view text);
+
+// Whether the bytes are valid UTF-8 (no surrogates, no overlong forms).
+bool IsUtf8(std::string_view bytes);
+
+// The bytes with everything that is not valid UTF-8 replaced by U+FFFD, for messages.
+std::string ToUtf8(std::string_view bytes);
+
+}  // namespace zlayer
+
+#endif  // ZLAYER_BASE_STRINGS_H_

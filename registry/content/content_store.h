@@ -1,0 +1,82 @@
+// File contents by digest, packed: a build context of 20,000 files is one file on disk, and a file
+// that did not change since the last build is not stored again.
+//
+// A pack is a file of contents one after the other. The database maps a digest to (pack, offset,
+// size); a stored blob may serve as a pack too (an imported tar whose contents are read in place).
+#ifndef ZLAYER_REGISTRY_CONTENT_CONTENT_STORE_H_
+#define ZLAYER_REGISTRY_CONTENT_CONTENT_STORE_H_
+
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/digest.h"
+#include "base/unique_fd.h"
+
+namespace zlayer {
+
+// Bytes of one file content: `size` bytes of `fd` from `offset`, to be read with pread only (the
+// descriptor may be shared).
+struct ContentFile {
+  std::shared_ptr<const UniqueFd> fd;
+  uint64_t offset = 0;
+  uint64_t size = 0;
+};
+
+// Collects contents into a new pack. What is not committed leaves nothing behind. Not thread-safe.
+class PackWriter {
+ public:
+  virtual ~PackWriter() = default;
+
+  // Adds to the content under way.
+  virtual absl::Status Append(std::string_view data) = 0;
+  // Ends the content under way and returns its digest. Bytes that the store or this pack has
+  // already are not kept a second time.
+  virtual absl::StatusOr<Digest> End() = 0;
+  // Drops the content under way.
+  virtual void Abandon() = 0;
+  // Appends all of `file` and ends the content; nothing is read where `known` (its digest, if not
+  // none) is stored already. kDataLoss where the bytes do not have the digest `known`.
+  virtual absl::StatusOr<Digest> Copy(const ContentFile& file, const Digest& known) = 0;
+  // The content that End or Copy returned, before Commit too.
+  virtual absl::StatusOr<ContentFile> Open(const Digest& digest) = 0;
+  // Makes the contents visible to all. Nothing may be called after it.
+  virtual absl::Status Commit() = 0;
+};
+
+// Thread-safe.
+class ContentStore {
+ public:
+  virtual ~ContentStore() = default;
+
+  // kNotFound where the store lacks it. The bytes are not checked here: whoever streams them does.
+  virtual absl::StatusOr<ContentFile> Open(const Digest& digest) = 0;
+  // For each digest, whether Open would find it.
+  virtual absl::StatusOr<std::vector<bool>> Has(const std::vector<Digest>& digests) = 0;
+  virtual absl::StatusOr<std::unique_ptr<PackWriter>> NewPack() = 0;
+
+  // Where contents lie in a stored blob.
+  struct BlobRange {
+    Digest content;
+    uint64_t offset = 0;
+    uint64_t size = 0;
+  };
+  // Makes ranges of the uncompressed blob `blob` known as contents. Those that the store has stay
+  // where they are.
+  virtual absl::Status AddBlobRanges(const Digest& blob, const std::vector<BlobRange>& ranges) = 0;
+};
+
+// Calls `sink` with all bytes of `file`, in pieces of at most 1 MiB, and checks them against
+// `expected` unless that is none: kDataLoss names the digest.
+absl::Status ReadContent(const ContentFile& file, const Digest& expected,
+                         const std::function<absl::Status(std::string_view)>& sink);
+
+}  // namespace zlayer
+
+#endif  // ZLAYER_REGISTRY_CONTENT_CONTENT_STORE_H_

@@ -1,0 +1,74 @@
+// Reads archives that arrive (layer tars, root filesystems, build contexts, what ADD unpacks) into
+// an index and contents. Everything in them is hostile: paths are made to stay below the root,
+// links are never followed, and sizes and counts have limits.
+#ifndef ZLAYER_REGISTRY_LAYER_ARCHIVE_H_
+#define ZLAYER_REGISTRY_LAYER_ARCHIVE_H_
+
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
+
+#include <cstdint>
+#include <functional>
+#include <stop_token>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/digest.h"
+#include "registry/content/content_store.h"
+#include "registry/layer/index.h"
+#include "registry/layer/rootfs.h"
+
+namespace zlayer {
+
+struct ArchiveLimits {
+  uint64_t entries = 5'000'000;
+  uint64_t bytes = uint64_t{256} << 30;  // unpacked
+  // Unpacked to packed, once more than 100 MiB are unpacked: a bomb.
+  uint64_t ratio = 1'000;
+};
+
+struct ArchiveOptions {
+  ArchiveLimits limits;
+  // Whether `.wh.` names are whiteouts (a layer) or refused (anything else).
+  bool layer = false;
+  // Layers below: parents that the archive lacks are taken from here, links into them resolved.
+  // Missing parents that are not here either become 0755 directories of root at time 0.
+  const Rootfs* below = nullptr;
+};
+
+struct ArchiveResult {
+  // Of the whole uncompressed stream: a layer's diff id and size.
+  Digest tar_digest;
+  uint64_t tar_size = 0;
+  // The input was not compressed, so `ranges` says where in it the contents lie and the pack was
+  // not written to.
+  bool uncompressed = false;
+  std::vector<ContentStore::BlobRange> ranges;
+};
+
+// Whether the first bytes look like something that ReadArchive takes: a tar, plain or behind gzip,
+// bzip2, xz or zstd (what BuildKit's ADD unpacks). Reads with pread only.
+bool IsArchive(const ContentFile& file);
+
+// Reads the tar in `file` (plain, gzip, bzip2, xz or zstd), adds its entries to `builder`, and its
+// contents to `pack` unless it is uncompressed and `in_place` is set. kInvalidArgument says what is
+// wrong with the archive and at which entry; builder and pack are then useless.
+absl::StatusOr<ArchiveResult> ReadArchive(const ContentFile& file, const ArchiveOptions& options,
+                                          bool in_place, PackWriter* pack,
+                                          LayerIndexBuilder* builder, std::stop_token stop);
+
+// Calls `visit` for each regular file of the tar in `file`, in order: its path (cleaned) and a
+// function that streams its content (call it at most once, during the visit). For archives of
+// archives: OCI layouts.
+using ArchiveFileReader =
+    std::function<absl::Status(const std::function<absl::Status(std::string_view)>& sink)>;
+absl::Status ReadArchiveFiles(
+    const ContentFile& file, const ArchiveLimits& limits,
+    const std::function<absl::Status(const std::string& path, uint64_t size,
+                                     const ArchiveFileReader& read)>& visit,
+    std::stop_token stop);
+
+}  // namespace zlayer
+
+#endif  // ZLAYER_REGISTRY_LAYER_ARCHIVE_H_

@@ -1,0 +1,132 @@
+// The index of a layer: every entry with all its metadata, sorted, in one memory-mapped file. It is
+// the layer's primary form; a tree and a tar are derived from it and the file contents
+// (registry/layer/FORMAT.md has the bytes).
+//
+// Order: pre-order by path component, so that a directory comes before what it contains and all of
+// a subtree is contiguous: bytes compare as unsigned, and '/' is lower than any other byte.
+#ifndef ZLAYER_REGISTRY_LAYER_INDEX_H_
+#define ZLAYER_REGISTRY_LAYER_INDEX_H_
+
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
+
+#include <compare>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/digest.h"
+
+namespace zlayer {
+
+enum class EntryType : uint8_t {
+  kFile = 0,
+  kDirectory = 1,
+  kSymlink = 2,
+  kFifo = 3,
+  kCharacterDevice = 4,
+  kBlockDevice = 5,
+  // Hides the path of the layers below. Has only a path.
+  kWhiteout = 6,
+};
+
+// One entry. Paths are relative to the root, without "." or ".." and with no '/' at either end;
+// the root directory itself is "" (a layer has it only where its metadata was changed).
+struct Entry {
+  std::string path;
+  EntryType type = EntryType::kFile;
+  uint32_t mode = 0;         // permission bits with setuid, setgid, sticky (07777)
+  uint32_t uid = 0;          // container ids
+  uint32_t gid = 0;
+  int64_t mtime_ns = 0;
+  uint64_t size = 0;         // kFile
+  Digest content;            // kFile: SHA-256 of the bytes, of a hard link too
+  std::string link_target;   // kSymlink
+  // kFile: path of the entry of this layer that this one is a hard link of; empty for the leader
+  // itself, which is the first of its group in order. Metadata and content equal the leader's.
+  std::string hard_link;
+  uint64_t device = 0;       // makedev() of a device
+  bool opaque = false;       // kDirectory: hides what the layers below have in it
+  // The directory stands here only to give the entries below it a parent; what it says repeats the
+  // merged view below this layer. It is in the tar like any other.
+  bool implied_parent = false;
+  std::map<std::string, std::string> xattrs;  // neither overlay's nor SELinux's
+  std::map<std::string, std::string> pax;     // records that we do not interpret
+
+  bool operator==(const Entry&) const = default;
+};
+
+// The order of an index.
+std::strong_ordering ComparePaths(std::string_view a, std::string_view b);
+
+// Parent of "a/b/c" is "a/b"; of "a" it is "". Must not be called with "".
+std::string_view ParentPath(std::string_view path);
+// "a/b/c" is "c".
+std::string_view BaseName(std::string_view path);
+// Whether `path` is `directory` or below it; everything is below "".
+bool IsAtOrBelow(std::string_view path, std::string_view directory);
+// Removes "." and empty components and resolves ".." textually, never above the root:
+// "/a/./b/../c/" is "a/c".
+std::string CleanPath(std::string_view path);
+
+// An index, opened. Immutable and thread-safe; the file is mapped for the object's life.
+class LayerIndex {
+ public:
+  // Opens and checks (header, bounds and order of every entry). kDataLoss where it is damaged.
+  static absl::StatusOr<std::shared_ptr<const LayerIndex>> Open(const std::string& file);
+
+  virtual ~LayerIndex() = default;
+
+  // Digest of the file: the layer's id.
+  virtual const Digest& id() const = 0;
+  // Digest of the entries without their times: equal for layers that differ in nothing else.
+  virtual Digest ContentDigest() const = 0;
+  virtual size_t size() const = 0;
+  // Entry `i` in order, decoded.
+  virtual Entry At(size_t i) const = 0;
+  // Its path, without decoding the rest; valid as long as the index.
+  virtual std::string_view PathAt(size_t i) const = 0;
+  virtual EntryType TypeAt(size_t i) const = 0;
+  // First position whose path is not less than `path`.
+  virtual size_t LowerBound(std::string_view path) const = 0;
+  // First position after the subtree of `path` (of the entry itself where it has no children).
+  virtual size_t SubtreeEnd(std::string_view path) const = 0;
+  // Position of exactly `path`, or size().
+  virtual size_t Find(std::string_view path) const = 0;
+  // Sum of the sizes of file contents, hard links counted once.
+  virtual uint64_t content_bytes() const = 0;
+};
+
+// Collects entries in any order and writes the index. A later entry replaces an earlier one of the
+// same path, but a directory keeps its children when a directory replaces it. Not thread-safe.
+class LayerIndexBuilder {
+ public:
+  // kInvalidArgument for a path or type that an index cannot hold: not clean, a component of more
+  // than 255 bytes or starting ".wh.", more than 4,096 bytes in all, a NUL.
+  absl::Status Add(Entry entry);
+  // The entry added for `path`, or null. Valid until the next Add.
+  const Entry* Find(std::string_view path) const;
+  // Removes `path` and everything below it.
+  void RemoveSubtree(std::string_view path);
+  size_t size() const { return entries_.size(); }
+
+  // Checks that parents are directories that are present (the root is implied) and that hard links
+  // name a file of this layer (an interchange of leader and link, so that the leader comes first,
+  // is made here), then serialises. kInvalidArgument says which path is wrong.
+  absl::StatusOr<std::string> Serialize();
+
+ private:
+  struct Less {
+    using is_transparent = void;
+    bool operator()(std::string_view a, std::string_view b) const { return ComparePaths(a, b) < 0; }
+  };
+  std::map<std::string, Entry, Less> entries_;
+};
+
+}  // namespace zlayer
+
+#endif  // ZLAYER_REGISTRY_LAYER_INDEX_H_

@@ -1,0 +1,87 @@
+// Layers in their three forms. The index always exists; the tree and the diff id are made when
+// something needs them; a tar is never stored but where one arrived (registry/blob keeps what
+// arrives), because index and contents make the same bytes again.
+#ifndef ZLAYER_REGISTRY_LAYER_LAYER_STORE_H_
+#define ZLAYER_REGISTRY_LAYER_LAYER_STORE_H_
+
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <stop_token>
+#include <string>
+#include <string_view>
+
+#include "base/digest.h"
+#include "registry/content/content_store.h"
+#include "registry/layer/index.h"
+
+namespace zlayer {
+
+// A layer's tar: its digest (the diff id) and length.
+struct TarIdentity {
+  Digest diff_id;
+  uint64_t size = 0;
+};
+
+// A layer of the store; its index stays mapped as long as the object lives.
+using LayerRef = std::shared_ptr<const LayerIndex>;
+
+// Thread-safe. Two calls for the same layer share the work.
+class LayerStore {
+ public:
+  virtual ~LayerStore() = default;
+
+  // Adds a layer whose contents are all in the content store (or in `tree`, see below). Adding what
+  // is there already changes nothing and returns the stored one. The serialized index must come
+  // from LayerIndexBuilder::Serialize.
+  //
+  // `tree`: empty, or an absolute path of a directory on the store's filesystem with the layer in
+  // overlayfs's form (whiteouts as 0:0 character devices, trusted.overlay.opaque=y), which the
+  // store takes over by renaming it.
+  virtual absl::StatusOr<LayerRef> Add(std::string_view serialized_index,
+                                       const std::string& tree) = 0;
+
+  // kNotFound where there is no such layer.
+  virtual absl::StatusOr<LayerRef> Get(const Digest& id) = 0;
+
+  // Makes the layer's tree where it has none; returns its number: the tree is the directory
+  // `<trees_directory()>/<number>`.
+  virtual absl::StatusOr<uint64_t> EnsureTree(const LayerRef& layer, std::stop_token stop) = 0;
+  virtual const std::string& trees_directory() const = 0;
+
+  // Streams the tar through the digest the first time, remembers it. For a layer that arrived as a
+  // tar: that tar's.
+  virtual absl::StatusOr<TarIdentity> EnsureTarIdentity(const LayerRef& layer,
+                                                        std::stop_token stop) = 0;
+  // Says what the tar of an imported layer is, with its verbatim digest and length.
+  virtual absl::Status SetTarIdentity(const Digest& layer, const TarIdentity& tar) = 0;
+
+  // Generates the tar (tar format 1). Not for layers that arrived as a tar: their blob is the tar.
+  virtual absl::Status WriteTar(const LayerRef& layer,
+                                const std::function<absl::Status(std::string_view)>& sink,
+                                std::stop_token stop) = 0;
+
+  // Content of a file of the layer, from wherever the store has it. Metadata comes from the index
+  // only. kNotFound names the path and layer.
+  virtual absl::StatusOr<ContentFile> OpenContent(const LayerIndex& layer, const Entry& file) = 0;
+};
+
+// Reads a directory in overlayfs's form (the upper directory of a RUN) into `builder`: contents
+// digested, whiteouts and opaque marks recognised, hard links grouped, sockets left out, overlay's
+// and SELinux's xattrs dropped. The root directory's own metadata is not an entry. kInvalidArgument
+// names a path that an index cannot hold.
+absl::Status ScanTree(const std::string& directory, LayerIndexBuilder* builder,
+                      std::stop_token stop);
+
+// Writes one layer as a tree: metadata from the index, bytes from `open`. `directory` exists and is
+// empty.
+absl::Status WriteTree(const LayerIndex& layer,
+                       const std::function<absl::StatusOr<ContentFile>(const Entry&)>& open,
+                       const std::string& directory, std::stop_token stop);
+
+}  // namespace zlayer
+
+#endif  // ZLAYER_REGISTRY_LAYER_LAYER_STORE_H_

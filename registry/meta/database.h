@@ -1,0 +1,87 @@
+// The metadata database: one SQLite file (WAL), one writer thread that commits in groups, readers
+// with connections of their own. schema.sql says what is in it.
+#ifndef ZLAYER_REGISTRY_META_DATABASE_H_
+#define ZLAYER_REGISTRY_META_DATABASE_H_
+
+#include <absl/functional/any_invocable.h>
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "base/digest.h"
+
+struct sqlite3;
+struct sqlite3_stmt;
+
+namespace zlayer {
+
+// A prepared statement that is running. Parameters count from 1, columns from 0. Values of text and
+// blob columns are valid until the next Step. Errors of binding surface in Step.
+class Statement {
+ public:
+  Statement(Statement&&) noexcept;
+  Statement& operator=(Statement&&) = delete;
+  ~Statement();  // back to the connection, for the next use of the same SQL
+
+  Statement& Bind(int parameter, int64_t value);
+  Statement& BindText(int parameter, std::string_view value);
+  Statement& BindBlob(int parameter, std::string_view value);
+  Statement& BindDigest(int parameter, const Digest& value) {
+    return BindBlob(parameter, value.Bytes());
+  }
+  Statement& BindNull(int parameter);
+
+  // True with a row, false at the end.
+  absl::StatusOr<bool> Step();
+  // Runs a statement without rows to its end; may then be bound and run again.
+  absl::Status Run();
+
+  int64_t Int(int column) const;
+  std::string_view Text(int column) const;  // blobs too
+  bool IsNull(int column) const;
+  absl::StatusOr<Digest> DigestAt(int column) const;
+
+ private:
+  friend class Connection;
+  explicit Statement(sqlite3_stmt* statement);
+  sqlite3_stmt* statement_;
+};
+
+// One connection; used by one thread at a time.
+class Connection {
+ public:
+  virtual ~Connection() = default;
+  // Prepared once and kept. `sql` is a literal of ours: an error in it is kInternal.
+  virtual absl::StatusOr<Statement> Prepare(std::string_view sql) = 0;
+  virtual int64_t last_insert_rowid() const = 0;
+  virtual int64_t changes() const = 0;
+};
+
+// Thread-safe.
+class Database {
+ public:
+  using Work = absl::AnyInvocable<absl::Status(Connection&)>;
+
+  virtual ~Database() = default;
+
+  // Runs `work` on the writer thread inside a transaction that others may share, and returns once
+  // that is committed and synced: an acknowledgement may follow. An error of `work` undoes what it
+  // did, and only that, and is returned. `work` does no other I/O and takes no lock.
+  virtual absl::Status Write(Work work) = 0;
+
+  // Runs `work` on a reader connection of the pool, on the calling thread. It sees what was
+  // committed when it began.
+  virtual absl::Status Read(Work work) = 0;
+};
+
+// Opens or creates the database. kFailedPrecondition where its schema is of a newer version,
+// kDataLoss where it is damaged.
+absl::StatusOr<std::unique_ptr<Database>> OpenDatabase(const std::string& file);
+
+}  // namespace zlayer
+
+#endif  // ZLAYER_REGISTRY_META_DATABASE_H_

@@ -1,0 +1,115 @@
+-- Version 1 (PRAGMA user_version). Times are nanoseconds since 1970; digests are 32-byte blobs.
+--
+-- `boot` is empty once a row's files are known to be synced, else the id of the boot that wrote
+-- them: after a power failure (another boot id) such rows go, with all that stands on them.
+
+-- Packs of file contents: packs/<id>. A pack with a blob is that blob's file.
+CREATE TABLE packs (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  blob BLOB,
+  size INTEGER NOT NULL,
+  boot TEXT NOT NULL
+);
+CREATE UNIQUE INDEX packs_by_blob ON packs (blob) WHERE blob IS NOT NULL;
+
+CREATE TABLE contents (
+  digest BLOB PRIMARY KEY,
+  pack INTEGER NOT NULL REFERENCES packs (id) ON DELETE CASCADE,
+  offset INTEGER NOT NULL,
+  size INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX contents_by_pack ON contents (pack);
+
+-- Layers by the digest of their index, indexes/<hex>; their trees are trees/<tree>.
+CREATE TABLE layers (
+  id BLOB PRIMARY KEY,
+  tree INTEGER UNIQUE,
+  diff_id BLOB,
+  tar_size INTEGER,
+  tar_format INTEGER,             -- 0: arrived so; else the version of our writer
+  content_bytes INTEGER NOT NULL,
+  created INTEGER NOT NULL,
+  boot TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX layers_by_diff_id ON layers (diff_id);
+
+-- Numbers of trees are never used twice.
+CREATE TABLE tree_numbers (
+  id INTEGER PRIMARY KEY AUTOINCREMENT
+);
+
+CREATE TABLE images (
+  manifest BLOB PRIMARY KEY,      -- its blob, and the configuration's, are in blobs/
+  config BLOB NOT NULL,
+  created INTEGER NOT NULL,
+  size INTEGER NOT NULL,          -- sum of the layers' descriptor sizes
+  boot TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX images_by_config ON images (config);
+
+-- An image's layers, lowest first, with their descriptors in its manifest.
+CREATE TABLE image_layers (
+  manifest BLOB NOT NULL REFERENCES images (manifest) ON DELETE CASCADE,
+  position INTEGER NOT NULL,
+  layer BLOB NOT NULL REFERENCES layers (id) ON DELETE RESTRICT,
+  digest BLOB NOT NULL,
+  size INTEGER NOT NULL,
+  media_type TEXT NOT NULL,
+  PRIMARY KEY (manifest, position)
+) WITHOUT ROWID;
+CREATE INDEX image_layers_by_layer ON image_layers (layer);
+
+-- Which namespace has which image. A reference is normalized: docker.io/library/debian:bookworm; an
+-- image without a name has a row with an empty one.
+CREATE TABLE tags (
+  namespace TEXT NOT NULL,
+  reference TEXT NOT NULL,
+  manifest BLOB NOT NULL REFERENCES images (manifest) ON DELETE CASCADE,
+  updated INTEGER NOT NULL,
+  PRIMARY KEY (namespace, reference, manifest)
+) WITHOUT ROWID;
+CREATE UNIQUE INDEX tags_by_reference ON tags (namespace, reference) WHERE reference <> '';
+CREATE INDEX tags_by_manifest ON tags (manifest);
+
+-- Build contexts: an index of a tree-less layer, for one namespace, until `expires`.
+CREATE TABLE contexts (
+  id TEXT PRIMARY KEY,
+  namespace TEXT NOT NULL,
+  layer BLOB NOT NULL REFERENCES layers (id) ON DELETE CASCADE,
+  from_tar INTEGER NOT NULL,
+  expires INTEGER NOT NULL
+) WITHOUT ROWID;
+
+-- Cache records: what an operation with this key made. `layer` is null where it changed nothing
+-- that a layer holds.
+CREATE TABLE records (
+  key BLOB PRIMARY KEY,
+  namespace TEXT NOT NULL,
+  layer BLOB NOT NULL REFERENCES layers (id) ON DELETE CASCADE,
+  chain BLOB NOT NULL,            -- ids of the layers that it was made on, lowest first, joined
+  build TEXT NOT NULL,
+  created INTEGER NOT NULL,       -- of the layer: its `created` in histories
+  used INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX records_by_layer ON records (layer);
+
+CREATE TABLE builds (
+  id TEXT PRIMARY KEY,
+  namespace TEXT NOT NULL,
+  priority INTEGER NOT NULL,
+  state INTEGER NOT NULL,         -- zlayer.v1.BuildState
+  attempt INTEGER NOT NULL,
+  created INTEGER NOT NULL,
+  started INTEGER,
+  ended INTEGER,
+  request BLOB NOT NULL,          -- zlayer.v1.SubmitBuildRequest without secrets and credentials
+  needs_secrets INTEGER NOT NULL, -- the request had some
+  idempotency_key TEXT,
+  request_digest BLOB NOT NULL,
+  cancel_requested INTEGER NOT NULL DEFAULT 0,
+  outcome BLOB                    -- the terminal zlayer.v1.BuildEvent
+) WITHOUT ROWID;
+CREATE INDEX builds_by_state ON builds (state, priority DESC, created);
+CREATE INDEX builds_by_created ON builds (created);
+CREATE UNIQUE INDEX builds_by_key ON builds (namespace, idempotency_key)
+  WHERE idempotency_key IS NOT NULL;
