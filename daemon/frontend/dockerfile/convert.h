@@ -1,0 +1,41 @@
+// Dockerfile to graph: the last of three steps (lexer.h: text to nodes; instructions.h: nodes to
+// typed instructions; here: instructions to the graph, variables expanded and stages resolved).
+#ifndef ZLAYER_DAEMON_FRONTEND_DOCKERFILE_CONVERT_H_
+#define ZLAYER_DAEMON_FRONTEND_DOCKERFILE_CONVERT_H_
+
+#include <absl/status/statusor.h>
+
+#include <map>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "daemon/frontend/image_resolver.h"
+#include "zlayer/v1/events.pb.h"
+#include "zlayer/v1/graph.pb.h"
+
+namespace zlayer {
+
+struct DockerfileRequest {
+  std::string name;                               // for messages: "Dockerfile"
+  std::string text;
+  std::map<std::string, std::string> build_args;
+  std::string target;                             // stage by name (any case) or number; empty: the last
+  v1::Platform platform;                          // what stages without --platform are built for
+  std::map<std::string, std::string> labels;      // added to the target stage, after its own
+};
+
+struct DockerfileGraph {
+  v1::Graph graph;
+  std::vector<v1::Warning> warnings;
+};
+
+// Errors carry the file and line (proto/error_detail.h). kInvalidArgument: the file is wrong, or a
+// build argument or target does not fit it; kUnimplemented: an instruction or flag that this version
+// does not carry out; else what `resolver` said.
+absl::StatusOr<DockerfileGraph> ConvertDockerfile(const DockerfileRequest& request,
+                                                  ImageResolver& resolver, std::stop_token stop);
+
+}  // namespace zlayer
+
+#endif  // ZLAYER_DAEMON_FRONTEND_DOCKERFILE_CONVERT_H_

@@ -1,0 +1,35 @@
+// What a frontend asks of the registry: the configuration of a base image.
+#ifndef ZLAYER_DAEMON_FRONTEND_IMAGE_RESOLVER_H_
+#define ZLAYER_DAEMON_FRONTEND_IMAGE_RESOLVER_H_
+
+#include <absl/status/statusor.h>
+
+#include <stop_token>
+#include <string>
+
+#include "zlayer/v1/graph.pb.h"
+
+namespace zlayer {
+
+struct ResolvedImage {
+  std::string reference;  // full: "docker.io/library/debian:bookworm"
+  std::string digest;     // of the manifest: "sha256:..."
+  v1::Platform platform;
+  v1::ImageConfig config;
+};
+
+// Thread-safe.
+class ImageResolver {
+ public:
+  virtual ~ImageResolver() = default;
+  // The image that `reference`, as a user wrote it, means now. kNotFound: there is none;
+  // kInvalidArgument: not a reference; kFailedPrecondition: it is for another platform. Every
+  // message names the reference.
+  virtual absl::StatusOr<ResolvedImage> Resolve(const std::string& reference,
+                                                const v1::Platform& platform,
+                                                std::stop_token stop) = 0;
+};
+
+}  // namespace zlayer
+
+#endif  // ZLAYER_DAEMON_FRONTEND_IMAGE_RESOLVER_H_
