@@ -1,0 +1,55 @@
+// What runs a build. The daemon knows backends only through this header.
+#ifndef ZLAYER_BACKENDS_API_BACKEND_H_
+#define ZLAYER_BACKENDS_API_BACKEND_H_
+
+#include <absl/status/statusor.h>
+
+#include <map>
+#include <memory>
+#include <stop_token>
+#include <string>
+
+#include "registry/image/image_store.h"
+#include "zlayer/v1/events.pb.h"
+#include "zlayer/v1/graph.pb.h"
+#include "zlayer/v1/system.pb.h"
+
+namespace zlayer {
+
+// One build, with everything it may use.
+struct BuildJob {
+  std::string build_id;
+  std::string name_space;
+  std::shared_ptr<const v1::Graph> graph;      // validated (backends/graph/validate.h)
+  std::map<std::string, std::string> contexts;  // name to id in the ContextStore
+  bool no_cache = false;
+};
+
+// Takes what happens during a build, in order. Thread-safe.
+class EventSink {
+ public:
+  virtual ~EventSink() = default;
+  // `event` has its kind set and nothing else: number, time and build id are added here.
+  virtual void Emit(v1::BuildEvent event) = 0;
+};
+
+// Thread-safe: builds run at the same time.
+class Backend {
+ public:
+  virtual ~Backend() = default;
+
+  // Its name, whether it can run here (or why not), and what it can do.
+  virtual v1::BackendInfo Info() const = 0;
+
+  // Runs the graph and returns the target's image, not yet committed; its layers are in the store.
+  // Emits BuildStarted, BuildPlan and the events of stages and instructions, never a terminal one.
+  // kCancelled once `stop` is requested; no process, mount
+  // or temporary file of the build is left by the time this returns. An error carries an
+  // ErrorDetail with source, instruction and stage.
+  virtual absl::StatusOr<NewImage> Build(const BuildJob& job, EventSink& events,
+                                         std::stop_token stop) = 0;
+};
+
+}  // namespace zlayer
+
+#endif  // ZLAYER_BACKENDS_API_BACKEND_H_

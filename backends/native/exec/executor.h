@@ -1,0 +1,87 @@
+// Runs processes in containers. A separate, single-threaded process does it: pid 1 of a pid and
+// mount namespace of its own, forked before the daemon has threads. However the daemon dies, that
+// process ends every step, with its mounts and scratch files; threads of the daemon never fork.
+#ifndef ZLAYER_BACKENDS_NATIVE_EXEC_EXECUTOR_H_
+#define ZLAYER_BACKENDS_NATIVE_EXEC_EXECUTOR_H_
+
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <stop_token>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace zlayer {
+
+struct ExecutorOptions {
+  // Where layer trees are (`<trees>/<n>`); scratch directories must be on the same filesystem.
+  std::string trees_directory;
+  // An OCI runtime, by path or name in PATH; empty: the first of crun and runc that is there.
+  std::string runtime;
+};
+
+// One process to run.
+struct ContainerRun {
+  std::string id;                      // unique among live runs, [a-z0-9-]
+  std::vector<uint64_t> lower;         // trees, lowest first; may be empty
+  // An empty directory that this run owns. It gets `upper` (the changes that
+  // the process made, in overlayfs's form), `work` and `merged`. The executor removes it if the
+  // daemon dies.
+  std::string scratch;
+  // Mount points that the lower layers lack: directories and, where a path ends without '/', empty
+  // files; relative to the root, parents first. They are put below all layers, so that `upper` does
+  // not show them.
+  std::vector<std::string> mount_points;
+
+  std::vector<std::string> argv;
+  std::vector<std::string> env;
+  std::string working_directory;       // absolute, exists
+  uint32_t uid = 0;
+  uint32_t gid = 0;
+  std::vector<uint32_t> additional_gids;
+  bool host_network = false;           // else none
+  std::string hostname = "zlayer";
+  // Contents of /etc/resolv.conf and /etc/hosts in the container.
+  std::string resolv_conf;
+  std::string hosts;
+};
+
+struct ContainerExit {
+  int exit_code = 0;                   // 0 to 255; 128 + signal for a process that was killed
+};
+
+// Thread-safe; runs go on side by side.
+class Executor {
+ public:
+  // Forks the executor. Call it before any thread exists, from the main thread, which must live as
+  // long as the daemon. The runtime is looked for now; a machine where none can run still gets an
+  // Executor, whose `unavailable_reason` says why.
+  static absl::StatusOr<std::unique_ptr<Executor>> Start(const ExecutorOptions& options);
+
+  // Ends every run, waits for the process.
+  virtual ~Executor() = default;
+
+  // Empty where containers can run here; else why not and what to do ("neither crun nor runc is
+  // installed; apt-get install crun").
+  virtual std::string unavailable_reason() const = 0;
+  // "crun 1.8.1": part of the keys of what was run.
+  virtual std::string runtime_version() const = 0;
+
+  // Runs to the end. `output` gets what the process writes as it comes, from the calling thread.
+  // When this returns, however it does, no process and no mount of the run is left and `upper` is
+  // complete. kCancelled once `stop` is requested; kUnavailable where the executor itself is gone;
+  // kFailedPrecondition where the runtime could not start the process (its own words; a missing
+  // program is this: "exec: \"/bin/sh\": not found").
+  virtual absl::StatusOr<ContainerExit> Run(
+      const ContainerRun& run,
+      const std::function<void(std::string_view data, bool is_stderr)>& output,
+      std::stop_token stop) = 0;
+};
+
+}  // namespace zlayer
+
+#endif  // ZLAYER_BACKENDS_NATIVE_EXEC_EXECUTOR_H_

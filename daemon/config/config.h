@@ -1,0 +1,47 @@
+// The daemon's configuration: one struct with its defaults, filled from a YAML file
+// (deploy/zlayerd.yaml writes every default out) and from flags.
+#ifndef ZLAYER_DAEMON_CONFIG_CONFIG_H_
+#define ZLAYER_DAEMON_CONFIG_CONFIG_H_
+
+#include <absl/status/statusor.h>
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+
+namespace zlayer {
+
+struct Config {
+  // Where everything is kept: /var/lib/zlayer as root, else $XDG_DATA_HOME/zlayer.
+  std::string root;
+  // Where the API is served: unix:///run/zlayer/zlayerd.sock as root, else below $XDG_RUNTIME_DIR.
+  std::string address;
+  std::string log_level = "info";  // trace, debug, info, warn, error
+
+  struct Queue {
+    // Builds that run at once.
+    uint32_t max_running = 4;
+    // Attempts at a build that a dying daemon interrupted, the first included.
+    uint32_t max_attempts = 3;
+    // How long running builds may go on after SIGTERM.
+    std::chrono::nanoseconds drain_timeout = std::chrono::seconds(30);
+  } queue;
+
+  struct Native {
+    // OCI runtime: a name or path; empty takes crun, else runc.
+    std::string runtime;
+    // Operations that run at once, over all builds; 0 is the number of processors.
+    uint32_t max_parallel = 0;
+  } native;
+};
+
+// The defaults for this user.
+Config DefaultConfig();
+
+// Reads `file` over `defaults`. kInvalidArgument: "FILE:LINE: ..." for a syntax error, an unknown key
+// (naming the known ones) or a bad value.
+absl::StatusOr<Config> LoadConfig(const std::string& file, const Config& defaults);
+
+}  // namespace zlayer
+
+#endif  // ZLAYER_DAEMON_CONFIG_CONFIG_H_
