@@ -9,8 +9,8 @@
 #include <stop_token>
 #include <string>
 
+#include "backends/api/event_sink.h"
 #include "registry/image/image_store.h"
-#include "zlayer/v1/events.pb.h"
 #include "zlayer/v1/graph.pb.h"
 #include "zlayer/v1/system.pb.h"
 
@@ -23,14 +23,6 @@ struct BuildJob {
   std::shared_ptr<const v1::Graph> graph;      // validated (backends/graph/validate.h)
   std::map<std::string, std::string> contexts;  // name to id in the ContextStore
   bool no_cache = false;
-};
-
-// Takes what happens during a build, in order. Thread-safe.
-class EventSink {
- public:
-  virtual ~EventSink() = default;
-  // `event` has its kind set and nothing else: number, time and build id are added here.
-  virtual void Emit(v1::BuildEvent event) = 0;
 };
 
 // Thread-safe: builds run at the same time.
