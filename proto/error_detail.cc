@@ -7,11 +7,19 @@
 #include <utility>
 
 #include "base/errors.h"
+#include "base/strings.h"
 
 namespace zlayer {
 namespace {
 
 constexpr char kPayload[] = "type.googleapis.com/zlayer.v1.ErrorDetail";
+
+// A proto string with bad bytes serialises and does not parse.
+void MakeUtf8(std::string* text) {
+  if (!IsUtf8(*text)) {
+    *text = ToUtf8(*text);
+  }
+}
 
 }  // namespace
 
@@ -21,6 +29,13 @@ absl::Status WithDetail(absl::Status status, const v1::ErrorDetail& detail) {
   }
   v1::ErrorDetail merged = DetailOf(status);
   merged.MergeFrom(detail);
+  MakeUtf8(merged.mutable_reason());
+  MakeUtf8(merged.mutable_instruction());
+  MakeUtf8(merged.mutable_stage());
+  MakeUtf8(merged.mutable_subject());
+  if (merged.has_source()) {
+    MakeUtf8(merged.mutable_source()->mutable_file());
+  }
   status.SetPayload(kPayload, absl::Cord(merged.SerializeAsString()));
   return status;
 }

@@ -13,6 +13,7 @@
 namespace zlayer {
 
 // The same status with `detail`; fields that `detail` leaves empty keep what the status carried.
+// Bytes that are not UTF-8 are replaced.
 // An OK status stays as it is.
 absl::Status WithDetail(absl::Status status, const v1::ErrorDetail& detail);
 

@@ -6,7 +6,7 @@ def cc_protos(name, protos, services, visibility):
     Args:
       name: of the message library.
       protos: all files, by path below the package.
-      services: those of them that define services.
+      services: those of them that define services; without any there is no `name`_grpc.
       visibility: of both libraries.
     """
     stems = [proto[:-len(".proto")] for proto in protos]
@@ -17,6 +17,16 @@ def cc_protos(name, protos, services, visibility):
         outs = [stem + suffix for stem in stems for suffix in [".pb.h", ".pb.cc"]],
         cmd = "protoc -I{0} --cpp_out=$(RULEDIR) $(SRCS)".format(native.package_name()),
     )
+    native.cc_library(
+        name = name,
+        srcs = [stem + ".pb.cc" for stem in stems],
+        hdrs = [stem + ".pb.h" for stem in stems],
+        strip_include_prefix = "/" + native.package_name(),
+        visibility = visibility,
+        deps = ["@system//:protobuf"],
+    )
+    if not services:
+        return
     native.genrule(
         name = name + "_grpc_gen",
         srcs = protos,
@@ -26,14 +36,6 @@ def cc_protos(name, protos, services, visibility):
             native.package_name(),
             " ".join(["{}/{}".format(native.package_name(), proto) for proto in services]),
         ),
-    )
-    native.cc_library(
-        name = name,
-        srcs = [stem + ".pb.cc" for stem in stems],
-        hdrs = [stem + ".pb.h" for stem in stems],
-        strip_include_prefix = "/" + native.package_name(),
-        visibility = visibility,
-        deps = ["@system//:protobuf"],
     )
     native.cc_library(
         name = name + "_grpc",
