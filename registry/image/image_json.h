@@ -15,8 +15,7 @@
 
 namespace zlayer {
 
-inline constexpr std::string_view kManifestMediaType =
-    "application/vnd.oci.image.manifest.v1+json";
+inline constexpr std::string_view kManifestMediaType = "application/vnd.oci.image.manifest.v1+json";
 inline constexpr std::string_view kIndexMediaType = "application/vnd.oci.image.index.v1+json";
 inline constexpr std::string_view kConfigMediaType = "application/vnd.oci.image.config.v1+json";
 inline constexpr std::string_view kTarMediaType = "application/vnd.oci.image.layer.v1.tar";
@@ -35,7 +34,7 @@ struct Descriptor {
   std::string media_type;
   Digest digest;
   uint64_t size = 0;
-  v1::Platform platform;                          // indexes
+  v1::Platform platform;  // indexes
   std::map<std::string, std::string> annotations;
 };
 

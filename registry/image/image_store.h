@@ -22,9 +22,9 @@
 namespace zlayer {
 
 struct ImageLayer {
-  Digest layer;            // its id in the LayerStore
+  Digest layer;  // its id in the LayerStore
   Digest diff_id;
-  Digest digest;           // of its descriptor in the manifest
+  Digest digest;  // of its descriptor in the manifest
   uint64_t size = 0;
   std::string media_type;
 };
@@ -48,7 +48,7 @@ struct StoredImage {
   std::vector<ImageHistory> history;
   std::vector<ImageLayer> layers;  // lowest first
   int64_t created_ns = 0;
-  uint64_t size = 0;               // sum of the layers' descriptor sizes
+  uint64_t size = 0;                    // sum of the layers' descriptor sizes
   std::vector<std::string> references;  // of the namespace that asked, normalized, sorted
 };
 
@@ -63,8 +63,8 @@ struct NewImage {
 };
 
 struct TagRemoval {
-  std::vector<std::string> untagged;      // normalized
-  std::optional<Digest> removed;          // the image that lost its last name
+  std::vector<std::string> untagged;  // normalized
+  std::optional<Digest> removed;      // the image that lost its last name
 };
 
 // Thread-safe. "Reference" is what a user wrote: a name that is normalized here, or a manifest or

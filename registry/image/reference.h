@@ -1,5 +1,6 @@
 // Image references: "debian", "debian:bookworm", "localhost:5000/a/b@sha256:..." and the normalized
-// form that the store uses ("docker.io/library/debian:latest"), by the rules of distribution/reference.
+// form that the store uses ("docker.io/library/debian:latest"), by the rules of
+// distribution/reference.
 #ifndef ZLAYER_REGISTRY_IMAGE_REFERENCE_H_
 #define ZLAYER_REGISTRY_IMAGE_REFERENCE_H_
 
@@ -13,8 +14,8 @@ namespace zlayer {
 struct Reference {
   std::string registry;    // "docker.io"
   std::string repository;  // "library/debian"
-  std::string tag;         // "latest" where neither tag nor digest was given; empty with a digest alone
-  std::string digest;      // "sha256:..." or empty
+  std::string tag;     // "latest" where neither tag nor digest was given; empty with a digest alone
+  std::string digest;  // "sha256:..." or empty
 
   // kInvalidArgument says what is wrong: upper case in the repository, a bad tag, ...
   static absl::StatusOr<Reference> Parse(std::string_view text);

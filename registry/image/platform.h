@@ -1,0 +1,23 @@
+// Platforms of images.
+#ifndef ZLAYER_REGISTRY_IMAGE_PLATFORM_H_
+#define ZLAYER_REGISTRY_IMAGE_PLATFORM_H_
+
+#include <string>
+
+#include "zlayer/v1/graph.pb.h"
+
+namespace zlayer {
+
+// What this machine runs: linux/amd64, linux/arm64, linux/arm/v7, ... in OCI's names.
+v1::Platform HostPlatform();
+
+// Whether an image for `image` runs where `wanted` is wanted. A variant counts only where both have
+// one; arm64's v8 and amd64's v1 are the architectures themselves.
+bool PlatformMatches(const v1::Platform& image, const v1::Platform& wanted);
+
+// "linux/amd64", "linux/arm/v7".
+std::string FormatPlatform(const v1::Platform& platform);
+
+}  // namespace zlayer
+
+#endif  // ZLAYER_REGISTRY_IMAGE_PLATFORM_H_
