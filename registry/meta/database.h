@@ -14,13 +14,14 @@
 
 #include "base/digest.h"
 
-struct sqlite3;
-struct sqlite3_stmt;
-
 namespace zlayer {
 
 // A prepared statement that is running. Parameters count from 1, columns from 0. Values of text and
-// blob columns are valid until the next Step. Errors of binding surface in Step.
+// blob columns are valid until the next Step or Bind. Errors of binding surface in Step.
+//
+// After its last row, or when a parameter is bound anew, a statement begins again; parameters keep
+// their values. So one statement may look up many keys: Bind, Step, Bind, Step. Must not outlive
+// the call of the Work that prepared it.
 class Statement {
  public:
   Statement(Statement&&) noexcept;
@@ -46,9 +47,10 @@ class Statement {
   absl::StatusOr<Digest> DigestAt(int column) const;
 
  private:
-  friend class Connection;
-  explicit Statement(sqlite3_stmt* statement);
-  sqlite3_stmt* statement_;
+  friend class SqliteConnection;
+  struct Prepared;
+  explicit Statement(Prepared* prepared);
+  Prepared* prepared_;
 };
 
 // One connection; used by one thread at a time.
@@ -70,7 +72,8 @@ class Database {
 
   // Runs `work` on the writer thread inside a transaction that others may share, and returns once
   // that is committed and synced: an acknowledgement may follow. An error of `work` undoes what it
-  // did, and only that, and is returned. `work` does no other I/O and takes no lock.
+  // did, and only that, and is returned. `work` does no other I/O, takes no lock, and runs once.
+  // Constraints: kAlreadyExists where a row must be unique, kFailedPrecondition for the others.
   virtual absl::Status Write(Work work) = 0;
 
   // Runs `work` on a reader connection of the pool, on the calling thread. It sees what was
@@ -78,8 +81,9 @@ class Database {
   virtual absl::Status Read(Work work) = 0;
 };
 
-// Opens or creates the database. kFailedPrecondition where its schema is of a newer version,
-// kDataLoss where it is damaged.
+// Opens or creates the database. kFailedPrecondition where its schema is of a newer version or not
+// ours, kDataLoss where it is damaged. Only its head is checked here: damage further inside is
+// kDataLoss where a statement meets it. No call may be under way when the database is destroyed.
 absl::StatusOr<std::unique_ptr<Database>> OpenDatabase(const std::string& file);
 
 }  // namespace zlayer

@@ -11,6 +11,7 @@ CREATE TABLE packs (
   boot TEXT NOT NULL
 );
 CREATE UNIQUE INDEX packs_by_blob ON packs (blob) WHERE blob IS NOT NULL;
+CREATE INDEX packs_not_synced ON packs (id) WHERE boot <> '';
 
 CREATE TABLE contents (
   digest BLOB PRIMARY KEY,
@@ -32,6 +33,7 @@ CREATE TABLE layers (
   boot TEXT NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX layers_by_diff_id ON layers (diff_id);
+CREATE INDEX layers_not_synced ON layers (id) WHERE boot <> '';
 
 -- Numbers of trees are never used twice.
 CREATE TABLE tree_numbers (
@@ -46,6 +48,7 @@ CREATE TABLE images (
   boot TEXT NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX images_by_config ON images (config);
+CREATE INDEX images_not_synced ON images (manifest) WHERE boot <> '';
 
 -- An image's layers, lowest first, with their descriptors in its manifest.
 CREATE TABLE image_layers (
@@ -77,11 +80,11 @@ CREATE TABLE contexts (
   namespace TEXT NOT NULL,
   layer BLOB NOT NULL REFERENCES layers (id) ON DELETE CASCADE,
   from_tar INTEGER NOT NULL,
-  expires INTEGER NOT NULL
+  expires INTEGER NOT NULL        -- 0: never
 ) WITHOUT ROWID;
+CREATE INDEX contexts_by_layer ON contexts (layer);
 
--- Cache records: what an operation with this key made. `layer` is null where it changed nothing
--- that a layer holds.
+-- Cache records: what an operation with this key made.
 CREATE TABLE records (
   key BLOB PRIMARY KEY,
   namespace TEXT NOT NULL,

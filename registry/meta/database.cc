@@ -1,0 +1,191 @@
+#include "registry/meta/database.h"
+
+#include <fmt/format.h>
+
+#include <span>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "base/errors.h"
+#include "base/mutex.h"
+#include "base/status_macros.h"
+#include "registry/meta/connection.h"
+#include "registry/meta/schema.h"
+
+namespace zlayer {
+namespace {
+
+constexpr int64_t kSchemaVersion = 1;
+// Readers beyond these are closed after use.
+constexpr size_t kIdleReaders = 16;
+
+// One call of Write, on the caller's stack until `done`.
+struct Job {
+  explicit Job(Database::Work w) : work(std::move(w)) {}
+  Database::Work work;
+  absl::Status status;
+  bool done = false;
+};
+
+class SqliteDatabase : public Database {
+ public:
+  SqliteDatabase(std::string file, std::unique_ptr<SqliteConnection> writer)
+      : file_(std::move(file)), writer_(std::move(writer)) {
+    thread_ = std::jthread([this](std::stop_token stop) { RunWriter(std::move(stop)); });
+  }
+
+  absl::Status Write(Work work) override {
+    Job job(std::move(work));
+    MutexLock lock(&mutex_);
+    waiting_.push_back(&job);
+    work_waits_.NotifyOne();
+    // Ends without a stop token: the writer's thread answers every job that was accepted.
+    job_done_.Wait(&mutex_, {}, [&job] { return job.done; });
+    return std::move(job.status);
+  }
+
+  absl::Status Read(Work work) override {
+    ASSIGN_OR_RETURN(std::unique_ptr<SqliteConnection> reader, TakeReader());
+    RETURN_IF_ERROR(reader->Execute("BEGIN"));
+    absl::Status status = work(*reader);
+    absl::Status end = reader->Execute("COMMIT");
+    if (end.ok()) {
+      ReturnReader(std::move(reader));
+    }
+    return status.ok() ? end : status;
+  }
+
+ private:
+  void RunWriter(std::stop_token stop) {
+    while (true) {
+      std::vector<Job*> group;
+      {
+        MutexLock lock(&mutex_);
+        work_waits_.Wait(&mutex_, stop,
+                         [this]() ABSL_NO_THREAD_SAFETY_ANALYSIS { return !waiting_.empty(); });
+        if (waiting_.empty()) {
+          return;
+        }
+        group.swap(waiting_);
+      }
+      for (std::span<Job* const> left = group; !left.empty();) {
+        left = left.subspan(RunTransaction(left));
+      }
+      {
+        MutexLock lock(&mutex_);
+        for (Job* job : group) {
+          job->done = true;
+        }
+      }
+      job_done_.NotifyAll();
+    }
+  }
+
+  // Returns how many of `jobs`, at least one, got their status: all, unless an error in one of them
+  // made SQLite undo the transaction. Those behind that one are then still to be run.
+  size_t RunTransaction(std::span<Job* const> jobs) {
+    absl::Status status = writer_->Execute("BEGIN IMMEDIATE");
+    size_t count = status.ok() ? 0 : jobs.size();
+    while (status.ok() && count < jobs.size()) {
+      status = RunJob(*jobs[count++]);
+    }
+    if (status.ok()) {
+      status = writer_->Execute("COMMIT");
+    }
+    if (status.ok()) {
+      return count;
+    }
+    if (writer_->InTransaction()) {
+      writer_->Execute("ROLLBACK").IgnoreError();
+    }
+    for (Job* job : jobs.first(count)) {
+      if (job->status.ok()) {
+        job->status = status;
+      }
+    }
+    return count;
+  }
+
+  // An error of the job stays in the job. Returns an error where the transaction is of no use any
+  // more, for the other jobs too.
+  absl::Status RunJob(Job& job) {
+    RETURN_IF_ERROR(writer_->Execute("SAVEPOINT job"));
+    job.status = job.work(*writer_);
+    if (!writer_->InTransaction()) {
+      return job.status.ok() ? Internal("metadata database: the transaction was lost") : job.status;
+    }
+    if (!job.status.ok()) {
+      RETURN_IF_ERROR(writer_->Execute("ROLLBACK TO job"));
+    }
+    return writer_->Execute("RELEASE job");
+  }
+
+  absl::StatusOr<std::unique_ptr<SqliteConnection>> TakeReader() {
+    {
+      MutexLock lock(&mutex_);
+      if (!readers_.empty()) {
+        std::unique_ptr<SqliteConnection> reader = std::move(readers_.back());
+        readers_.pop_back();
+        return reader;
+      }
+    }
+    return SqliteConnection::Open(file_, SqliteConnection::Mode::kReader);
+  }
+
+  // Closes `reader`, outside the lock, where enough are idle.
+  void ReturnReader(std::unique_ptr<SqliteConnection> reader) {
+    MutexLock lock(&mutex_);
+    if (readers_.size() < kIdleReaders) {
+      readers_.push_back(std::move(reader));
+    }
+  }
+
+  const std::string file_;
+  // Used by thread_ only.
+  const std::unique_ptr<SqliteConnection> writer_;
+
+  Mutex mutex_;
+  CondVar work_waits_;
+  CondVar job_done_;
+  std::vector<Job*> waiting_ ABSL_GUARDED_BY(mutex_);
+  std::vector<std::unique_ptr<SqliteConnection>> readers_ ABSL_GUARDED_BY(mutex_);
+
+  std::jthread thread_;  // last: ends before what it uses
+};
+
+absl::Status MakeSchema(SqliteConnection& connection) {
+  ASSIGN_OR_RETURN(int64_t tables, connection.QueryInt("SELECT count(*) FROM sqlite_schema"));
+  if (tables != 0) {
+    return FailedPrecondition("this is a database of another program");
+  }
+  return connection.ExecuteScript(fmt::format(
+      "BEGIN IMMEDIATE; {} PRAGMA user_version = {}; COMMIT;", kSchema, kSchemaVersion));
+}
+
+absl::Status CheckSchema(SqliteConnection& connection) {
+  ASSIGN_OR_RETURN(int64_t version, connection.QueryInt("PRAGMA user_version"));
+  if (version == 0) {
+    return MakeSchema(connection);
+  }
+  if (version != kSchemaVersion) {
+    return FailedPrecondition(
+        fmt::format("its schema has version {}, which a newer zlayerd wrote; this one knows "
+                    "version {}: run the newer one, or use another root",
+                    version, kSchemaVersion));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Database>> OpenDatabase(const std::string& file) {
+  ASSIGN_OR_RETURN(std::unique_ptr<SqliteConnection> writer,
+                   SqliteConnection::Open(file, SqliteConnection::Mode::kWriter));
+  if (absl::Status status = CheckSchema(*writer); !status.ok()) {
+    return Annotate(status, file);
+  }
+  return std::make_unique<SqliteDatabase>(file, std::move(writer));
+}
+
+}  // namespace zlayer
