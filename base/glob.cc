@@ -10,30 +10,6 @@
 namespace zlayer {
 namespace {
 
-constexpr uint32_t kInvalidByte = 0x110000;  // added to a byte that is not part of valid UTF-8
-
-struct Character {
-  uint32_t value;
-  size_t length;
-};
-
-// The first character of a non-empty text.
-Character DecodeFirst(std::string_view text) {
-  const auto lead = static_cast<unsigned char>(text[0]);
-  if (lead < 0x80) {
-    return {lead, 1};
-  }
-  const size_t length = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
-  if (lead < 0xc2 || text.size() < length || !IsUtf8(text.substr(0, length))) {
-    return {kInvalidByte + lead, 1};
-  }
-  uint32_t value = lead & (0x7f >> length);
-  for (size_t i = 1; i < length; ++i) {
-    value = value << 6 | (static_cast<unsigned char>(text[i]) & 0x3f);
-  }
-  return {value, length};
-}
-
 // Takes one character of a class from the pattern; false where there is none that may stand there.
 bool TakeClassCharacter(std::string_view* pattern, uint32_t* value) {
   if (pattern->empty() || pattern->front() == '-' || pattern->front() == ']') {
@@ -45,7 +21,7 @@ bool TakeClassCharacter(std::string_view* pattern, uint32_t* value) {
       return false;
     }
   }
-  const Character character = DecodeFirst(*pattern);
+  const CodePoint character = FirstCodePoint(*pattern);
   *value = character.value;
   pattern->remove_prefix(character.length);
   return !pattern->empty();
@@ -87,7 +63,7 @@ bool TakeElement(std::string_view* pattern, std::string_view* name) {
     return false;
   }
   if (first == '[' || first == '?') {
-    const Character character = DecodeFirst(*name);
+    const CodePoint character = FirstCodePoint(*name);
     pattern->remove_prefix(1);
     name->remove_prefix(character.length);
     if (first == '?') {

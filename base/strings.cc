@@ -86,6 +86,19 @@ std::optional<uint64_t> ParseUint(std::string_view text) {
   return value;
 }
 
+CodePoint FirstCodePoint(std::string_view bytes) {
+  const auto lead = static_cast<unsigned char>(bytes[0]);
+  const size_t length = Utf8SequenceLength(bytes);
+  if (length == 0) {
+    return {0x110000u + lead, 1};
+  }
+  uint32_t value = length == 1 ? lead : lead & (0x7fu >> length);
+  for (size_t i = 1; i < length; ++i) {
+    value = value << 6 | (static_cast<unsigned char>(bytes[i]) & 0x3fu);
+  }
+  return {value, length};
+}
+
 bool IsUtf8(std::string_view bytes) {
   while (!bytes.empty()) {
     size_t length = Utf8SequenceLength(bytes);

@@ -2,6 +2,7 @@
 #ifndef ZLAYER_BASE_STRINGS_H_
 #define ZLAYER_BASE_STRINGS_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -27,6 +28,15 @@ std::optional<uint64_t> ParseUint(std::string_view text);
 
 // Whether the bytes are valid UTF-8 (no surrogates, no overlong forms).
 bool IsUtf8(std::string_view bytes);
+
+struct CodePoint {
+  uint32_t value;
+  size_t length;  // in bytes
+};
+
+// The first code point of `bytes`, which must not be empty. A byte that is not part of valid UTF-8
+// stands for itself, with a value above all code points (0x110000 + byte).
+CodePoint FirstCodePoint(std::string_view bytes);
 
 // The bytes with everything that is not valid UTF-8 replaced by U+FFFD, for messages.
 std::string ToUtf8(std::string_view bytes);

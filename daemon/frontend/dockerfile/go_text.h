@@ -1,0 +1,40 @@
+// Rules of Go's standard library that the Dockerfile language has inherited from BuildKit.
+#ifndef ZLAYER_DAEMON_FRONTEND_DOCKERFILE_GO_TEXT_H_
+#define ZLAYER_DAEMON_FRONTEND_DOCKERFILE_GO_TEXT_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace zlayer {
+
+// White space of Unicode, as unicode.IsSpace.
+bool IsGoSpace(uint32_t code_point);
+
+// What may stand in a variable's name beside digits and '_', as unicode.IsLetter: exact for ASCII;
+// above it, everything but the blocks of punctuation, symbols and private use.
+bool IsGoLetter(uint32_t code_point);
+
+// Without IsGoSpace at the start, or at both ends.
+std::string_view TrimGoSpaceLeft(std::string_view text);
+std::string_view TrimGoSpace(std::string_view text);
+
+// In double quotes with escapes, as strconv.Quote and %q: what does not print becomes \n, \x01,
+// \u200b; bytes that are not UTF-8 become \xff.
+std::string GoQuote(std::string_view text);
+
+// A list as %q writes it: ["a" "b"].
+std::string GoQuoteList(const std::vector<std::string>& words);
+
+// Nanoseconds of a duration as time.ParseDuration reads it: "1h30m", "1.5s", "-2ms", "0". nullopt:
+// it is not one, or does not fit 64 bits.
+std::optional<int64_t> ParseGoDuration(std::string_view text);
+
+// A duration as time.Duration prints: "1m30s", "1.5s", "0s".
+std::string FormatGoDuration(int64_t nanoseconds);
+
+}  // namespace zlayer
+
+#endif  // ZLAYER_DAEMON_FRONTEND_DOCKERFILE_GO_TEXT_H_
