@@ -1,11 +1,14 @@
 // The OCI documents as text (image-spec 1.1: config.md, manifest.md; Docker's additions to the
 // configuration: Healthcheck, OnBuild, Shell) to and from their decoded forms. Written documents
-// have a fixed key order and no white space.
+// have a fixed key order (BuildKit's) and no white space.
 #ifndef ZLAYER_REGISTRY_IMAGE_IMAGE_JSON_H_
 #define ZLAYER_REGISTRY_IMAGE_IMAGE_JSON_H_
 
 #include <absl/status/statusor.h>
 
+#include <cstddef>
+#include <cstdint>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -22,19 +25,28 @@ inline constexpr std::string_view kTarMediaType = "application/vnd.oci.image.lay
 inline constexpr std::string_view kTarGzipMediaType = "application/vnd.oci.image.layer.v1.tar+gzip";
 inline constexpr std::string_view kTarZstdMediaType = "application/vnd.oci.image.layer.v1.tar+zstd";
 
+// Annotations of an OCI layout's index that name an image: a tag, or whatever the tool that wrote
+// it was told; and containerd's and BuildKit's, a normalized reference.
+inline constexpr std::string_view kRefNameAnnotation = "org.opencontainers.image.ref.name";
+inline constexpr std::string_view kImageNameAnnotation = "io.containerd.image.name";
+
+// Larger documents are refused.
+inline constexpr size_t kMaxManifestBytes = size_t{4} << 20;
+inline constexpr size_t kMaxConfigBytes = size_t{8} << 20;
+
 struct ConfigDocument {
   v1::Platform platform;
   v1::ImageConfig config;
   std::vector<ImageHistory> history;
   std::vector<Digest> diff_ids;
-  int64_t created_ns = 0;
+  int64_t created_ns = 0;  // 0 where the document does not say
 };
 
 struct Descriptor {
   std::string media_type;
   Digest digest;
   uint64_t size = 0;
-  v1::Platform platform;  // indexes
+  v1::Platform platform;  // in indexes; empty where the index does not say
   std::map<std::string, std::string> annotations;
 };
 
@@ -44,16 +56,25 @@ struct ManifestDocument {
   std::vector<Descriptor> layers;
 };
 
-// kInvalidArgument says what is wrong where in the document.
+// Docker's media types ("application/vnd.docker....") count as the OCI types that they became.
+bool IsManifestMediaType(std::string_view media_type);
+bool IsIndexMediaType(std::string_view media_type);
+bool IsConfigMediaType(std::string_view media_type);
+// A filesystem layer, compressed in whatever way.
+bool IsLayerMediaType(std::string_view media_type);
+
+// kInvalidArgument says what is wrong where in the document. What these forms have no place for is
+// passed over.
 absl::StatusOr<ConfigDocument> ParseConfig(std::string_view json);
 absl::StatusOr<ManifestDocument> ParseManifest(std::string_view json);
-// The manifests of an index.
+// The manifests of an index (an OCI index or Docker's manifest list).
 absl::StatusOr<std::vector<Descriptor>> ParseIndex(std::string_view json);
 
-// Strings must be UTF-8.
+// Strings should be UTF-8: other bytes become U+FFFD.
 std::string WriteConfig(const NewImage& image);
 std::string WriteManifest(const NewImage& image, const Digest& config, uint64_t config_size);
-// An index.json of an OCI layout with one image, named `reference` (empty: without a name).
+// An index.json of an OCI layout with one image, named `reference` (normalized; empty: without a
+// name): both annotations above. The descriptor's own annotations are not written.
 std::string WriteLayoutIndex(const Descriptor& manifest, const std::string& reference);
 
 }  // namespace zlayer

@@ -9,17 +9,23 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <stop_token>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/digest.h"
 #include "registry/content/content_store.h"
 #include "zlayer/v1/graph.pb.h"
 
 namespace zlayer {
+
+class BlobStore;
+class Database;
+class LayerStore;
 
 struct ImageLayer {
   Digest layer;  // its id in the LayerStore

@@ -1,0 +1,178 @@
+#include <map>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/clock.h"
+#include "registry/image/image_json.h"
+#include "registry/image/reference.h"
+
+namespace zlayer {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+std::string Text(const Json& document) {
+  return document.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+// Members that are empty are left out, as Go's "omitempty" does.
+void Put(Json& object, const char* name, const std::string& value) {
+  if (!value.empty()) {
+    object[name] = value;
+  }
+}
+
+void Put(Json& object, const char* name, int64_t value) {
+  if (value != 0) {
+    object[name] = value;
+  }
+}
+
+template <typename Strings>
+void PutList(Json& object, const char* name, const Strings& strings) {
+  if (!strings.empty()) {
+    object[name] = Json(std::vector<std::string>(strings.begin(), strings.end()));
+  }
+}
+
+// Sorted. emplace_back, because Json's own ways to add a member search all those before it.
+template <typename Map>
+void PutMap(Json& object, const char* name, const Map& map) {
+  if (map.empty()) {
+    return;
+  }
+  Json::object_t members;
+  for (const auto& [key, value] : map) {
+    members.emplace_back(key, value);
+  }
+  object[name] = std::move(members);
+}
+
+template <typename Strings>
+void PutNames(Json& object, const char* name, const Strings& names) {
+  std::map<std::string, Json> members;
+  for (const std::string& member : names) {
+    members.emplace(member, Json::object());
+  }
+  PutMap(object, name, members);
+}
+
+Json HealthcheckJson(const v1::Healthcheck& check) {
+  Json json = Json::object();
+  PutList(json, "Test", check.test());
+  Put(json, "Interval", check.interval_ns());
+  Put(json, "Timeout", check.timeout_ns());
+  Put(json, "StartPeriod", check.start_period_ns());
+  Put(json, "StartInterval", check.start_interval_ns());
+  Put(json, "Retries", int64_t{check.retries()});
+  return json;
+}
+
+Json ImageConfigJson(const v1::ImageConfig& config) {
+  Json json = Json::object();
+  Put(json, "User", config.user());
+  PutNames(json, "ExposedPorts", config.exposed_ports());
+  PutList(json, "Env", config.env());
+  PutList(json, "Entrypoint", config.entrypoint().words());
+  PutList(json, "Cmd", config.cmd().words());
+  PutNames(json, "Volumes", config.volumes());
+  Put(json, "WorkingDir", config.working_dir());
+  PutMap(json, "Labels",
+         std::map<std::string, std::string>(config.labels().begin(), config.labels().end()));
+  Put(json, "StopSignal", config.stop_signal());
+  if (Json check = HealthcheckJson(config.healthcheck()); !check.empty()) {
+    json["Healthcheck"] = std::move(check);
+  }
+  PutList(json, "OnBuild", config.on_build());
+  PutList(json, "Shell", config.shell().words());
+  return json;
+}
+
+Json HistoryJson(const ImageHistory& history) {
+  Json json = Json::object();
+  json["created"] = FormatTime(history.created_ns);
+  Put(json, "created_by", history.created_by);
+  Put(json, "author", history.author);
+  Put(json, "comment", history.comment);
+  if (history.empty_layer) {
+    json["empty_layer"] = true;
+  }
+  return json;
+}
+
+Json DescriptorJson(std::string_view media_type, const Digest& digest, uint64_t size) {
+  Json json = Json::object();
+  json["mediaType"] = media_type;
+  json["digest"] = digest.ToString();
+  json["size"] = size;
+  return json;
+}
+
+Json PlatformJson(const v1::Platform& platform) {
+  Json json = Json::object();
+  json["architecture"] = platform.architecture();
+  json["os"] = platform.os();
+  Put(json, "os.version", platform.os_version());
+  Put(json, "variant", platform.variant());
+  return json;
+}
+
+}  // namespace
+
+std::string WriteConfig(const NewImage& image) {
+  Json json = Json::object();
+  json["architecture"] = image.platform.architecture();
+  Put(json, "author", image.config.author());
+  json["config"] = ImageConfigJson(image.config);
+  json["created"] = FormatTime(image.created_ns);
+  Json& history = json["history"] = Json::array();
+  for (const ImageHistory& entry : image.history) {
+    history.push_back(HistoryJson(entry));
+  }
+  json["os"] = image.platform.os();
+  Put(json, "os.version", image.platform.os_version());
+  Json diff_ids = Json::array();
+  for (const ImageLayer& layer : image.layers) {
+    diff_ids.push_back(layer.diff_id.ToString());
+  }
+  json["rootfs"]["type"] = "layers";
+  json["rootfs"]["diff_ids"] = std::move(diff_ids);
+  Put(json, "variant", image.platform.variant());
+  return Text(json);
+}
+
+std::string WriteManifest(const NewImage& image, const Digest& config, uint64_t config_size) {
+  Json json = Json::object();
+  json["schemaVersion"] = 2;
+  json["mediaType"] = kManifestMediaType;
+  json["config"] = DescriptorJson(kConfigMediaType, config, config_size);
+  Json& layers = json["layers"] = Json::array();
+  for (const ImageLayer& layer : image.layers) {
+    layers.push_back(DescriptorJson(layer.media_type, layer.digest, layer.size));
+  }
+  PutMap(json, "annotations", image.annotations);
+  return Text(json);
+}
+
+std::string WriteLayoutIndex(const Descriptor& manifest, const std::string& reference) {
+  Json entry = DescriptorJson(manifest.media_type, manifest.digest, manifest.size);
+  if (!reference.empty()) {
+    entry["annotations"][std::string(kImageNameAnnotation)] = reference;
+    if (absl::StatusOr<Reference> parsed = Reference::Parse(reference);
+        parsed.ok() && !parsed->tag.empty()) {
+      entry["annotations"][std::string(kRefNameAnnotation)] = parsed->tag;
+    }
+  }
+  if (!manifest.platform.os().empty()) {
+    entry["platform"] = PlatformJson(manifest.platform);
+  }
+  Json json = Json::object();
+  json["schemaVersion"] = 2;
+  json["mediaType"] = kIndexMediaType;
+  json["manifests"] = Json::array({std::move(entry)});
+  return Text(json);
+}
+
+}  // namespace zlayer
