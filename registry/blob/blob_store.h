@@ -6,14 +6,12 @@
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
 
-#include <cstdint>
-#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
 
 #include "base/digest.h"
-#include "registry/content/content_store.h"
+#include "registry/content/content_file.h"
 
 namespace zlayer {
 
@@ -24,8 +22,9 @@ class BlobWriter {
   virtual absl::Status Append(std::string_view data) = 0;
   // All that was appended so far, for reading before it is known whether it will be kept.
   virtual ContentFile Written() const = 0;
-  // Keeps it under its digest and returns that; nothing may be called after it. kDataLoss, naming
-  // both, where the digest is not `expected` (unless that is none).
+  // Keeps it under its digest and returns that; nothing may be called after it. A blob that is
+  // there already is fine. kDataLoss, naming both, where the digest is not `expected` (unless that
+  // is none).
   virtual absl::StatusOr<Digest> Commit(const Digest& expected) = 0;
 };
 
@@ -45,7 +44,9 @@ class BlobStore {
   virtual absl::Status Remove(const Digest& digest) = 0;
 };
 
-// Blobs in `directory`/sha256; unfinished ones are unnamed files.
+// Blobs in `directory`/sha256, which is made where missing; unfinished ones are unnamed files.
+// Nothing is synced here: a power failure may leave a blob shorter than it was, and committing it
+// again repairs that.
 absl::StatusOr<std::unique_ptr<BlobStore>> OpenDiskBlobStore(const std::string& directory);
 
 }  // namespace zlayer
