@@ -39,18 +39,18 @@ enum class EntryType : uint8_t {
 struct Entry {
   std::string path;
   EntryType type = EntryType::kFile;
-  uint32_t mode = 0;         // permission bits with setuid, setgid, sticky (07777)
-  uint32_t uid = 0;          // container ids
+  uint32_t mode = 0;  // permission bits with setuid, setgid, sticky (07777)
+  uint32_t uid = 0;   // container ids
   uint32_t gid = 0;
   int64_t mtime_ns = 0;
-  uint64_t size = 0;         // kFile
-  Digest content;            // kFile: SHA-256 of the bytes, of a hard link too
-  std::string link_target;   // kSymlink
+  uint64_t size = 0;        // kFile
+  Digest content;           // kFile: SHA-256 of the bytes, of a hard link too
+  std::string link_target;  // kSymlink
   // kFile: path of the entry of this layer that this one is a hard link of; empty for the leader
   // itself, which is the first of its group in order. Metadata and content equal the leader's.
   std::string hard_link;
-  uint64_t device = 0;       // makedev() of a device
-  bool opaque = false;       // kDirectory: hides what the layers below have in it
+  uint64_t device = 0;  // makedev() of a device
+  bool opaque = false;  // kDirectory: hides what the layers below have in it
   // The directory stands here only to give the entries below it a parent; what it says repeats the
   // merged view below this layer. It is in the tar like any other.
   bool implied_parent = false;
@@ -59,6 +59,9 @@ struct Entry {
 
   bool operator==(const Entry&) const = default;
 };
+
+// Whether indexes hold the xattr `name`: all but overlayfs's own and SELinux's labels.
+bool KeepsXattr(std::string_view name);
 
 // The order of an index.
 std::strong_ordering ComparePaths(std::string_view a, std::string_view b);
@@ -76,8 +79,13 @@ std::string CleanPath(std::string_view path);
 // An index, opened. Immutable and thread-safe; the file is mapped for the object's life.
 class LayerIndex {
  public:
-  // Opens and checks (header, bounds and order of every entry). kDataLoss where it is damaged.
-  static absl::StatusOr<std::shared_ptr<const LayerIndex>> Open(const std::string& file);
+  // Opens and checks (checksum, bounds and order of every entry). kDataLoss where it is damaged.
+  // `id` is the file's digest where the caller knows it (from the file's name); without it all of
+  // the file is digested.
+  static absl::StatusOr<std::shared_ptr<const LayerIndex>> Open(const std::string& file,
+                                                                const Digest& id = Digest());
+  // The same for an index that is not in a file.
+  static absl::StatusOr<std::shared_ptr<const LayerIndex>> FromBytes(std::string bytes);
 
   virtual ~LayerIndex() = default;
 
@@ -106,7 +114,9 @@ class LayerIndex {
 class LayerIndexBuilder {
  public:
   // kInvalidArgument for a path or type that an index cannot hold: not clean, a component of more
-  // than 255 bytes or starting ".wh.", more than 4,096 bytes in all, a NUL.
+  // than 255 bytes or starting ".wh.", more than 4,096 bytes in all, a NUL; a symlink without a
+  // target. Fields that the type has no use for are reset, xattrs that indexes do not hold dropped.
+  // What is below a directory goes when something else replaces it.
   absl::Status Add(Entry entry);
   // The entry added for `path`, or null. Valid until the next Add.
   const Entry* Find(std::string_view path) const;
@@ -116,7 +126,8 @@ class LayerIndexBuilder {
 
   // Checks that parents are directories that are present (the root is implied) and that hard links
   // name a file of this layer (an interchange of leader and link, so that the leader comes first,
-  // is made here), then serialises. kInvalidArgument says which path is wrong.
+  // is made here, and metadata of a link set to the leader's), then serialises. kInvalidArgument
+  // says which path is wrong, kResourceExhausted that paths and attributes exceed 4 GiB.
   absl::StatusOr<std::string> Serialize();
 
  private:
@@ -124,7 +135,13 @@ class LayerIndexBuilder {
     using is_transparent = void;
     bool operator()(std::string_view a, std::string_view b) const { return ComparePaths(a, b) < 0; }
   };
-  std::map<std::string, Entry, Less> entries_;
+  using Entries = std::map<std::string, Entry, Less>;
+
+  absl::Status CheckParents() const;
+  absl::StatusOr<std::string> LeaderOf(const Entry& link) const;
+  absl::Status OrderLinks();
+
+  Entries entries_;
 };
 
 }  // namespace zlayer
