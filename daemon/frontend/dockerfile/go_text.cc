@@ -35,8 +35,9 @@ constexpr Range kNotPrintable[] = {
 
 template <size_t N>
 bool Contains(const Range (&ranges)[N], uint32_t value) {
-  return std::any_of(std::begin(ranges), std::end(ranges),
-                     [value](const Range& range) { return range.first <= value && value <= range.last; });
+  return std::any_of(std::begin(ranges), std::end(ranges), [value](const Range& range) {
+    return range.first <= value && value <= range.last;
+  });
 }
 
 std::string QuoteAscii(char c) {
@@ -153,6 +154,31 @@ std::string GoQuoteList(const std::vector<std::string>& words) {
     quoted.push_back(GoQuote(word));
   }
   return "[" + Join(quoted, " ") + "]";
+}
+
+std::string GoCleanPath(std::string_view path) {
+  const bool absolute = path.starts_with('/');
+  std::vector<std::string_view> kept;
+  for (const std::string_view component : Split(path, '/')) {
+    if (component.empty() || component == ".") {
+      continue;
+    }
+    if (component != "..") {
+      kept.push_back(component);
+    } else if (!kept.empty() && kept.back() != "..") {
+      kept.pop_back();
+    } else if (!absolute) {
+      kept.push_back(component);
+    }
+  }
+  std::string clean = absolute ? "/" : "";
+  for (const std::string_view component : kept) {
+    if (!clean.empty() && clean.back() != '/') {
+      clean += '/';
+    }
+    clean += component;
+  }
+  return clean.empty() ? "." : clean;
 }
 
 std::optional<int64_t> ParseGoDuration(std::string_view text) {

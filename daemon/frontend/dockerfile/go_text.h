@@ -28,6 +28,10 @@ std::string GoQuote(std::string_view text);
 // A list as %q writes it: ["a" "b"].
 std::string GoQuoteList(const std::vector<std::string>& words);
 
+// The shortest path that means the same without looking at a disk, as path.Clean: no "." and empty
+// components, no ".." behind a name, no final "/"; "." for an empty path.
+std::string GoCleanPath(std::string_view path);
+
 // Nanoseconds of a duration as time.ParseDuration reads it: "1h30m", "1.5s", "-2ms", "0". nullopt:
 // it is not one, or does not fit 64 bits.
 std::optional<int64_t> ParseGoDuration(std::string_view text);

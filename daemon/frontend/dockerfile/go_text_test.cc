@@ -32,6 +32,16 @@ TEST(GoTextTest, QuotesAsGo) {
   EXPECT_EQ(GoQuoteList({}), "[]");
 }
 
+TEST(GoTextTest, CleansPaths) {
+  const std::pair<const char*, const char*> cases[] = {
+      {"", "."},          {".", "."},       {"a//b/./c/", "a/b/c"}, {"a/../b", "b"}, {"a/..", "."},
+      {"../../a", "../../a"}, {"/../a", "/a"},  {"/", "/"},             {"//", "/"},     {"./a", "a"},
+  };
+  for (const auto& [path, clean] : cases) {
+    EXPECT_EQ(GoCleanPath(path), clean) << path;
+  }
+}
+
 TEST(GoTextTest, ReadsDurations) {
   EXPECT_THAT(ParseGoDuration("1h30m"), Optional(Eq(5'400'000'000'000)));
   EXPECT_THAT(ParseGoDuration("1.5s"), Optional(Eq(1'500'000'000)));

@@ -1,0 +1,101 @@
+#include "daemon/frontend/dockerfile/ignore.h"
+
+#include <spdlog/fmt/fmt.h>
+
+#include <string>
+
+#include "base/errors.h"
+#include "base/glob.h"
+#include "base/status_macros.h"
+#include "base/strings.h"
+#include "daemon/frontend/dockerfile/go_text.h"
+
+namespace zlayer {
+namespace {
+
+constexpr size_t kMaxText = 1 << 20;
+constexpr size_t kMaxPatterns = 10'000;
+constexpr size_t kMaxPattern = 4096;
+constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
+
+// The pattern as it is compiled; empty where the line has none. `keeps` says whether a '!' led it.
+absl::StatusOr<std::string> ParseLine(std::string_view line, bool* keeps) {
+  if (line.starts_with('#')) {
+    return "";
+  }
+  line = TrimGoSpace(line);
+  *keeps = line.starts_with('!');
+  if (*keeps) {
+    line = TrimGoSpace(line.substr(1));
+    if (line.empty()) {
+      return InvalidArgument("\"!\" needs a pattern behind it");
+    }
+  }
+  if (line.empty()) {
+    return "";
+  }
+  if (line.size() > kMaxPattern) {
+    return InvalidArgument(fmt::format("a pattern is longer than {} bytes", kMaxPattern));
+  }
+  std::string pattern = GoCleanPath(line);
+  if (pattern.size() > 1 && pattern.front() == '/') {
+    pattern.erase(0, 1);
+  }
+  RETURN_IF_ERROR(CheckGlob(pattern));
+  return pattern;
+}
+
+}  // namespace
+
+absl::StatusOr<IgnoreRules> IgnoreRules::Parse(std::string_view text, std::string_view name) {
+  if (text.size() > kMaxText) {
+    return InvalidArgument(fmt::format("{} has {} bytes, more than 1 MiB", name, text.size()));
+  }
+  if (text.starts_with(kByteOrderMark)) {
+    text.remove_prefix(kByteOrderMark.size());
+  }
+  IgnoreRules rules;
+  int number = 0;
+  for (const std::string_view line : Split(text, '\n')) {
+    ++number;
+    bool keeps = false;
+    absl::StatusOr<std::string> pattern = ParseLine(line, &keeps);
+    if (pattern.ok() && !pattern->empty() && rules.rules_.size() == kMaxPatterns) {
+      pattern = InvalidArgument(fmt::format("there are more than {} patterns", kMaxPatterns));
+    }
+    if (!pattern.ok()) {
+      return InvalidArgument(fmt::format("{}:{}: {}", name, number, Message(pattern.status())));
+    }
+    if (!pattern->empty()) {
+      rules.rules_.push_back({IgnorePattern(*pattern), keeps, number});
+    }
+  }
+  return rules;
+}
+
+IgnoreRules::Match IgnoreRules::Matches(std::string_view path) const {
+  if (path.empty() || path == ".") {
+    return {};
+  }
+  for (auto rule = rules_.rbegin(); rule != rules_.rend(); ++rule) {
+    if (rule->pattern.MatchesOrParent(path)) {
+      return {!rule->keeps, rule->line};
+    }
+  }
+  return {};
+}
+
+bool IgnoreRules::MayContainKept(std::string_view directory) const {
+  for (auto rule = rules_.rbegin(); rule != rules_.rend(); ++rule) {
+    if (rule->keeps) {
+      if (rule->pattern.MayMatchBelow(directory)) {
+        return true;
+      }
+    } else if (rule->pattern.MatchesOrParent(directory)) {
+      return false;  // decides for everything below, whatever stands before it
+    }
+  }
+  return false;
+}
+
+}  // namespace zlayer
