@@ -10,24 +10,18 @@
 #include <absl/status/statusor.h>
 
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/digest.h"
-#include "base/unique_fd.h"
+#include "registry/content/content_file.h"
 
 namespace zlayer {
 
-// Bytes of one file content: `size` bytes of `fd` from `offset`, to be read with pread only (the
-// descriptor may be shared).
-struct ContentFile {
-  std::shared_ptr<const UniqueFd> fd;
-  uint64_t offset = 0;
-  uint64_t size = 0;
-};
+class BlobStore;
+class Database;
 
 // Collects contents into a new pack. What is not committed leaves nothing behind. Not thread-safe.
 class PackWriter {
@@ -36,17 +30,19 @@ class PackWriter {
 
   // Adds to the content under way.
   virtual absl::Status Append(std::string_view data) = 0;
-  // Ends the content under way and returns its digest. Bytes that the store or this pack has
-  // already are not kept a second time.
+  // Ends the content under way, an empty one too, and returns its digest. Bytes that the store or
+  // this pack has already are not kept a second time.
   virtual absl::StatusOr<Digest> End() = 0;
   // Drops the content under way.
   virtual void Abandon() = 0;
-  // Appends all of `file` and ends the content; nothing is read where `known` (its digest, if not
-  // none) is stored already. kDataLoss where the bytes do not have the digest `known`.
+  // A whole content: Append and End for all of `file`. Nothing is read where `known` (its digest,
+  // if not none) is stored already. kDataLoss where the bytes do not have the digest `known`.
+  // kInternal where another content is under way.
   virtual absl::StatusOr<Digest> Copy(const ContentFile& file, const Digest& known) = 0;
   // The content that End or Copy returned, before Commit too.
   virtual absl::StatusOr<ContentFile> Open(const Digest& digest) = 0;
-  // Makes the contents visible to all. Nothing may be called after it.
+  // Makes the contents visible to all; one still under way is dropped. Nothing may be called after
+  // it.
   virtual absl::Status Commit() = 0;
 };
 
@@ -55,7 +51,8 @@ class ContentStore {
  public:
   virtual ~ContentStore() = default;
 
-  // kNotFound where the store lacks it. The bytes are not checked here: whoever streams them does.
+  // kNotFound where the store lacks it. The bytes are not checked here: whoever streams them does
+  // (see ReadContent). kDataLoss where the file that should hold it is gone.
   virtual absl::StatusOr<ContentFile> Open(const Digest& digest) = 0;
   // For each digest, whether Open would find it.
   virtual absl::StatusOr<std::vector<bool>> Has(const std::vector<Digest>& digests) = 0;
@@ -68,14 +65,16 @@ class ContentStore {
     uint64_t size = 0;
   };
   // Makes ranges of the uncompressed blob `blob` known as contents. Those that the store has stay
-  // where they are.
+  // where they are. kNotFound where the blob is not stored, kInvalidArgument where a range lies
+  // beyond its end. After an error some of them may be known.
   virtual absl::Status AddBlobRanges(const Digest& blob, const std::vector<BlobRange>& ranges) = 0;
 };
 
-// Calls `sink` with all bytes of `file`, in pieces of at most 1 MiB, and checks them against
-// `expected` unless that is none: kDataLoss names the digest.
-absl::Status ReadContent(const ContentFile& file, const Digest& expected,
-                         const std::function<absl::Status(std::string_view)>& sink);
+// Contents in `root`/packs and in `blobs`; both arguments must outlive the store, and the store its
+// writers. Files of packs that were never committed are removed here.
+absl::StatusOr<std::unique_ptr<ContentStore>> OpenPackContentStore(const std::string& root,
+                                                                   Database* database,
+                                                                   BlobStore* blobs);
 
 }  // namespace zlayer
 

@@ -1,0 +1,291 @@
+#include "registry/content/content_store.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <filesystem>
+#include <optional>
+#include <span>
+#include <system_error>
+#include <unordered_set>
+#include <utility>
+
+#include "base/errors.h"
+#include "base/files.h"
+#include "base/status_macros.h"
+#include "base/strings.h"
+#include "registry/blob/blob_store.h"
+#include "registry/content/pack_files.h"
+#include "registry/content/pack_writer.h"
+#include "registry/meta/boot.h"
+#include "registry/meta/database.h"
+
+namespace zlayer {
+namespace {
+
+constexpr size_t kOpenPacks = 64;
+// So many contents become known in one transaction (some 30 ms): others write in between.
+constexpr size_t kEntriesPerWrite = 10'000;
+
+// A row of packs: a pack's own file, or a blob.
+struct PackPlace {
+  int64_t pack = 0;
+  std::optional<Digest> blob;
+};
+
+absl::StatusOr<std::optional<Digest>> BlobAt(const Statement& row, int column) {
+  if (row.IsNull(column)) {
+    return std::nullopt;
+  }
+  ASSIGN_OR_RETURN(Digest blob, row.DigestAt(column));
+  return std::optional<Digest>(blob);
+}
+
+absl::Status InsertContents(Connection& connection, int64_t pack,
+                            std::span<const PackEntry> entries) {
+  ASSIGN_OR_RETURN(Statement insert,
+                   connection.Prepare("INSERT OR IGNORE INTO contents (digest, pack, offset, size) "
+                                      "VALUES (?, ?, ?, ?)"));
+  insert.Bind(2, pack);
+  for (const PackEntry& entry : entries) {
+    insert.BindDigest(1, entry.digest);
+    insert.Bind(3, static_cast<int64_t>(entry.offset));
+    RETURN_IF_ERROR(insert.Bind(4, static_cast<int64_t>(entry.size)).Run());
+  }
+  return absl::OkStatus();
+}
+
+absl::Status InsertPack(Connection& connection, const PackPlace& place, uint64_t size) {
+  ASSIGN_OR_RETURN(Statement insert, connection.Prepare("INSERT INTO packs (id, blob, size, boot) "
+                                                        "VALUES (?, ?, ?, ?)"));
+  insert.Bind(1, place.pack).Bind(3, static_cast<int64_t>(size)).BindText(4, BootId());
+  if (place.blob.has_value()) {
+    insert.BindDigest(2, *place.blob);
+  }
+  return insert.Run();
+}
+
+// The order in which contents are inserted is that of the table: a tenth of the time.
+void Sort(std::vector<PackEntry>& entries) {
+  std::sort(entries.begin(), entries.end(),
+            [](const PackEntry& a, const PackEntry& b) { return a.digest < b.digest; });
+}
+
+// A pack's file is given its name first, then its row: a file without a row is a leftover, removed
+// when the store is opened. Numbers come from memory, above all that the table ever had (SQLite
+// remembers that for AUTOINCREMENT), so a number is used twice only where the first use left no
+// row.
+class PackContentStore : public ContentStore {
+ public:
+  PackContentStore(std::string directory, Database* database, BlobStore* blobs)
+      : directory_(std::move(directory)), database_(database), blobs_(blobs) {}
+
+  absl::Status Recover();
+
+  absl::StatusOr<ContentFile> Open(const Digest& digest) override;
+  absl::StatusOr<std::vector<bool>> Has(const std::vector<Digest>& digests) override;
+  absl::StatusOr<std::unique_ptr<PackWriter>> NewPack() override;
+  absl::Status AddBlobRanges(const Digest& blob, const std::vector<BlobRange>& ranges) override;
+
+ private:
+  std::string PathOf(int64_t pack) const { return fmt::format("{}/{}", directory_, pack); }
+  absl::Status ReadRows(std::unordered_set<int64_t>* packs);
+  absl::Status RemovePacks(const std::unordered_set<int64_t>& packs);
+  absl::StatusOr<PackFiles::File> OpenPack(const PackPlace& place);
+  absl::Status CommitPack(FinishedPack pack);
+  absl::Status InsertRest(int64_t pack, std::span<const PackEntry> entries);
+
+  const std::string directory_;
+  Database* const database_;
+  BlobStore* const blobs_;
+  PackFiles files_{kOpenPacks};
+  std::atomic<int64_t> next_pack_ = 1;
+};
+
+absl::Status PackContentStore::ReadRows(std::unordered_set<int64_t>* packs) {
+  return database_->Read([&](Connection& connection) -> absl::Status {
+    ASSIGN_OR_RETURN(Statement last,
+                     connection.Prepare("SELECT seq FROM sqlite_sequence WHERE name = 'packs'"));
+    ASSIGN_OR_RETURN(bool any, last.Step());
+    next_pack_ = any ? last.Int(0) + 1 : 1;
+    ASSIGN_OR_RETURN(Statement rows, connection.Prepare("SELECT id FROM packs WHERE blob IS NULL"));
+    while (true) {
+      ASSIGN_OR_RETURN(bool more, rows.Step());
+      if (!more) {
+        return absl::OkStatus();
+      }
+      packs->insert(rows.Int(0));
+    }
+  });
+}
+
+absl::Status PackContentStore::RemovePacks(const std::unordered_set<int64_t>& packs) {
+  if (packs.empty()) {
+    return absl::OkStatus();
+  }
+  return database_->Write([&](Connection& connection) -> absl::Status {
+    ASSIGN_OR_RETURN(Statement remove, connection.Prepare("DELETE FROM packs WHERE id = ?"));
+    for (int64_t pack : packs) {
+      RETURN_IF_ERROR(remove.Bind(1, pack).Run());
+    }
+    return absl::OkStatus();
+  });
+}
+
+// Files without a row go; rows without a file go too, so that what they named is stored again.
+absl::Status PackContentStore::Recover() {
+  RETURN_IF_ERROR(MakeDirectories(directory_, 0700));
+  std::unordered_set<int64_t> rows;
+  RETURN_IF_ERROR(ReadRows(&rows));
+  std::unordered_set<int64_t> missing = rows;
+  std::error_code error;
+  std::filesystem::directory_iterator files(directory_, error);
+  for (; !error && files != std::filesystem::directory_iterator(); files.increment(error)) {
+    std::string name = files->path().filename();
+    std::optional<uint64_t> number = ParseUint(name);
+    if (number.has_value() && rows.contains(static_cast<int64_t>(*number))) {
+      missing.erase(static_cast<int64_t>(*number));
+    } else {
+      RETURN_IF_ERROR(RemoveTree(directory_ + "/" + name));
+    }
+  }
+  if (error) {
+    return ErrnoError(error.value(), "listing " + directory_);
+  }
+  return RemovePacks(missing);
+}
+
+absl::StatusOr<ContentFile> PackContentStore::Open(const Digest& digest) {
+  ContentFile file;
+  PackPlace place;
+  RETURN_IF_ERROR(database_->Read([&](Connection& connection) -> absl::Status {
+    ASSIGN_OR_RETURN(Statement find,
+                     connection.Prepare("SELECT pack, offset, contents.size, blob FROM contents "
+                                        "JOIN packs ON packs.id = pack WHERE digest = ?"));
+    ASSIGN_OR_RETURN(bool found, find.BindDigest(1, digest).Step());
+    if (!found) {
+      return NotFound(fmt::format("the store has no content {}", digest.ToString()));
+    }
+    place.pack = find.Int(0);
+    file.offset = static_cast<uint64_t>(find.Int(1));
+    file.size = static_cast<uint64_t>(find.Int(2));
+    ASSIGN_OR_RETURN(place.blob, BlobAt(find, 3));
+    return absl::OkStatus();
+  }));
+  absl::StatusOr<PackFiles::File> pack = OpenPack(place);
+  if (absl::IsNotFound(pack.status())) {
+    return DataLoss(fmt::format("the file with the content {} is gone: {}", digest.ToString(),
+                                Message(pack.status())));
+  }
+  RETURN_IF_ERROR(pack.status());
+  file.fd = *std::move(pack);
+  return file;
+}
+
+absl::StatusOr<PackFiles::File> PackContentStore::OpenPack(const PackPlace& place) {
+  if (PackFiles::File file = files_.Find(place.pack); file != nullptr) {
+    return file;
+  }
+  PackFiles::File file;
+  if (place.blob.has_value()) {
+    ASSIGN_OR_RETURN(ContentFile blob, blobs_->Open(*place.blob));
+    file = std::move(blob.fd);
+  } else {
+    ASSIGN_OR_RETURN(UniqueFd fd, OpenFile(PathOf(place.pack), O_RDONLY));
+    file = std::make_shared<const UniqueFd>(std::move(fd));
+  }
+  return files_.Add(place.pack, std::move(file));
+}
+
+absl::StatusOr<std::vector<bool>> PackContentStore::Has(const std::vector<Digest>& digests) {
+  std::vector<bool> stored;
+  stored.reserve(digests.size());
+  RETURN_IF_ERROR(database_->Read([&](Connection& connection) -> absl::Status {
+    ASSIGN_OR_RETURN(Statement find, connection.Prepare("SELECT 1 FROM contents WHERE digest = ?"));
+    for (const Digest& digest : digests) {
+      ASSIGN_OR_RETURN(bool found, find.BindDigest(1, digest).Step());
+      stored.push_back(found);
+    }
+    return absl::OkStatus();
+  }));
+  return stored;
+}
+
+absl::StatusOr<std::unique_ptr<PackWriter>> PackContentStore::NewPack() {
+  ASSIGN_OR_RETURN(UniqueFd file, OpenUnnamedFile(directory_));
+  return NewPackWriter(std::move(file), this,
+                       [this](FinishedPack pack) { return CommitPack(std::move(pack)); });
+}
+
+absl::Status PackContentStore::CommitPack(FinishedPack pack) {
+  const PackPlace place{next_pack_++, std::nullopt};
+  const std::string path = PathOf(place.pack);
+  RETURN_IF_ERROR(LinkUnnamedFile(pack.file->get(), path));
+  Sort(pack.entries);
+  std::span<const PackEntry> entries = pack.entries;
+  std::span<const PackEntry> first = entries.first(std::min(entries.size(), kEntriesPerWrite));
+  absl::Status status = database_->Write([&](Connection& connection) -> absl::Status {
+    RETURN_IF_ERROR(InsertPack(connection, place, pack.size));
+    return InsertContents(connection, place.pack, first);
+  });
+  if (!status.ok()) {
+    unlink(path.c_str());
+    return status;
+  }
+  files_.Add(place.pack, pack.file);
+  return InsertRest(place.pack, entries.subspan(first.size()));
+}
+
+absl::Status PackContentStore::InsertRest(int64_t pack, std::span<const PackEntry> entries) {
+  while (!entries.empty()) {
+    std::span<const PackEntry> chunk = entries.first(std::min(entries.size(), kEntriesPerWrite));
+    RETURN_IF_ERROR(database_->Write(
+        [&](Connection& connection) { return InsertContents(connection, pack, chunk); }));
+    entries = entries.subspan(chunk.size());
+  }
+  return absl::OkStatus();
+}
+
+absl::Status PackContentStore::AddBlobRanges(const Digest& blob,
+                                             const std::vector<BlobRange>& ranges) {
+  ASSIGN_OR_RETURN(ContentFile file, blobs_->Open(blob));
+  std::vector<PackEntry> entries;
+  entries.reserve(ranges.size());
+  for (const BlobRange& range : ranges) {
+    if (range.offset > file.size || range.size > file.size - range.offset) {
+      return InvalidArgument(fmt::format("{} bytes at {} are not within the blob {} of {} bytes",
+                                         range.size, range.offset, blob.ToString(), file.size));
+    }
+    entries.push_back(PackEntry{range.content, range.offset, range.size});
+  }
+  if (entries.empty()) {
+    return absl::OkStatus();
+  }
+  Sort(entries);
+  PackPlace place{next_pack_++, blob};
+  RETURN_IF_ERROR(database_->Write([&](Connection& connection) -> absl::Status {
+    ASSIGN_OR_RETURN(Statement find, connection.Prepare("SELECT id FROM packs WHERE blob = ?"));
+    ASSIGN_OR_RETURN(bool found, find.BindDigest(1, blob).Step());
+    if (found) {
+      place.pack = find.Int(0);
+      return absl::OkStatus();
+    }
+    return InsertPack(connection, place, file.size);
+  }));
+  return InsertRest(place.pack, entries);
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<ContentStore>> OpenPackContentStore(const std::string& root,
+                                                                   Database* database,
+                                                                   BlobStore* blobs) {
+  auto store = std::make_unique<PackContentStore>(root + "/packs", database, blobs);
+  RETURN_IF_ERROR(store->Recover());
+  return store;
+}
+
+}  // namespace zlayer
