@@ -1,0 +1,322 @@
+#include "backends/native/file/layer_draft.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "backends/graph/file_mode.h"
+#include "backends/graph/sources.h"
+#include "base/errors.h"
+#include "base/status_macros.h"
+#include "registry/layer/archive.h"
+
+namespace zlayer {
+namespace {
+
+constexpr uint32_t kDirectoryMode = 0755;
+constexpr uint32_t kInlineMode = 0644;
+
+std::string Below(std::string_view directory, std::string_view name) {
+  if (name.empty()) {
+    return std::string(directory);
+  }
+  return directory.empty() ? std::string(name) : fmt::format("{}/{}", directory, name);
+}
+
+// The mode that `--chmod`, which the graph's validation has checked, makes of `mode`.
+uint32_t ModeOf(const CopyOptions& options, uint32_t mode, bool is_directory) {
+  return options.mode.empty() ? mode
+                              : ChangeMode(options.mode, mode, is_directory).value_or(mode);
+}
+
+absl::Status NotADirectory(std::string_view path) {
+  return FailedPrecondition(
+      fmt::format("cannot copy a directory to /{}, which is there and not a directory", path));
+}
+
+}  // namespace
+
+std::optional<Entry> LayerDraft::Lookup(std::string_view path) const {
+  if (const Entry* own = index_.Find(path); own != nullptr) {
+    return *own;
+  }
+  std::optional<RootfsEntry> below = parent_->view.Lookup(path);
+  return below.has_value() ? std::optional<Entry>(std::move(below->entry)) : std::nullopt;
+}
+
+absl::Status LayerDraft::MakeParents(std::string_view directory, uint32_t mode,
+                                     const Owner& owner) {
+  if (directory.empty()) {
+    return absl::OkStatus();
+  }
+  if (const Entry* own = index_.Find(directory); own != nullptr) {
+    return own->type == EntryType::kDirectory ? absl::OkStatus() : NotADirectory(directory);
+  }
+  RETURN_IF_ERROR(MakeParents(ParentPath(directory), mode, owner));
+  Entry entry{.path = std::string(directory),
+              .type = EntryType::kDirectory,
+              .mode = mode,
+              .uid = owner.uid,
+              .gid = owner.gid,
+              .mtime_ns = now_ns_};
+  if (std::optional<RootfsEntry> there = parent_->view.Lookup(directory); there.has_value()) {
+    if (there->entry.type != EntryType::kDirectory) {
+      return NotADirectory(directory);
+    }
+    entry = std::move(there->entry);
+    entry.opaque = false;
+    entry.implied_parent = true;
+  }
+  return index_.Add(std::move(entry));
+}
+
+absl::Status LayerDraft::MakeDirectory(std::string_view path, uint32_t mode, const Owner& owner) {
+  ASSIGN_OR_RETURN(const std::string resolved, parent_->view.Resolve(path));
+  const std::optional<RootfsEntry> there = parent_->view.Lookup(resolved);
+  if (!there.has_value()) {
+    return MakeParents(resolved, mode == 0 ? kDirectoryMode : mode, owner);
+  }
+  if (there->entry.type != EntryType::kDirectory) {
+    return FailedPrecondition(
+        fmt::format("/{} cannot be made a directory: a file of that name is there", resolved));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status LayerDraft::Copy(const std::vector<CopySource>& sources, const CopyOptions& options) {
+  ASSIGN_OR_RETURN(const std::string destination, parent_->view.Resolve(options.destination));
+  std::vector<std::pair<const CopySource*, SourceMatch>> matches;
+  for (const CopySource& source : sources) {
+    if (source.inline_file != nullptr) {
+      matches.emplace_back(&source,
+                           SourceMatch{.path = "", .name = std::string(BaseName(source.pattern))});
+      continue;
+    }
+    ASSIGN_OR_RETURN(const std::vector<SourceMatch> found,
+                     MatchSource(source.from->view, source.pattern));
+    for (const SourceMatch& match : found) {
+      matches.emplace_back(&source, match);
+    }
+  }
+  const bool into_directory = options.destination.ends_with('/') || matches.size() > 1;
+  if (into_directory) {
+    RETURN_IF_ERROR(MakeParents(destination, kDirectoryMode, options.owner.value_or(Owner())));
+  } else {
+    RETURN_IF_ERROR(
+        MakeParents(ParentPath(destination), kDirectoryMode, options.owner.value_or(Owner())));
+  }
+  for (const auto& [source, match] : matches) {
+    const std::optional<Entry> there = destination.empty() ? Entry{.type = EntryType::kDirectory}
+                                                           : Lookup(destination);
+    const bool is_directory = there.has_value() && there->type == EntryType::kDirectory;
+    const std::string file_target = is_directory ? Below(destination, match.name) : destination;
+    if (source->inline_file != nullptr) {
+      RETURN_IF_ERROR(CopyInline(*source, file_target, options));
+      continue;
+    }
+    const std::optional<RootfsEntry> entry = source->from->view.Lookup(match.path);
+    if (!entry.has_value()) {
+      return NotFound(fmt::format("\"{}\" does not exist", source->pattern));
+    }
+    if (entry->entry.type == EntryType::kDirectory) {
+      RETURN_IF_ERROR(CopyTree(*source, match.path, destination, options));
+    } else {
+      RETURN_IF_ERROR(CopyFile(*source, *entry, file_target, options));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status LayerDraft::CopyInline(const CopySource& source, const std::string& target,
+                                    const CopyOptions& options) {
+  const Owner owner = options.owner.value_or(Owner());
+  Entry entry{.path = target,
+              .type = EntryType::kFile,
+              .mode = ModeOf(options, kInlineMode, /*is_directory=*/false),
+              .uid = owner.uid,
+              .gid = owner.gid,
+              .mtime_ns = now_ns_,
+              .size = source.inline_file->size(),
+              .content = Digest::Of(*source.inline_file)};
+  contents_.try_emplace(entry.content,
+                        Content{.from = nullptr, .inline_file = source.inline_file, .file = {}});
+  return index_.Add(std::move(entry));
+}
+
+absl::Status LayerDraft::CopyTree(const CopySource& source, const std::string& path,
+                                  const std::string& target, const CopyOptions& options) {
+  return source.from->view.Walk(path, [&](const RootfsEntry& from) -> absl::Status {
+    std::string_view relative = std::string_view(from.entry.path).substr(path.size());
+    if (relative.starts_with('/')) {
+      relative.remove_prefix(1);
+    }
+    if (relative.empty()) {
+      const std::optional<Entry> there = target.empty() ? Entry{.type = EntryType::kDirectory}
+                                                        : Lookup(target);
+      if (!there.has_value()) {
+        return AddCopied(source, from, target, options);
+      }
+      return there->type == EntryType::kDirectory
+                 ? MakeParents(target, kDirectoryMode, options.owner.value_or(Owner()))
+                 : NotADirectory(target);
+    }
+    return AddCopied(source, from, Below(target, relative), options);
+  });
+}
+
+absl::Status LayerDraft::CopyFile(const CopySource& source, const RootfsEntry& file,
+                                  const std::string& target, const CopyOptions& options) {
+  if (options.unpack && file.entry.type == EntryType::kFile) {
+    ASSIGN_OR_RETURN(const ContentFile content, source.from->Open(file));
+    if (IsArchive(content)) {
+      ASSIGN_OR_RETURN(std::string destination, parent_->view.Resolve(options.destination));
+      RETURN_IF_ERROR(MakeParents(destination, kDirectoryMode, options.owner.value_or(Owner())));
+      archives_.push_back({.from = source.from,
+                           .file = file,
+                           .destination = std::move(destination),
+                           .owner = options.owner});
+      return absl::OkStatus();
+    }
+  }
+  return AddCopied(source, file, target, options);
+}
+
+absl::Status LayerDraft::AddCopied(const CopySource& source, const RootfsEntry& from,
+                                   const std::string& target, const CopyOptions& options) {
+  Entry entry = from.entry;
+  const bool is_directory = entry.type == EntryType::kDirectory;
+  if (const std::optional<Entry> there = Lookup(target); there.has_value()) {
+    if (is_directory && there->type != EntryType::kDirectory) {
+      return NotADirectory(target);
+    }
+    if (!is_directory && there->type == EntryType::kDirectory) {
+      return FailedPrecondition(
+          fmt::format("cannot copy the file /{} to /{}, which is a directory", entry.path, target));
+    }
+  }
+  entry.path = target;
+  entry.opaque = false;
+  entry.implied_parent = false;
+  entry.pax.clear();
+  if (options.owner.has_value()) {
+    entry.uid = options.owner->uid;
+    entry.gid = options.owner->gid;
+  } else if (source.reset_owner) {
+    entry.uid = 0;
+    entry.gid = 0;
+  }
+  if (entry.type != EntryType::kSymlink) {
+    entry.mode = ModeOf(options, entry.mode, is_directory);
+  }
+  if (entry.type == EntryType::kFile) {
+    const std::string& leader =
+        from.entry.hard_link.empty() ? from.entry.path : from.entry.hard_link;
+    const auto [at, first] = leaders_.try_emplace(
+        {source.from, fmt::format("{}:{}", from.layer, leader)}, target);
+    const Entry* copied_leader = first ? nullptr : index_.Find(at->second);
+    entry.hard_link = copied_leader != nullptr && at->second != target &&
+                              copied_leader->content == entry.content
+                          ? at->second
+                          : "";
+    contents_.try_emplace(entry.content,
+                          Content{.from = source.from, .inline_file = nullptr, .file = from});
+  }
+  return index_.Add(std::move(entry));
+}
+
+std::string LayerDraft::ArchiveKey() const {
+  std::string key;
+  for (const Archive& archive : archives_) {
+    key += fmt::format("{} {}:{} /{}\n", archive.file.entry.content.ToString(),
+                       archive.owner.has_value() ? static_cast<int64_t>(archive.owner->uid) : -1,
+                       archive.owner.has_value() ? static_cast<int64_t>(archive.owner->gid) : -1,
+                       archive.destination);
+  }
+  return key;
+}
+
+absl::Status LayerDraft::Unpack(const Archive& archive, PackWriter* pack, std::stop_token stop) {
+  ASSIGN_OR_RETURN(const ContentFile content, archive.from->Open(archive.file));
+  LayerIndexBuilder unpacked;
+  RETURN_IF_ERROR(Annotate(ReadArchive(content, ArchiveOptions(), /*in_place=*/false, pack,
+                                       &unpacked, stop)
+                               .status(),
+                           fmt::format("unpacking /{}", archive.file.entry.path)));
+  ASSIGN_OR_RETURN(std::string bytes, unpacked.Serialize());
+  ASSIGN_OR_RETURN(const std::shared_ptr<const LayerIndex> index,
+                   LayerIndex::FromBytes(std::move(bytes)));
+  for (size_t i = 0; i < index->size(); ++i) {
+    RETURN_IF_ERROR(AddUnpacked(archive, index->At(i)));
+  }
+  return absl::OkStatus();
+}
+
+// As tar does: what is in the way is replaced, but a directory stays one; links that the image has
+// on the way to the destination are followed.
+absl::Status LayerDraft::AddUnpacked(const Archive& archive, Entry entry) {
+  if (entry.path.empty()) {
+    return absl::OkStatus();
+  }
+  const auto target_of = [&](std::string_view path) -> absl::StatusOr<std::string> {
+    const std::string target = Below(archive.destination, path);
+    return index_.Find(ParentPath(target)) != nullptr ? target
+                                                      : parent_->view.ResolveParent(target);
+  };
+  ASSIGN_OR_RETURN(const std::string target, target_of(entry.path));
+  if (entry.implied_parent && Lookup(target).has_value()) {
+    return MakeParents(target, kDirectoryMode, Owner());
+  }
+  if (!entry.hard_link.empty()) {
+    ASSIGN_OR_RETURN(entry.hard_link, target_of(entry.hard_link));
+  }
+  entry.path = target;
+  if (archive.owner.has_value()) {
+    entry.uid = archive.owner->uid;
+    entry.gid = archive.owner->gid;
+  }
+  RETURN_IF_ERROR(MakeParents(ParentPath(target), kDirectoryMode, Owner()));
+  if (entry.type != EntryType::kDirectory) {
+    index_.RemoveSubtree(target);
+  }
+  return index_.Add(std::move(entry));
+}
+
+absl::Status LayerDraft::StoreContents(ContentStore* contents, PackWriter* pack,
+                                       std::stop_token stop) {
+  std::vector<Digest> digests;
+  digests.reserve(contents_.size());
+  for (const auto& item : contents_) {
+    digests.push_back(item.first);
+  }
+  ASSIGN_OR_RETURN(const std::vector<bool> stored, contents->Has(digests));
+  size_t i = 0;
+  for (const auto& [digest, content] : contents_) {
+    if (stored[i++]) {
+      continue;
+    }
+    if (stop.stop_requested()) {
+      return Cancelled("the build was canceled");
+    }
+    if (content.from == nullptr) {
+      RETURN_IF_ERROR(pack->Append(*content.inline_file));
+      RETURN_IF_ERROR(pack->End().status());
+      continue;
+    }
+    ASSIGN_OR_RETURN(const ContentFile file, content.from->Open(content.file));
+    RETURN_IF_ERROR(Annotate(pack->Copy(file, digest).status(),
+                             fmt::format("copying /{}", content.file.entry.path)));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::string> LayerDraft::Finish(ContentStore* contents, std::stop_token stop) {
+  ASSIGN_OR_RETURN(const std::unique_ptr<PackWriter> pack, contents->NewPack());
+  for (const Archive& archive : archives_) {
+    RETURN_IF_ERROR(Unpack(archive, pack.get(), stop));
+  }
+  RETURN_IF_ERROR(StoreContents(contents, pack.get(), stop));
+  RETURN_IF_ERROR(pack->Commit());
+  return index_.Serialize();
+}
+
+}  // namespace zlayer

@@ -1,0 +1,72 @@
+#include "backends/native/native_backend.h"
+
+#include <algorithm>
+#include <stop_token>
+#include <thread>
+#include <utility>
+
+#include "backends/native/solver/solve.h"
+#include "base/status_macros.h"
+#include "base/thread_pool.h"
+#include "registry/image/platform.h"
+
+namespace zlayer {
+namespace {
+
+class NativeBackend : public Backend {
+ public:
+  explicit NativeBackend(const NativeBackendOptions& options)
+      : options_(options),
+        digests_(1),
+        pool_(options.max_parallel != 0 ? options.max_parallel
+                                        : std::max(2u, std::thread::hardware_concurrency())) {}
+  ~NativeBackend() override { stop_.request_stop(); }
+
+  v1::BackendInfo Info() const override {
+    v1::BackendInfo info;
+    info.set_name("native");
+    info.set_unavailable_reason(options_.executor->unavailable_reason());
+    info.set_available(info.unavailable_reason().empty());
+    info.add_targets(FormatPlatform(HostPlatform()));
+    for (const char* feature : {"run", "copy", "add:archives", "cache", "network:host",
+                                "network:none", "parallel"}) {
+      info.add_features(feature);
+    }
+    return info;
+  }
+
+  absl::StatusOr<NewImage> Build(const BuildJob& job, EventSink& events,
+                                 std::stop_token stop) override {
+    RETURN_IF_ERROR(CheckSupported(*job.graph, HostPlatform()));
+    LayerStore* layers = &options_.store->layers();
+    const SolveOptions solve{
+        .resources = {.store = options_.store,
+                      .executor = options_.executor,
+                      .clock = options_.clock},
+        .pool = &pool_,
+        // The commit asks for the same digests and then finds them, or waits for the rest. An error
+        // comes up again there.
+        .kept_layer =
+            [this, layers](const LayerRef& layer) {
+              digests_.Submit([layers, layer, stop = stop_.get_token()] {
+                (void)layers->EnsureTarIdentity(layer, stop);
+              });
+            },
+    };
+    return Solve(solve, job, events, std::move(stop));
+  }
+
+ private:
+  const NativeBackendOptions options_;
+  std::stop_source stop_;
+  ThreadPool digests_;
+  ThreadPool pool_;
+};
+
+}  // namespace
+
+std::unique_ptr<Backend> MakeNativeBackend(const NativeBackendOptions& options) {
+  return std::make_unique<NativeBackend>(options);
+}
+
+}  // namespace zlayer

@@ -1,0 +1,29 @@
+// The native backend: layers from indexes, RUN in the executor, everything in the daemon's own
+// store.
+#ifndef ZLAYER_BACKENDS_NATIVE_NATIVE_BACKEND_H_
+#define ZLAYER_BACKENDS_NATIVE_NATIVE_BACKEND_H_
+
+#include <cstdint>
+#include <memory>
+
+#include "backends/api/backend.h"
+#include "backends/native/exec/executor.h"
+#include "base/clock.h"
+#include "registry/store.h"
+
+namespace zlayer {
+
+struct NativeBackendOptions {
+  Executor* executor = nullptr;
+  Store* store = nullptr;
+  // Operations that run at once, over all builds; 0 is the number of processors, at least 2.
+  uint32_t max_parallel = 0;
+  const Clock* clock = nullptr;
+};
+
+// What the options point to must outlive the backend.
+std::unique_ptr<Backend> MakeNativeBackend(const NativeBackendOptions& options);
+
+}  // namespace zlayer
+
+#endif  // ZLAYER_BACKENDS_NATIVE_NATIVE_BACKEND_H_

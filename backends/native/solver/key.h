@@ -1,0 +1,46 @@
+// Keys of the build cache: digests of an operation's definition and of exactly what it reads. Times
+// are in no key.
+#ifndef ZLAYER_BACKENDS_NATIVE_SOLVER_KEY_H_
+#define ZLAYER_BACKENDS_NATIVE_SOLVER_KEY_H_
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "backends/native/file/owner.h"
+#include "base/digest.h"
+#include "zlayer/v1/graph.pb.h"
+
+namespace zlayer {
+
+// What every key of a stage begins with: work is shared only within a namespace and platform.
+struct KeyScope {
+  std::string name_space;
+  v1::Platform platform;
+};
+
+// A RUN on exactly this chain of layers (lowest first). `environment` and `user` are what the
+// process gets; `runtime` is the executor's version.
+struct RunKey {
+  const v1::Run* run = nullptr;
+  const std::vector<std::string>* environment = nullptr;
+  const ProcessUser* user = nullptr;
+  bool host_network = false;
+  std::string_view runtime;
+  const std::vector<Digest>* chain = nullptr;
+};
+Digest KeyOf(const KeyScope& scope, const RunKey& run);
+
+// A file operation by what it makes: the digest of its index without times, which holds everything
+// that it took from its sources and all that it looked at in the layers below. It is therefore
+// found again over a base that changed elsewhere.
+Digest FileKey(const KeyScope& scope, const Digest& index_content);
+
+// The same with archives that are to be unpacked (LayerDraft::ArchiveKey), whose entries the index
+// does not hold yet: on exactly this chain.
+Digest UnpackKey(const KeyScope& scope, const Digest& index_content, std::string_view archives,
+                 const std::vector<Digest>& chain);
+
+}  // namespace zlayer
+
+#endif  // ZLAYER_BACKENDS_NATIVE_SOLVER_KEY_H_

@@ -1,0 +1,313 @@
+#include "backends/native/solver/operations.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <atomic>
+#include <utility>
+
+#include "backends/graph/image_config.h"
+#include "backends/native/file/layer_draft.h"
+#include "backends/native/file/owner.h"
+#include "backends/native/solver/mount_points.h"
+#include "backends/native/solver/output_lines.h"
+#include "base/errors.h"
+#include "base/files.h"
+#include "base/status_macros.h"
+#include "base/strings.h"
+#include "proto/error_detail.h"
+#include "registry/layer/tree.h"
+
+namespace zlayer {
+namespace {
+
+constexpr size_t kMaxTrees = 500;
+constexpr std::string_view kHosts =
+    "127.0.0.1\tlocalhost zlayer\n::1\tlocalhost ip6-localhost ip6-loopback\n";
+
+// The process's environment: the graph's, with PATH and HOME where they are missing.
+std::vector<std::string> Environment(const v1::Run& run, const ProcessUser& user) {
+  std::vector<std::string> environment(run.env().begin(), run.env().end());
+  const auto add_missing = [&](std::string_view name, std::string_view value) {
+    const std::string prefix = fmt::format("{}=", name);
+    if (std::none_of(environment.begin(), environment.end(),
+                     [&](const std::string& entry) { return entry.starts_with(prefix); })) {
+      environment.push_back(prefix + std::string(value));
+    }
+  };
+  add_missing("PATH", kDefaultPath);
+  add_missing("HOME", user.home);
+  return environment;
+}
+
+// NETWORK_DEFAULT means the host's.
+bool HostNetwork(const v1::Run& run) { return run.network() != v1::NETWORK_NONE; }
+
+absl::Status RunFailed(const v1::Run& run, int exit_code) {
+  const bool shell = run.argv_size() == 3 && run.argv(1) == "-c";
+  std::vector<std::string> words(run.argv().begin(), run.argv().end());
+  v1::ErrorDetail detail;
+  detail.set_reason("RUN_FAILED");
+  detail.set_exit_code(exit_code);
+  const std::string command = ToUtf8(shell ? run.argv(2) : Join(words, " "));
+  const std::string how =
+      exit_code > 128 ? fmt::format("was killed by signal {} (exit code {})", exit_code - 128,
+                                    exit_code)
+                      : fmt::format("exited with code {}", exit_code);
+  return WithDetail(
+      absl::AbortedError(fmt::format("the command \"{}\" {}", command.substr(0, 1000), how)),
+      detail);
+}
+
+}  // namespace
+
+Operations::Operations(const NativeResources& resources, const BuildJob& job, const Stages* stages)
+    : resources_(resources), job_(job), stages_(stages) {}
+
+absl::StatusOr<StageState> Operations::Base(const v1::Operation& operation) const {
+  if (operation.has_stage()) {
+    return (*stages_)[operation.stage().stage()];
+  }
+  StageState state;
+  state.files.layers = &resources_.store->layers();
+  if (operation.has_scratch()) {
+    return state;
+  }
+  const v1::ImageBase& base = operation.image();
+  ASSIGN_OR_RETURN(StoredImage image,
+                   resources_.store->images().Get(
+                       job_.name_space, base.digest().empty() ? base.reference() : base.digest()));
+  std::vector<LayerRef> layers;
+  for (const ImageLayer& layer : image.layers) {
+    ASSIGN_OR_RETURN(LayerRef opened, resources_.store->layers().Get(layer.layer));
+    layers.push_back(std::move(opened));
+    state.chain.push_back(layer.layer);
+  }
+  state.files.view = Rootfs(std::move(layers));
+  state.config = std::move(image.config);
+  state.history = std::move(image.history);
+  state.layers = std::move(image.layers);
+  state.created_ns = image.created_ns;
+  return state;
+}
+
+absl::StatusOr<OperationResult> Operations::Cached(const Digest& key,
+                                                   const std::vector<Digest>& chain) const {
+  if (job_.no_cache) {
+    return OperationResult{.reason = "no_cache"};
+  }
+  absl::StatusOr<CacheRecord> record = resources_.store->records().Find(key);
+  if (record.ok() && record->chain == chain) {
+    absl::StatusOr<LayerRef> layer = resources_.store->layers().Get(record->layer);
+    if (layer.ok()) {
+      return OperationResult{.layer = *std::move(layer),
+                             .created_ns = record->created_ns,
+                             .cached = true,
+                             .reason = "hit"};
+    }
+    record = layer.status();
+  }
+  if (!record.ok() && record.status().code() != absl::StatusCode::kNotFound) {
+    return record.status();
+  }
+  return OperationResult{.reason = "miss"};
+}
+
+absl::StatusOr<OperationResult> Operations::Keep(const Digest& key,
+                                                 const std::vector<Digest>& chain,
+                                                 std::string_view index,
+                                                 const std::string& tree) const {
+  OperationResult result{.created_ns = resources_.clock->NowNs(),
+                         .reason = job_.no_cache ? "no_cache" : "miss"};
+  ASSIGN_OR_RETURN(result.layer, resources_.store->layers().Add(index, tree));
+  RETURN_IF_ERROR(resources_.store->records().Put(job_.name_space,
+                                                  CacheRecord{.key = key,
+                                                              .layer = result.layer->id(),
+                                                              .chain = chain,
+                                                              .build = job_.build_id,
+                                                              .created_ns = result.created_ns}));
+  return result;
+}
+
+absl::StatusOr<OperationResult> Operations::MakeLayer(LayerDraft& draft, const KeyScope& scope,
+                                                      const StageState& state,
+                                                      std::stop_token stop) const {
+  ASSIGN_OR_RETURN(std::string bytes, draft.Serialize());
+  ASSIGN_OR_RETURN(const std::shared_ptr<const LayerIndex> index,
+                   LayerIndex::FromBytes(std::move(bytes)));
+  const std::string archives = draft.ArchiveKey();
+  const std::vector<Digest> chain = archives.empty() ? std::vector<Digest>() : state.chain;
+  const Digest key = archives.empty()
+                         ? FileKey(scope, index->ContentDigest())
+                         : UnpackKey(scope, index->ContentDigest(), archives, chain);
+  ASSIGN_OR_RETURN(OperationResult cached, Cached(key, chain));
+  if (cached.cached) {
+    return cached;
+  }
+  ASSIGN_OR_RETURN(const std::string finished,
+                   draft.Finish(&resources_.store->contents(), std::move(stop)));
+  return Keep(key, chain, finished, "");
+}
+
+absl::StatusOr<OperationResult> Operations::MakeDirectory(const v1::MakeDirectory& make,
+                                                          const KeyScope& scope,
+                                                          const StageState& state,
+                                                          std::stop_token stop) const {
+  LayerDraft draft(&state.files, resources_.clock->NowNs());
+  Owner owner;
+  if (!make.owner().empty()) {
+    ASSIGN_OR_RETURN(owner, ResolveOwner(state.files, make.owner()));
+  }
+  RETURN_IF_ERROR(draft.MakeDirectory(make.path(), make.mode(), owner));
+  return MakeLayer(draft, scope, state, std::move(stop));
+}
+
+absl::StatusOr<Filesystem> Operations::Image(const v1::ImageBase& image) const {
+  v1::Operation base;
+  *base.mutable_image() = image;
+  ASSIGN_OR_RETURN(StageState state, Base(base));
+  return std::move(state.files);
+}
+
+absl::StatusOr<Filesystem> Operations::Input(const v1::Input& input) const {
+  switch (input.kind_case()) {
+    case v1::Input::kStage:
+      return (*stages_)[input.stage()].files;
+    case v1::Input::kImage:
+      return Image(input.image());
+    case v1::Input::kContext: {
+      const auto context = job_.contexts.find(input.context());
+      if (context == job_.contexts.end()) {
+        return InvalidArgument(
+            input.context().empty()
+                ? "the build copies from the build context, but the request has none"
+                : fmt::format("the request has no context named \"{}\"", input.context()));
+      }
+      ASSIGN_OR_RETURN(const StoredContext stored, resources_.store->contexts().Get(
+                                                       job_.name_space, context->second));
+      ASSIGN_OR_RETURN(LayerRef layer, resources_.store->layers().Get(stored.layer));
+      return Filesystem{.view = Rootfs({std::move(layer)}), .layers = &resources_.store->layers()};
+    }
+    default:
+      return Filesystem{.view = Rootfs(), .layers = &resources_.store->layers()};
+  }
+}
+
+absl::StatusOr<OperationResult> Operations::Copy(const v1::Copy& copy, const KeyScope& scope,
+                                                 const StageState& state,
+                                                 std::stop_token stop) const {
+  std::vector<Filesystem> inputs;
+  inputs.reserve(copy.sources_size());
+  std::vector<CopySource> sources;
+  for (const v1::Copy::Source& source : copy.sources()) {
+    // Sources of one instruction nearly always come from one place.
+    if (inputs.empty() || source.from().SerializeAsString() !=
+                              copy.sources(sources.size() - 1).from().SerializeAsString()) {
+      ASSIGN_OR_RETURN(Filesystem input, Input(source.from()));
+      inputs.push_back(std::move(input));
+    }
+    const bool kept_owner = source.from().has_stage() || source.from().has_image();
+    sources.push_back({.from = &inputs.back(),
+                       .pattern = source.path(),
+                       .reset_owner = !kept_owner,
+                       .inline_file = source.from().kind_case() == v1::Input::kInline
+                                          ? &source.from().inline_()
+                                          : nullptr});
+  }
+  CopyOptions options{.destination = copy.destination(),
+                      .mode = copy.mode(),
+                      .unpack = copy.unpack() != v1::Copy::NEVER};
+  if (!copy.owner().empty()) {
+    ASSIGN_OR_RETURN(options.owner, ResolveOwner(state.files, copy.owner()));
+  }
+  if (copy.sources_size() > 1 && !options.destination.ends_with('/')) {
+    options.destination += '/';
+  }
+  LayerDraft draft(&state.files, resources_.clock->NowNs());
+  RETURN_IF_ERROR(draft.Copy(sources, options));
+  return MakeLayer(draft, scope, state, std::move(stop));
+}
+
+absl::StatusOr<ContainerRun> Operations::Container(const v1::Run& run, const StageState& state,
+                                                   const ProcessUser& user,
+                                                   const std::vector<std::string>& environment,
+                                                   std::stop_token stop) const {
+  static std::atomic<uint64_t> next_run{0};
+  ContainerRun container{
+      .id = fmt::format("{}-{}", job_.build_id, next_run.fetch_add(1)),
+      .argv = std::vector<std::string>(run.argv().begin(), run.argv().end()),
+      .env = environment,
+      .working_directory = run.working_directory(),
+      .uid = user.uid,
+      .gid = user.gid,
+      .additional_gids = user.additional_gids,
+      .host_network = HostNetwork(run),
+      .hosts = std::string(kHosts),
+  };
+  for (const LayerRef& layer : state.files.view.layers()) {
+    if (layer->size() == 0) {
+      continue;
+    }
+    ASSIGN_OR_RETURN(const uint64_t tree, resources_.store->layers().EnsureTree(layer, stop));
+    container.lower.push_back(tree);
+  }
+  if (container.lower.size() > kMaxTrees) {
+    return FailedPrecondition(
+        fmt::format("a RUN can stand on at most {} layers, here are {}; join instructions",
+                    kMaxTrees, container.lower.size()));
+  }
+  ASSIGN_OR_RETURN(container.mount_points, MissingMountPoints(state.files.view));
+  if (absl::StatusOr<std::string> hosts_own = ReadFile("/etc/resolv.conf"); hosts_own.ok()) {
+    container.resolv_conf = *std::move(hosts_own);
+  }
+  return container;
+}
+
+absl::StatusOr<OperationResult> Operations::Run(const v1::Run& run, const KeyScope& scope,
+                                                const StageState& state, const Output& output,
+                                                std::stop_token stop) const {
+  ASSIGN_OR_RETURN(const ProcessUser user, ResolveUser(state.files, run.user()));
+  const std::vector<std::string> environment = Environment(run, user);
+  const std::string runtime = resources_.executor->runtime_version();
+  const Digest key = KeyOf(scope, RunKey{.run = &run,
+                                         .environment = &environment,
+                                         .user = &user,
+                                         .host_network = HostNetwork(run),
+                                         .runtime = runtime,
+                                         .chain = &state.chain});
+  ASSIGN_OR_RETURN(OperationResult cached, Cached(key, state.chain));
+  if (cached.cached) {
+    return cached;
+  }
+  if (const std::string why = resources_.executor->unavailable_reason(); !why.empty()) {
+    return FailedPrecondition(fmt::format("RUN needs an OCI runtime: {}", why));
+  }
+  ASSIGN_OR_RETURN(ContainerRun container, Container(run, state, user, environment, stop));
+  ASSIGN_OR_RETURN(const ScopedDirectory scratch,
+                   ScopedDirectory::Make(resources_.store->tmp(), "run-"));
+  container.scratch = scratch.path();
+  OutputLines standard_output(
+      [&](std::string_view data, bool partial) { output(data, false, partial); });
+  OutputLines standard_error(
+      [&](std::string_view data, bool partial) { output(data, true, partial); });
+  const absl::StatusOr<ContainerExit> exit = resources_.executor->Run(
+      container,
+      [&](std::string_view data, bool is_stderr) {
+        (is_stderr ? standard_error : standard_output).Add(data);
+      },
+      stop);
+  standard_output.Finish();
+  standard_error.Finish();
+  RETURN_IF_ERROR(exit.status());
+  if (exit->exit_code != 0) {
+    return RunFailed(run, exit->exit_code);
+  }
+  const std::string upper = scratch.path() + "/upper";
+  RETURN_IF_ERROR(RemoveMountPoints(upper, container.mount_points));
+  LayerIndexBuilder builder;
+  RETURN_IF_ERROR(ScanTree(upper, &builder, std::move(stop)));
+  ASSIGN_OR_RETURN(const std::string index, builder.Serialize());
+  return Keep(key, state.chain, index, upper);
+}
+
+}  // namespace zlayer

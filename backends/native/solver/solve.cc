@@ -1,0 +1,277 @@
+#include "backends/native/solver/solve.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "backends/graph/image_config.h"
+#include "backends/native/solver/plan.h"
+#include "base/errors.h"
+#include "base/mutex.h"
+#include "base/status_macros.h"
+#include "proto/error_detail.h"
+
+namespace zlayer {
+namespace {
+
+// Docker mounts no image with more.
+constexpr size_t kPortableLayers = 125;
+
+// One build under way.
+class Solver {
+ public:
+  Solver(const SolveOptions& options, const BuildJob& job, EventSink& events, std::stop_token stop)
+      : options_(options),
+        job_(job),
+        graph_(*job.graph),
+        events_(events),
+        stages_(graph_.stages_size()),
+        operations_(options_.resources, job_, &stages_),
+        outer_stop_(std::move(stop)),
+        plan_(graph_) {}
+
+  absl::StatusOr<NewImage> Run() {
+    EmitPlan();
+    {
+      const std::stop_callback forward(outer_stop_, [this] { stop_.request_stop(); });
+      MutexLock lock(&mutex_);
+      Launch(plan_.Start());
+      // Operations that run hear of a stop themselves; the wait ends with the last of them.
+      idle_.Wait(&mutex_, std::stop_token(), [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+        return running_ == 0;
+      });
+      RETURN_IF_ERROR(failure_);
+    }
+    return Image();
+  }
+
+ private:
+  void EmitPlan() {
+    v1::BuildEvent started;
+    v1::BuildEvent plan;
+    uint32_t instructions = 0;
+    for (int i = 0; i < graph_.stages_size(); ++i) {
+      if (!plan_.needed(i)) {
+        continue;
+      }
+      const v1::Stage& stage = graph_.stages(i);
+      v1::PlannedStage* planned = plan.mutable_build_plan()->add_stages();
+      planned->set_index(i);
+      planned->set_name(stage.name());
+      planned->set_base_image(stage.base_text());
+      for (int j = 1; j < stage.operations_size(); ++j) {
+        planned->add_instructions(stage.operations(j).text());
+        ++instructions;
+      }
+    }
+    started.mutable_build_started()->set_total_stages(plan.build_plan().stages_size());
+    started.mutable_build_started()->set_total_instructions(instructions);
+    started.mutable_build_started()->set_backend("native");
+    events_.Emit(std::move(started));
+    events_.Emit(std::move(plan));
+  }
+
+  void Launch(const std::vector<OperationId>& ready) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    for (const OperationId& id : ready) {
+      ++running_;
+      options_.pool->Submit([this, id] { Work(id); });
+    }
+  }
+
+  // Runs `id` and then, on the same thread, what it made ready, leaving only the surplus to others.
+  void Work(OperationId id) {
+    for (bool more = true; more;) {
+      absl::Status status = stop_.stop_requested() ? Cancelled("the build was canceled")
+                                                   : Perform(id);
+      MutexLock lock(&mutex_);
+      more = false;
+      if (!status.ok()) {
+        Fail(std::move(status));
+      } else {
+        std::vector<OperationId> ready = plan_.Done(id);
+        if (!ready.empty()) {
+          id = ready.back();
+          ready.pop_back();
+          more = true;
+          Launch(ready);
+        }
+      }
+      if (!more && --running_ == 0) {
+        idle_.NotifyAll();
+      }
+    }
+  }
+
+  // The first failure is the build's; what it interrupts fails because of it.
+  void Fail(absl::Status status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    if (failure_.ok()) {
+      failure_ = outer_stop_.stop_requested() ? Cancelled("the build was canceled")
+                                              : std::move(status);
+    }
+    stop_.request_stop();
+  }
+
+  absl::Status Perform(OperationId id) {
+    const v1::Stage& stage = graph_.stages(id.stage);
+    const v1::Operation& operation = stage.operations(id.index);
+    absl::Status status = id.index == 0 ? Begin(id.stage, stage, operation)
+                                        : Instruction(id, stage, operation);
+    if (!status.ok()) {
+      v1::ErrorDetail detail;
+      detail.set_instruction(operation.text());
+      detail.set_stage(stage.name().empty() ? fmt::format("{}", id.stage) : stage.name());
+      if (DetailOf(status).reason().empty() && status.code() == absl::StatusCode::kNotFound) {
+        detail.set_reason("NOT_FOUND");
+      }
+      return AtSource(WithDetail(std::move(status), detail), operation.source());
+    }
+    if (static_cast<int>(id.index) + 1 == stage.operations_size()) {
+      v1::BuildEvent complete;
+      complete.mutable_stage_complete()->set_index(id.stage);
+      events_.Emit(std::move(complete));
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status Begin(uint32_t index, const v1::Stage& stage, const v1::Operation& operation) {
+    v1::BuildEvent started;
+    started.mutable_stage_started()->set_index(index);
+    started.mutable_stage_started()->set_name(stage.name());
+    started.mutable_stage_started()->set_base_image(stage.base_text());
+    events_.Emit(std::move(started));
+    ASSIGN_OR_RETURN(stages_[index], operations_.Base(operation));
+    stages_[index].command_is_own = false;
+    ApplyConfig(operation, &stages_[index]);
+    return absl::OkStatus();
+  }
+
+  absl::Status Instruction(OperationId id, const v1::Stage& stage, const v1::Operation& operation) {
+    const int64_t begin = MonotonicNs();
+    v1::BuildEvent started;
+    started.mutable_instruction_started()->set_stage(id.stage);
+    started.mutable_instruction_started()->set_index(id.index - 1);
+    started.mutable_instruction_started()->set_instruction(operation.text());
+    *started.mutable_instruction_started()->mutable_source() = operation.source();
+    events_.Emit(std::move(started));
+
+    StageState& state = stages_[id.stage];
+    OperationResult result{.cached = true, .reason = "configuration"};
+    if (operation.kind_case() != v1::Operation::KIND_NOT_SET) {
+      ASSIGN_OR_RETURN(result, MakeLayer(id, stage, operation, state));
+      AddLayer(id.stage, result, &state);
+    }
+    AddHistory(operation, result.layer == nullptr, &state);
+    ApplyConfig(operation, &state);
+
+    v1::BuildEvent complete;
+    complete.mutable_instruction_complete()->set_stage(id.stage);
+    complete.mutable_instruction_complete()->set_index(id.index - 1);
+    complete.mutable_instruction_complete()->set_cached(result.cached);
+    complete.mutable_instruction_complete()->set_reason(result.reason);
+    complete.mutable_instruction_complete()->set_seconds(
+        static_cast<double>(MonotonicNs() - begin) / 1e9);
+    events_.Emit(std::move(complete));
+    return absl::OkStatus();
+  }
+
+  absl::StatusOr<OperationResult> MakeLayer(OperationId id, const v1::Stage& stage,
+                                            const v1::Operation& operation,
+                                            const StageState& state) {
+    const KeyScope scope{.name_space = job_.name_space, .platform = stage.platform()};
+    switch (operation.kind_case()) {
+      case v1::Operation::kRun:
+        return operations_.Run(
+            operation.run(), scope, state,
+            [&](std::string_view data, bool is_stderr, bool partial) {
+              v1::BuildEvent event;
+              event.mutable_output()->set_stage(id.stage);
+              event.mutable_output()->set_index(id.index - 1);
+              event.mutable_output()->set_data(std::string(data));
+              event.mutable_output()->set_is_stderr(is_stderr);
+              event.mutable_output()->set_partial(partial);
+              events_.Emit(std::move(event));
+            },
+            stop_.get_token());
+      case v1::Operation::kCopy:
+        return operations_.Copy(operation.copy(), scope, state, stop_.get_token());
+      case v1::Operation::kMakeDirectory:
+        return operations_.MakeDirectory(operation.make_directory(), scope, state,
+                                         stop_.get_token());
+      default:
+        return Internal("an operation that only begins a stage stands within one");
+    }
+  }
+
+  void AddLayer(uint32_t stage, const OperationResult& result, StageState* state) {
+    state->files.view = state->files.view.With(result.layer);
+    state->chain.push_back(result.layer->id());
+    state->layers.push_back({.layer = result.layer->id()});
+    state->created_ns = std::max(state->created_ns, result.created_ns);
+    if (plan_.kept(stage)) {
+      options_.kept_layer(result.layer);
+    }
+  }
+
+  static void AddHistory(const v1::Operation& operation, bool empty_layer, StageState* state) {
+    state->history.push_back({.created_ns = state->created_ns,
+                              .created_by = operation.created_by().empty() ? operation.text()
+                                                                           : operation.created_by(),
+                              .comment = "zlayer",
+                              .author = state->config.author(),
+                              .empty_layer = empty_layer});
+  }
+
+  static void ApplyConfig(const v1::Operation& operation, StageState* state) {
+    for (const v1::ConfigChange& change : operation.config()) {
+      ApplyConfigChange(change, &state->config, &state->command_is_own);
+    }
+  }
+
+  absl::StatusOr<NewImage> Image() {
+    const uint32_t target = graph_.targets(0);
+    StageState& state = stages_[target];
+    if (state.layers.size() > kPortableLayers) {
+      v1::BuildEvent warning;
+      warning.mutable_warning()->set_rule("TooManyLayers");
+      warning.mutable_warning()->set_message(
+          fmt::format("the image has {} layers; Docker runs images with at most {}",
+                      state.layers.size(), kPortableLayers));
+      events_.Emit(std::move(warning));
+    }
+    NewImage image;
+    image.platform = graph_.stages(target).platform();
+    image.config = std::move(state.config);
+    image.history = std::move(state.history);
+    image.layers = std::move(state.layers);
+    image.created_ns = state.created_ns;
+    return image;
+  }
+
+  const SolveOptions& options_;
+  const BuildJob& job_;
+  const v1::Graph& graph_;
+  EventSink& events_;
+  // A stage's state belongs to the one operation of it that runs; the plan orders its readers.
+  std::vector<StageState> stages_;
+  const Operations operations_;
+  const std::stop_token outer_stop_;
+  std::stop_source stop_;
+
+  Mutex mutex_;
+  CondVar idle_;
+  Plan plan_ ABSL_GUARDED_BY(mutex_);
+  size_t running_ ABSL_GUARDED_BY(mutex_) = 0;
+  absl::Status failure_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace
+
+absl::StatusOr<NewImage> Solve(const SolveOptions& options, const BuildJob& job, EventSink& events,
+                               std::stop_token stop) {
+  return Solver(options, job, events, std::move(stop)).Run();
+}
+
+}  // namespace zlayer

@@ -1,0 +1,34 @@
+// Runs one graph: what is ready runs, at the same time where the plan allows, until the target is
+// made or something fails.
+#ifndef ZLAYER_BACKENDS_NATIVE_SOLVER_SOLVE_H_
+#define ZLAYER_BACKENDS_NATIVE_SOLVER_SOLVE_H_
+
+#include <absl/status/statusor.h>
+
+#include <functional>
+#include <stop_token>
+
+#include "backends/api/backend.h"
+#include "backends/native/solver/operations.h"
+#include "base/thread_pool.h"
+
+namespace zlayer {
+
+struct SolveOptions {
+  NativeResources resources;
+  // Runs operations of all builds; its size is the limit of how many run at once.
+  ThreadPool* pool = nullptr;
+  // Called with each layer that the image will keep, as soon as it is there; must not block.
+  std::function<void(const LayerRef&)> kept_layer;
+};
+
+// As Backend::Build, for a graph that the native backend supports (see CheckSupported).
+absl::StatusOr<NewImage> Solve(const SolveOptions& options, const BuildJob& job, EventSink& events,
+                               std::stop_token stop);
+
+// kUnimplemented names what of the graph the native backend does not carry out.
+absl::Status CheckSupported(const v1::Graph& graph, const v1::Platform& host);
+
+}  // namespace zlayer
+
+#endif  // ZLAYER_BACKENDS_NATIVE_SOLVER_SOLVE_H_
