@@ -309,6 +309,11 @@ class MappedLayerIndex final : public LayerIndex {
   EntryType TypeAt(size_t i) const override {
     return static_cast<EntryType>(sections_.table[i * sizeof(Record) + offsetof(Record, type)]);
   }
+  bool HidesAt(size_t i) const override {
+    return TypeAt(i) != EntryType::kDirectory ||
+           (sections_.table[i * sizeof(Record) + offsetof(Record, flags)] &
+            index_format::kOpaque) != 0;
+  }
 
   Entry At(size_t i) const override;
   size_t LowerBound(std::string_view path) const override;

@@ -99,6 +99,9 @@ class LayerIndex {
   // Its path, without decoding the rest; valid as long as the index.
   virtual std::string_view PathAt(size_t i) const = 0;
   virtual EntryType TypeAt(size_t i) const = 0;
+  // Whether it hides what the layers below have beneath its path: everything but a directory that
+  // is not opaque does.
+  virtual bool HidesAt(size_t i) const = 0;
   // First position whose path is not less than `path`.
   virtual size_t LowerBound(std::string_view path) const = 0;
   // First position after the subtree of `path` (of the entry itself where it has no children).
