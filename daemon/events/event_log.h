@@ -21,11 +21,12 @@ namespace zlayer {
 bool IsTerminal(const v1::BuildEvent& event);
 
 // Reads a build's events in order. Not thread-safe. Holds an open file and a position, no events.
+// Must go before the EventLogs that made it.
 class EventReader {
  public:
   virtual ~EventReader() = default;
   // The next event that is in the log; false where there is none yet. After the terminal event
-  // nothing comes any more.
+  // nothing comes any more. kDataLoss where the log is damaged there.
   virtual absl::StatusOr<bool> Next(v1::BuildEvent* event) = 0;
 };
 
@@ -37,12 +38,14 @@ class EventLogs {
   // Adds the next event: fills in build id, sequence and time and appends it to the log, then wakes
   // the watchers. A terminal event is synced before this returns. An event after the terminal one
   // is dropped (kFailedPrecondition). The build's log is made by its first event. Returns the event
-  // as written.
+  // as written: text that is not UTF-8 has U+FFFD in its place. After an error nothing of the event
+  // is in the log. Errors: kInvalidArgument (ids are [a-z0-9-], up to 64), kResourceExhausted (over
+  // 4 MiB, or no space), kDataLoss (damaged log, see Last).
   virtual absl::StatusOr<v1::BuildEvent> Append(const std::string& build_id,
                                                 v1::BuildEvent event) = 0;
 
   // The last complete event of the log (with sequence 0 where the log is empty or missing). After a
-  // crash the torn tail is cut first.
+  // crash the torn tail is cut first; other damage is kDataLoss, and nothing is changed.
   virtual absl::StatusOr<v1::BuildEvent> Last(const std::string& build_id) = 0;
 
   // Reads from the first event whose sequence is greater than `after`. A log that does not exist
@@ -50,7 +53,8 @@ class EventLogs {
   virtual absl::StatusOr<std::unique_ptr<EventReader>> Read(const std::string& build_id,
                                                             uint64_t after) = 0;
 
-  // A registration ends when the object goes; no call is under way after that.
+  // A registration ends when the object goes, before the EventLogs do; no call is under way after
+  // that. The thread that destroys it holds no lock that `wake` takes.
   class Subscription {
    public:
     virtual ~Subscription() = default;
@@ -60,7 +64,7 @@ class EventLogs {
   virtual std::unique_ptr<Subscription> Subscribe(const std::string& build_id,
                                                   std::function<void()> wake) = 0;
 
-  // Removes a build's log.
+  // Removes a build's log, for good: ids are not used again. Readers that have it open go on.
   virtual absl::Status Remove(const std::string& build_id) = 0;
 
   // The build runs no more: closes what is open for appending. Watchers go on.
