@@ -1,6 +1,6 @@
 """C++ code from a set of .proto files that belong together, with protoc and grpc_cpp_plugin."""
 
-def cc_protos(name, protos, services, visibility):
+def cc_protos(name, protos, visibility, services = []):
     """Makes `name` (messages) and `name`_grpc (stubs), so that gRPC's headers stay where they are needed.
 
     Args:
