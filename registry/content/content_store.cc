@@ -68,7 +68,7 @@ absl::Status InsertPack(Connection& connection, const PackPlace& place, uint64_t
   return insert.Run();
 }
 
-// The order in which contents are inserted is that of the table: a tenth of the time.
+// Into the order of the table, so that neighbours are inserted one after the other.
 void Sort(std::vector<PackEntry>& entries) {
   std::sort(entries.begin(), entries.end(),
             [](const PackEntry& a, const PackEntry& b) { return a.digest < b.digest; });
@@ -126,7 +126,7 @@ absl::Status PackContentStore::RemovePacks(const std::unordered_set<int64_t>& pa
   if (packs.empty()) {
     return absl::OkStatus();
   }
-  return database_->Write([&](Connection& connection) -> absl::Status {
+  return database_->WriteUnsynced([&](Connection& connection) -> absl::Status {
     ASSIGN_OR_RETURN(Statement remove, connection.Prepare("DELETE FROM packs WHERE id = ?"));
     for (int64_t pack : packs) {
       RETURN_IF_ERROR(remove.Bind(1, pack).Run());
@@ -227,7 +227,7 @@ absl::Status PackContentStore::CommitPack(FinishedPack pack) {
   Sort(pack.entries);
   std::span<const PackEntry> entries = pack.entries;
   std::span<const PackEntry> first = entries.first(std::min(entries.size(), kEntriesPerWrite));
-  absl::Status status = database_->Write([&](Connection& connection) -> absl::Status {
+  absl::Status status = database_->WriteUnsynced([&](Connection& connection) -> absl::Status {
     RETURN_IF_ERROR(InsertPack(connection, place, pack.size));
     return InsertContents(connection, place.pack, first);
   });
@@ -242,7 +242,7 @@ absl::Status PackContentStore::CommitPack(FinishedPack pack) {
 absl::Status PackContentStore::InsertRest(int64_t pack, std::span<const PackEntry> entries) {
   while (!entries.empty()) {
     std::span<const PackEntry> chunk = entries.first(std::min(entries.size(), kEntriesPerWrite));
-    RETURN_IF_ERROR(database_->Write(
+    RETURN_IF_ERROR(database_->WriteUnsynced(
         [&](Connection& connection) { return InsertContents(connection, pack, chunk); }));
     entries = entries.subspan(chunk.size());
   }
@@ -266,7 +266,7 @@ absl::Status PackContentStore::AddBlobRanges(const Digest& blob,
   }
   Sort(entries);
   PackPlace place{next_pack_++, blob};
-  RETURN_IF_ERROR(database_->Write([&](Connection& connection) -> absl::Status {
+  RETURN_IF_ERROR(database_->WriteUnsynced([&](Connection& connection) -> absl::Status {
     ASSIGN_OR_RETURN(Statement find, connection.Prepare("SELECT id FROM packs WHERE blob = ?"));
     ASSIGN_OR_RETURN(bool found, find.BindDigest(1, blob).Step());
     if (found) {

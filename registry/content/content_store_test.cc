@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <random>
 #include <set>
 #include <string>
 #include <thread>
@@ -41,11 +42,13 @@ absl::StatusOr<Digest> Add(PackWriter& pack, std::string_view content) {
   return pack.End();
 }
 
-// Bytes without a pattern that begin with `seed`.
-std::string Large(const std::string& seed, size_t size) {
-  std::string content = seed;
+// Bytes without a pattern, others for each seed.
+std::string Large(uint64_t seed, size_t size) {
+  std::mt19937_64 random(seed);
+  std::string content;
   while (content.size() < size) {
-    content += Digest::Of(content.substr(content.size() < 64 ? 0 : content.size() - 64)).Bytes();
+    uint64_t word = random();
+    content.append(reinterpret_cast<const char*>(&word), sizeof(word));
   }
   content.resize(size);
   return content;
@@ -187,8 +190,8 @@ TEST_F(ContentStoreTest, WhatTheStoreHasIsNotKeptAgain) {
 
 // Contents beyond the buffer reach the file before their digest is known.
 TEST_F(ContentStoreTest, LargeContentsAreKeptOnceToo) {
-  const std::string large = Large("a", 3'000'000);
-  const std::string other = Large("b", 1'500'000);
+  const std::string large = Large(1, 3'000'000);
+  const std::string other = Large(2, 1'500'000);
   Store({"small", large});
   std::unique_ptr<PackWriter> pack = NewPack();
   ASSERT_OK(Add(*pack, "begin"));
@@ -213,7 +216,7 @@ TEST_F(ContentStoreTest, AnyMixOfSizesComesBack) {
   uint64_t unique = 0;
   for (int i = 0; i < 60; ++i) {
     size_t size = static_cast<size_t>(i) * 7919 % 31 * 50'000 + static_cast<size_t>(i);
-    contents.push_back(Large(std::to_string(i), size));
+    contents.push_back(Large(static_cast<uint64_t>(i), size));
     unique += size;
   }
   std::vector<std::string> known;
@@ -235,7 +238,7 @@ TEST_F(ContentStoreTest, AnAbandonedContentLeavesNoBytes) {
   ASSERT_OK(Add(*pack, "before"));
   ASSERT_OK(pack->Append("dropped"));
   pack->Abandon();
-  ASSERT_OK(pack->Append(Large("dropped too", 2'500'000)));
+  ASSERT_OK(pack->Append(Large(3, 2'500'000)));
   pack->Abandon();
   EXPECT_THAT(Add(*pack, "after"), IsOkAndHolds(Digest::Of("after")));
   ASSERT_OK(pack->Commit());
@@ -405,7 +408,7 @@ TEST_F(ContentStoreTest, TwentyThousandContents) {
   std::vector<Digest> digests;
   std::unique_ptr<PackWriter> pack = NewPack();
   for (int i = 0; i < 20'000; ++i) {
-    ASSERT_OK_AND_ASSIGN(Digest digest, Add(*pack, Large(std::to_string(i), 200)));
+    ASSERT_OK_AND_ASSIGN(Digest digest, Add(*pack, Large(static_cast<uint64_t>(i), 200)));
     digests.push_back(digest);
   }
   ASSERT_OK(pack->Commit());
@@ -437,7 +440,7 @@ TEST_F(ContentStoreTest, ManyThreadsStoreAndRead) {
 
 TEST(ReadContentTest, GivesPiecesAndStopsAtTheFirstErrorOfTheSink) {
   ASSERT_OK_AND_ASSIGN(UniqueFd fd, OpenUnnamedFile(::testing::TempDir()));
-  const std::string bytes = Large("x", 2'500'000);
+  const std::string bytes = Large(4, 2'500'000);
   ASSERT_OK(WriteFully(fd.get(), bytes));
   ContentFile file{std::make_shared<const UniqueFd>(std::move(fd)), 0, bytes.size()};
   std::vector<size_t> sizes;

@@ -13,8 +13,7 @@ namespace {
 
 constexpr int kBusyTimeoutMs = 10'000;
 
-// synchronous=FULL: a commit is synced before it is acknowledged. The log is cut back when it has
-// grown beyond 64 MiB.
+// synchronous=FULL: a commit ends synced. The log is cut back when it has grown beyond 64 MiB.
 constexpr char kPragmas[] =
     "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;"
     "PRAGMA temp_store = MEMORY; PRAGMA cache_size = -16000; PRAGMA journal_size_limit = 67108864;";

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <span>
 #include <thread>
 #include <utility>
@@ -20,10 +21,11 @@ constexpr int64_t kSchemaVersion = 1;
 // Readers beyond these are closed after use.
 constexpr size_t kIdleReaders = 16;
 
-// One call of Write, on the caller's stack until `done`.
+// One call of Write or WriteUnsynced, on the caller's stack until `done`.
 struct Job {
-  explicit Job(Database::Work w) : work(std::move(w)) {}
+  Job(Database::Work w, bool s) : work(std::move(w)), synced(s) {}
   Database::Work work;
+  const bool synced;
   absl::Status status;
   bool done = false;
 };
@@ -35,15 +37,8 @@ class SqliteDatabase : public Database {
     thread_ = std::jthread([this](std::stop_token stop) { RunWriter(std::move(stop)); });
   }
 
-  absl::Status Write(Work work) override {
-    Job job(std::move(work));
-    MutexLock lock(&mutex_);
-    waiting_.push_back(&job);
-    work_waits_.NotifyOne();
-    // Ends without a stop token: the writer's thread answers every job that was accepted.
-    job_done_.Wait(&mutex_, {}, [&job] { return job.done; });
-    return std::move(job.status);
-  }
+  absl::Status Write(Work work) override { return RunOnWriter(std::move(work), true); }
+  absl::Status WriteUnsynced(Work work) override { return RunOnWriter(std::move(work), false); }
 
   absl::Status Read(Work work) override {
     ASSIGN_OR_RETURN(std::unique_ptr<SqliteConnection> reader, TakeReader());
@@ -57,6 +52,16 @@ class SqliteDatabase : public Database {
   }
 
  private:
+  absl::Status RunOnWriter(Work work, bool synced) {
+    Job job(std::move(work), synced);
+    MutexLock lock(&mutex_);
+    waiting_.push_back(&job);
+    work_waits_.NotifyOne();
+    // Ends without a stop token: the writer's thread answers every job that was accepted.
+    job_done_.Wait(&mutex_, {}, [&job] { return job.done; });
+    return std::move(job.status);
+  }
+
   void RunWriter(std::stop_token stop) {
     while (true) {
       std::vector<Job*> group;
@@ -85,7 +90,11 @@ class SqliteDatabase : public Database {
   // Returns how many of `jobs`, at least one, got their status: all, unless an error in one of them
   // made SQLite undo the transaction. Those behind that one are then still to be run.
   size_t RunTransaction(std::span<Job* const> jobs) {
-    absl::Status status = writer_->Execute("BEGIN IMMEDIATE");
+    absl::Status status = SetSynced(
+        std::any_of(jobs.begin(), jobs.end(), [](const Job* job) { return job->synced; }));
+    if (status.ok()) {
+      status = writer_->Execute("BEGIN IMMEDIATE");
+    }
     size_t count = status.ok() ? 0 : jobs.size();
     while (status.ok() && count < jobs.size()) {
       status = RunJob(*jobs[count++]);
@@ -105,6 +114,16 @@ class SqliteDatabase : public Database {
       }
     }
     return count;
+  }
+
+  // In WAL mode, NORMAL syncs before a checkpoint only, and FULL each commit with all before it.
+  absl::Status SetSynced(bool synced) {
+    if (synced_ != synced) {
+      RETURN_IF_ERROR(writer_->ExecuteScript(synced ? "PRAGMA synchronous = FULL"
+                                                    : "PRAGMA synchronous = NORMAL"));
+      synced_ = synced;
+    }
+    return absl::OkStatus();
   }
 
   // An error of the job stays in the job. Returns an error where the transaction is of no use any
@@ -144,6 +163,7 @@ class SqliteDatabase : public Database {
   const std::string file_;
   // Used by thread_ only.
   const std::unique_ptr<SqliteConnection> writer_;
+  bool synced_ = true;  // as SqliteConnection begins
 
   Mutex mutex_;
   CondVar work_waits_;

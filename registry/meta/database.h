@@ -76,6 +76,11 @@ class Database {
   // Constraints: kAlreadyExists where a row must be unique, kFailedPrecondition for the others.
   virtual absl::Status Write(Work work) = 0;
 
+  // The same without waiting for the disk: what it wrote is seen by all and survives the death of
+  // the process; a power failure may undo it, and then all that was written later too. The next
+  // Write syncs it along. For what can be made again, like layers and cache records.
+  virtual absl::Status WriteUnsynced(Work work) = 0;
+
   // Runs `work` on a reader connection of the pool, on the calling thread. It sees what was
   // committed when it began.
   virtual absl::Status Read(Work work) = 0;

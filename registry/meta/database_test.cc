@@ -83,6 +83,36 @@ TEST_F(DatabaseTest, AnErrorUndoesWhatItsWorkDidAndIsReturned) {
   EXPECT_THAT(Count(*database_), IsOkAndHolds(0));
 }
 
+TEST_F(DatabaseTest, UnsyncedWritesAreSeenAndKeptAndMixWithOthers) {
+  ASSERT_OK(database_->WriteUnsynced([](Connection& connection) { return Insert(connection, 1); }));
+  EXPECT_THAT(Count(*database_), IsOkAndHolds(1));
+  ASSERT_OK(database_->Write([](Connection& connection) { return Insert(connection, 2); }));
+  EXPECT_THAT(database_->WriteUnsynced([](Connection&) { return NotFound("none"); }),
+              StatusIs(absl::StatusCode::kNotFound));
+  ASSERT_OK(database_->WriteUnsynced([](Connection& connection) { return Insert(connection, 3); }));
+  Reopen();
+  EXPECT_THAT(Count(*database_), IsOkAndHolds(3));
+}
+
+// What each kind of write asks of SQLite; whether the disk obeys cannot be seen from here.
+TEST_F(DatabaseTest, OnlyASyncedWriteCommitsWithFullSync) {
+  auto level = [](int64_t* result) {
+    return [result](Connection& connection) -> absl::Status {
+      ASSIGN_OR_RETURN(Statement pragma, connection.Prepare("SELECT * FROM pragma_synchronous"));
+      RETURN_IF_ERROR(pragma.Step().status());
+      *result = pragma.Int(0);
+      return absl::OkStatus();
+    };
+  };
+  int64_t synced = 0, unsynced = 0, again = 0;
+  ASSERT_OK(database_->Write(level(&synced)));
+  ASSERT_OK(database_->WriteUnsynced(level(&unsynced)));
+  ASSERT_OK(database_->Write(level(&again)));
+  EXPECT_EQ(synced, 2);
+  EXPECT_EQ(unsynced, 1);
+  EXPECT_EQ(again, 2);
+}
+
 // While the writer is held by one work, others collect and then share one transaction.
 TEST_F(DatabaseTest, AnErrorInAGroupReachesOnlyItsCaller) {
   std::promise<void> held;
