@@ -18,12 +18,13 @@
 
 #include "base/clock.h"
 #include "base/digest.h"
-#include "registry/content/content_store.h"
+#include "registry/content/content_file.h"
 #include "zlayer/v1/graph.pb.h"
 
 namespace zlayer {
 
 class BlobStore;
+class ContentStore;
 class Database;
 class LayerStore;
 
@@ -58,49 +59,70 @@ struct StoredImage {
   std::vector<std::string> references;  // of the namespace that asked, normalized, sorted
 };
 
-// What a build made: to be written as configuration and manifest. Layers carry their diff ids.
+// What a build made: to be written as configuration and manifest. A layer that came with a base
+// image has all its members, as StoredImage has them. One that a build made may have `layer` alone:
+// it is described by the tar that the LayerStore makes of it.
 struct NewImage {
   v1::Platform platform;
   v1::ImageConfig config;
   std::vector<ImageHistory> history;
-  std::vector<ImageLayer> layers;
+  std::vector<ImageLayer> layers;  // lowest first
   int64_t created_ns = 0;
   std::map<std::string, std::string> annotations;
 };
 
 struct TagRemoval {
-  std::vector<std::string> untagged;  // normalized
-  std::optional<Digest> removed;      // the image that lost its last name
+  std::vector<std::string> untagged;  // normalized, sorted
+  // Manifest of the image that the namespace has under no name any more.
+  std::optional<Digest> removed;
 };
 
 // Thread-safe. "Reference" is what a user wrote: a name that is normalized here, or a manifest or
-// configuration digest ("sha256:..." or at least 12 hex digits). kNotFound names it as written.
+// configuration digest ("sha256:..." or at least 12 hex digits, after which it must be the only
+// one). A name with a digest means the digest. kNotFound names it as written, kInvalidArgument says
+// what is wrong with a name.
+//
+// A namespace sees its own images alone; those that several namespaces have are stored once.
 class ImageStore {
  public:
   virtual ~ImageStore() = default;
 
   virtual absl::StatusOr<StoredImage> Get(std::string_view name_space,
                                           std::string_view reference) = 0;
-  // Sorted by reference.
+  // Each image once, sorted by its first reference; those without one come last.
   virtual absl::StatusOr<std::vector<StoredImage>> List(std::string_view name_space) = 0;
-  // Writes configuration and manifest and names the image (without a tag it stays, nameless).
+  // Writes configuration and manifest and names the image (without a tag it stays, nameless). The
+  // same image makes the same bytes. A base layer whose image was removed meanwhile, and its blob
+  // with it, is described like one that the build made.
   virtual absl::StatusOr<StoredImage> Commit(std::string_view name_space, const NewImage& image,
                                              const std::vector<std::string>& tags) = 0;
+  // A name that is taken moves; the image that had it stays, nameless if that was its last name.
   virtual absl::StatusOr<StoredImage> Tag(std::string_view name_space, std::string_view source,
                                           std::string_view target) = 0;
+  // Removes a name; by digest, all of the image's names. The image goes with its last name in any
+  // namespace, and with it the blobs that nothing else needs.
   virtual absl::StatusOr<TagRemoval> Remove(std::string_view name_space,
                                             std::string_view reference) = 0;
   // Takes an OCI archive or a root filesystem tar; see image.proto. `reference` may be empty for an
-  // OCI archive. All or nothing.
+  // OCI archive: images get the names that the archive has for them, or none. All or nothing.
+  // kInvalidArgument says what is wrong with the archive.
   virtual absl::StatusOr<std::vector<StoredImage>> Import(std::string_view name_space,
                                                           const ContentFile& archive,
                                                           std::string_view reference,
                                                           std::stop_token stop) = 0;
-  // Streams an OCI archive.
+  // Streams an OCI archive; the same image under the same reference makes the same bytes. An error
+  // of `sink` ends it and is returned.
   virtual absl::Status Export(std::string_view name_space, std::string_view reference,
                               const std::function<absl::Status(std::string_view)>& sink,
                               std::stop_token stop) = 0;
 };
+
+// Images in `database`, with their documents and layers in the other stores. Scratch files go to
+// `tmp_directory`. The arguments must outlive the image store.
+absl::StatusOr<std::unique_ptr<ImageStore>> OpenImageStore(Database* database, BlobStore* blobs,
+                                                           ContentStore* contents,
+                                                           LayerStore* layers, const Clock* clock,
+                                                           std::string tmp_directory);
 
 }  // namespace zlayer
 

@@ -1,0 +1,85 @@
+// The database's side of images: rows of images, image_layers and tags (registry/meta/schema.sql).
+// Each function runs inside a Database::Work.
+#ifndef ZLAYER_REGISTRY_IMAGE_IMAGE_ROWS_H_
+#define ZLAYER_REGISTRY_IMAGE_IMAGE_ROWS_H_
+
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/digest.h"
+#include "registry/image/image_store.h"
+#include "registry/meta/database.h"
+
+namespace zlayer {
+
+struct ImageRow {
+  Digest manifest;
+  Digest config;
+  int64_t created_ns = 0;
+  std::vector<ImageLayer> layers;  // without diff ids, which the configuration has
+};
+
+// Adds the image unless it is there.
+absl::Status InsertImage(Connection& connection, const ImageRow& image);
+
+// kNotFound where it is not there.
+absl::StatusOr<ImageRow> ReadImage(Connection& connection, const Digest& manifest);
+
+// Gives the image a name in the namespace; an empty one keeps it where it has no other. An image
+// that loses its last name by that stays, nameless.
+absl::Status SetTag(Connection& connection, std::string_view name_space, const std::string& name,
+                    const Digest& manifest, int64_t now_ns);
+
+// The image of that name in the namespace.
+absl::StatusOr<std::optional<Digest>> FindByName(Connection& connection,
+                                                 std::string_view name_space,
+                                                 const std::string& name);
+
+// The namespace's images whose manifest's or configuration's digest begins with `hex`, those that
+// were named last first. One configuration may have several manifests.
+struct FoundImage {
+  Digest manifest;
+  Digest config;
+};
+absl::StatusOr<std::vector<FoundImage>> FindByDigest(Connection& connection,
+                                                     std::string_view name_space,
+                                                     std::string_view hex);
+
+// All images of the namespace.
+absl::StatusOr<std::vector<Digest>> ReadManifests(Connection& connection,
+                                                  std::string_view name_space);
+
+// Names of the image in the namespace, sorted, without the empty one.
+absl::StatusOr<std::vector<std::string>> ReadNames(Connection& connection,
+                                                   std::string_view name_space,
+                                                   const Digest& manifest);
+
+// Whether the namespace has the image, under a name or without.
+absl::StatusOr<bool> HasImage(Connection& connection, std::string_view name_space,
+                              const Digest& manifest);
+
+// Removes one name.
+absl::Status RemoveName(Connection& connection, std::string_view name_space,
+                        const std::string& name);
+// Removes all names of the image in the namespace, the empty one too.
+absl::Status RemoveNames(Connection& connection, std::string_view name_space,
+                         const Digest& manifest);
+// Removes the image if no namespace has it.
+absl::Status RemoveUnnamed(Connection& connection, const Digest& manifest);
+
+// Whether a blob is an image's manifest, configuration or layer, holds contents, or is the one form
+// of a layer's tar.
+absl::StatusOr<bool> IsBlobUsed(Connection& connection, const Digest& blob);
+
+// Whether it is known what the layer's tar is.
+absl::StatusOr<bool> HasTarIdentity(Connection& connection, const Digest& layer);
+
+}  // namespace zlayer
+
+#endif  // ZLAYER_REGISTRY_IMAGE_IMAGE_ROWS_H_
