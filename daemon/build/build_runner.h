@@ -1,0 +1,28 @@
+// Does the work of one build: plans it, has the backend run it, commits the image.
+#ifndef ZLAYER_DAEMON_BUILD_BUILD_RUNNER_H_
+#define ZLAYER_DAEMON_BUILD_BUILD_RUNNER_H_
+
+#include <memory>
+
+#include "backends/api/backend.h"
+#include "daemon/queue/build_queue.h"
+#include "daemon/queue/scheduler.h"
+#include "registry/store.h"
+
+namespace zlayer {
+
+// All outlive the runner.
+struct BuildRunnerOptions {
+  Store* store = nullptr;
+  Backend* backend = nullptr;
+  BuildQueue* queue = nullptr;
+};
+
+// A build that is run again after it was interrupted finds what it did in the cache. Uploaded
+// contexts of a build that ended are removed, unless another build in the queue names them; those of
+// a build that was stopped stay, because it may be queued again.
+std::unique_ptr<BuildRunner> MakeBuildRunner(const BuildRunnerOptions& options);
+
+}  // namespace zlayer
+
+#endif  // ZLAYER_DAEMON_BUILD_BUILD_RUNNER_H_

@@ -1,0 +1,129 @@
+#include "daemon/build/plan.h"
+
+#include <map>
+#include <utility>
+
+#include "backends/graph/validate.h"
+#include "base/status_macros.h"
+#include "daemon/frontend/dockerfile/convert.h"
+#include "proto/error_detail.h"
+#include "registry/image/platform.h"
+
+namespace zlayer {
+namespace {
+
+// Fills in what a client may leave open in a graph.
+class Completer {
+ public:
+  Completer(ImageResolver& resolver, std::stop_token stop)
+      : resolver_(resolver), stop_(std::move(stop)) {}
+
+  absl::Status Complete(v1::Stage& stage) {
+    if (stage.platform().os().empty()) {
+      *stage.mutable_platform() = HostPlatform();
+    }
+    for (v1::Operation& operation : *stage.mutable_operations()) {
+      absl::Status status = Complete(operation, stage.platform());
+      RETURN_IF_ERROR(AtSource(std::move(status), operation.source()));
+    }
+    return absl::OkStatus();
+  }
+
+ private:
+  absl::Status Complete(v1::Operation& operation, const v1::Platform& platform) {
+    if (operation.has_image()) {
+      return Resolve(*operation.mutable_image(), platform);
+    }
+    if (operation.has_copy()) {
+      for (v1::Copy::Source& source : *operation.mutable_copy()->mutable_sources()) {
+        if (source.from().has_image()) {
+          RETURN_IF_ERROR(Resolve(*source.mutable_from()->mutable_image(), platform));
+        }
+      }
+    }
+    if (operation.has_run()) {
+      for (v1::Mount& mount : *operation.mutable_run()->mutable_mounts()) {
+        if (mount.from().has_image()) {
+          RETURN_IF_ERROR(Resolve(*mount.mutable_from()->mutable_image(), platform));
+        }
+      }
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status Resolve(v1::ImageBase& image, const v1::Platform& platform) {
+    if (!image.digest().empty()) {
+      return absl::OkStatus();
+    }
+    ASSIGN_OR_RETURN(ResolvedImage resolved, resolver_.Resolve(image.reference(), platform, stop_));
+    image.set_reference(resolved.reference);
+    image.set_digest(resolved.digest);
+    return absl::OkStatus();
+  }
+
+  ImageResolver& resolver_;
+  const std::stop_token stop_;
+};
+
+void AddLabels(const v1::BuildSpec& spec, v1::Graph& graph) {
+  v1::Stage& target = *graph.mutable_stages(static_cast<int>(graph.targets(0)));
+  v1::Operation& last = *target.mutable_operations(target.operations_size() - 1);
+  const std::map<std::string, std::string> sorted(spec.labels().begin(), spec.labels().end());
+  for (const auto& [key, value] : sorted) {
+    v1::KeyValue* label = last.add_config()->mutable_set_label();
+    label->set_key(key);
+    label->set_value(value);
+  }
+}
+
+}  // namespace
+
+absl::StatusOr<PlannedBuild> PlanDockerfile(const v1::BuildSpec& spec, const v1::InlineFile& file,
+                                            ImageResolver& resolver, std::stop_token stop) {
+  DockerfileRequest request;
+  request.name = file.name().empty() ? "Dockerfile" : file.name();
+  request.text = file.content();
+  request.build_args = {spec.build_args().begin(), spec.build_args().end()};
+  request.target = spec.target();
+  request.platform = HostPlatform();
+  request.labels = {spec.labels().begin(), spec.labels().end()};
+  ASSIGN_OR_RETURN(DockerfileGraph converted,
+                   ConvertDockerfile(request, resolver, std::move(stop)));
+  RETURN_IF_ERROR(ValidateGraph(converted.graph));
+  PlannedBuild plan;
+  plan.graph = std::move(converted.graph);
+  plan.warnings = std::move(converted.warnings);
+  return plan;
+}
+
+absl::StatusOr<PlannedBuild> PlanGraph(const v1::BuildSpec& spec, ImageResolver& resolver,
+                                       std::stop_token stop) {
+  RETURN_IF_ERROR(ValidateGraph(spec.graph()));
+  PlannedBuild plan;
+  plan.graph = spec.graph();
+  Completer completer(resolver, std::move(stop));
+  const std::vector<bool> needed = NeededStages(plan.graph);
+  for (int i = 0; i < plan.graph.stages_size(); ++i) {
+    if (needed[static_cast<size_t>(i)]) {
+      RETURN_IF_ERROR(completer.Complete(*plan.graph.mutable_stages(i)));
+    }
+  }
+  AddLabels(spec, plan.graph);
+  return plan;
+}
+
+absl::StatusOr<std::shared_ptr<const v1::Graph>> PlanWithoutContext(const v1::BuildSpec& spec,
+                                                                    ImageResolver& resolver,
+                                                                    std::stop_token stop) {
+  if (spec.has_graph()) {
+    return std::make_shared<const v1::Graph>(spec.graph());
+  }
+  if (!spec.has_dockerfile_inline()) {
+    return std::shared_ptr<const v1::Graph>();
+  }
+  ASSIGN_OR_RETURN(PlannedBuild plan,
+                   PlanDockerfile(spec, spec.dockerfile_inline(), resolver, std::move(stop)));
+  return std::make_shared<const v1::Graph>(std::move(plan.graph));
+}
+
+}  // namespace zlayer

@@ -1,0 +1,160 @@
+#include "daemon/service/context_entries.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+
+#include "base/errors.h"
+#include "base/status_macros.h"
+#include "base/strings.h"
+
+namespace zlayer {
+namespace {
+
+constexpr uint32_t kModeBits = 07777;
+
+// Names are the same numbers in both.
+static_assert(static_cast<int>(EntryType::kFile) == v1::ContextEntry::FILE);
+static_assert(static_cast<int>(EntryType::kDirectory) == v1::ContextEntry::DIRECTORY);
+static_assert(static_cast<int>(EntryType::kSymlink) == v1::ContextEntry::SYMLINK);
+static_assert(static_cast<int>(EntryType::kFifo) == v1::ContextEntry::FIFO);
+static_assert(static_cast<int>(EntryType::kCharacterDevice) == v1::ContextEntry::CHARACTER_DEVICE);
+static_assert(static_cast<int>(EntryType::kBlockDevice) == v1::ContextEntry::BLOCK_DEVICE);
+
+absl::Status Wrong(std::string_view path, std::string_view message) {
+  return InvalidArgument(fmt::format("entry {} of the build context {}", ToUtf8(path), message));
+}
+
+uint64_t MetadataBytes(const v1::ContextEntry& entry) {
+  uint64_t bytes = entry.path().size() + entry.link_target().size();
+  for (const v1::ExtendedAttribute& xattr : entry.xattrs()) {
+    bytes += xattr.name().size() + xattr.value().size();
+  }
+  return bytes;
+}
+
+// A context's owners count as root: who sends it has no say in who owns files of an image.
+absl::StatusOr<Entry> ToEntry(const v1::ContextEntry& from) {
+  if (!v1::ContextEntry::Type_IsValid(from.type())) {
+    return Wrong(from.path(), "has no known type");
+  }
+  if ((from.mode() & ~kModeBits) != 0) {
+    return Wrong(from.path(), fmt::format("has mode {:o}, more than permission bits", from.mode()));
+  }
+  Entry entry;
+  entry.path = from.path();
+  entry.type = static_cast<EntryType>(from.type());
+  entry.mode = from.mode();
+  entry.mtime_ns = from.mtime_ns();
+  entry.link_target = from.link_target();
+  entry.device = from.device();
+  for (const v1::ExtendedAttribute& xattr : from.xattrs()) {
+    entry.xattrs[xattr.name()] = xattr.value();
+  }
+  if (entry.type != EntryType::kFile) {
+    return entry;
+  }
+  entry.size = from.size();
+  if (!from.sha256().empty()) {
+    absl::StatusOr<Digest> digest = Digest::FromBytes(from.sha256());
+    if (!digest.ok()) {
+      return Wrong(from.path(), "has a SHA-256 that is not 32 bytes long");
+    }
+    entry.content = *digest;
+  }
+  return entry;
+}
+
+}  // namespace
+
+absl::Status ContextEntries::CheckPlace(const std::string& path) {
+  if (path.empty() || CleanPath(path) != path || path.find('\0') != std::string::npos) {
+    return Wrong(path, "has no clean relative path");
+  }
+  if (!items_.empty() && ComparePaths(items_.back().entry.path, path) >= 0) {
+    return Wrong(path, fmt::format("comes after {}: entries must be sorted, with \"/\" lowest, and "
+                                   "be there once",
+                                   ToUtf8(items_.back().entry.path)));
+  }
+  while (!open_.empty() && !IsAtOrBelow(path, open_.back())) {
+    open_.pop_back();
+  }
+  std::string_view parent = open_.empty() ? std::string_view() : std::string_view(open_.back());
+  if (ParentPath(path) != parent) {
+    return Wrong(path, "has no parent directory before it");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ContextEntries::Add(const v1::ContextEntry& entry) {
+  metadata_bytes_ += MetadataBytes(entry);
+  if (items_.size() >= limits_.entries || metadata_bytes_ > limits_.metadata_bytes) {
+    return ResourceExhausted(
+        fmt::format("the build context has more than {} entries or {} MiB of names; leave out what "
+                    "the build does not need with .dockerignore",
+                    limits_.entries, limits_.metadata_bytes >> 20));
+  }
+  RETURN_IF_ERROR(CheckPlace(entry.path()));
+  Item item;
+  ASSIGN_OR_RETURN(item.entry, ToEntry(entry));
+  RETURN_IF_ERROR(probe_.Add(item.entry));
+  probe_.RemoveSubtree(item.entry.path);
+  if (item.entry.type == EntryType::kDirectory) {
+    open_.push_back(item.entry.path);
+  }
+  if (item.entry.type == EntryType::kFile) {
+    item.group = entry.hard_link_group();
+  }
+  item.leader = items_.size();
+  items_.push_back(std::move(item));
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::shared_ptr<const LayerIndex>> ContextEntries::Index() const {
+  LayerIndexBuilder builder;
+  for (const Item& item : items_) {
+    RETURN_IF_ERROR(builder.Add(item.entry));
+  }
+  ASSIGN_OR_RETURN(std::string bytes, builder.Serialize());
+  return LayerIndex::FromBytes(std::move(bytes));
+}
+
+void ContextEntries::Select(const std::vector<bool>* selected) {
+  std::unordered_map<uint64_t, size_t> first;
+  for (size_t i = 0; i < items_.size(); ++i) {
+    items_[i].selected = selected == nullptr || (i < selected->size() && (*selected)[i]);
+    if (items_[i].selected && items_[i].group != 0) {
+      items_[i].leader = first.emplace(items_[i].group, i).first->second;
+    }
+  }
+}
+
+std::vector<uint64_t> ContextEntries::Files() const {
+  std::vector<uint64_t> files;
+  for (size_t i = 0; i < items_.size(); ++i) {
+    if (items_[i].selected && items_[i].leader == i && items_[i].entry.type == EntryType::kFile) {
+      files.push_back(i);
+    }
+  }
+  return files;
+}
+
+absl::StatusOr<std::string> ContextEntries::Serialize() const {
+  LayerIndexBuilder builder;
+  for (const Item& item : items_) {
+    if (!item.selected) {
+      continue;
+    }
+    Entry entry = items_[item.leader].entry;
+    if (&item != &items_[item.leader]) {
+      entry.hard_link = std::exchange(entry.path, item.entry.path);
+    }
+    RETURN_IF_ERROR(builder.Add(std::move(entry)));
+  }
+  return builder.Serialize();
+}
+
+}  // namespace zlayer

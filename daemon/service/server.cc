@@ -1,0 +1,128 @@
+#include "daemon/service/server.h"
+
+#include <fmt/format.h>
+#include <grpcpp/ext/health_check_service_server_builder_option.h>
+#include <grpcpp/grpcpp.h>
+#include <grpcpp/health_check_service_interface.h>
+#include <grpcpp/resource_quota.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <utility>
+
+#include "base/errors.h"
+#include "base/files.h"
+#include "base/status_macros.h"
+#include "base/unique_fd.h"
+
+namespace zlayer {
+namespace {
+
+constexpr int kMaxMessageBytes = 4 << 20;
+constexpr size_t kMaxBufferBytes = size_t{256} << 20;  // of all connections together
+constexpr mode_t kSocketMode = 0660;
+
+absl::StatusOr<std::string> SocketPath(const std::string& address) {
+  constexpr std::string_view kScheme = "unix:";
+  if (!address.starts_with(kScheme)) {
+    return InvalidArgument(
+        fmt::format("address \"{}\" cannot be served: it must be unix:///path", address));
+  }
+  std::string path = address.substr(kScheme.size());
+  if (path.starts_with("//")) {
+    path.erase(0, 2);
+  }
+  if (path.empty() || path.size() >= sizeof(sockaddr_un{}.sun_path)) {
+    return InvalidArgument(fmt::format(
+        "address \"{}\" cannot be served: the path of a socket has 1 to 107 bytes", address));
+  }
+  return path;
+}
+
+// Whether a process listens there. A socket whose process died refuses connections.
+bool IsServed(const std::string& path) {
+  UniqueFd fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  sockaddr_un name{};
+  name.sun_family = AF_UNIX;
+  std::memcpy(name.sun_path, path.c_str(), path.size() + 1);
+  return connect(fd.get(), reinterpret_cast<const sockaddr*>(&name), sizeof(name)) == 0 ||
+         errno == EAGAIN;
+}
+
+absl::Status PreparePath(const std::string& path, const std::string& address) {
+  std::string directory = std::filesystem::path(path).parent_path();
+  if (!directory.empty()) {
+    RETURN_IF_ERROR(MakeDirectories(directory, geteuid() == 0 ? 0755 : 0700));
+  }
+  struct stat info;
+  if (lstat(path.c_str(), &info) != 0) {
+    return errno == ENOENT ? absl::OkStatus() : ErrnoError(path);
+  }
+  if (!S_ISSOCK(info.st_mode)) {
+    return FailedPrecondition(fmt::format("{} is in the way: it is not a socket", path));
+  }
+  if (IsServed(path)) {
+    return FailedPrecondition(fmt::format("another process serves {} already", address));
+  }
+  return unlink(path.c_str()) == 0 ? absl::OkStatus() : ErrnoError(path);
+}
+
+class GrpcServer : public ApiServer {
+ public:
+  GrpcServer(std::unique_ptr<grpc::Server> server, std::string path)
+      : server_(std::move(server)), path_(std::move(path)) {}
+
+  ~GrpcServer() override { Shutdown(std::chrono::nanoseconds(0)); }
+
+  void SetServing(bool serving) override {
+    server_->GetHealthCheckService()->SetServingStatus(serving);
+  }
+
+  void Shutdown(std::chrono::nanoseconds grace) override {
+    auto limit = std::chrono::duration_cast<std::chrono::system_clock::duration>(grace);
+    server_->Shutdown(std::chrono::system_clock::now() + limit);
+    server_->Wait();
+  }
+
+ private:
+  const std::unique_ptr<grpc::Server> server_;
+  const std::string path_;
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<ApiServer>> StartServer(
+    const std::string& address, const std::vector<grpc::Service*>& services) {
+  ASSIGN_OR_RETURN(std::string path, SocketPath(address));
+  RETURN_IF_ERROR(PreparePath(path, address));
+  grpc::EnableDefaultHealthCheckService(true);
+  grpc::ResourceQuota quota("zlayerd");
+  quota.Resize(kMaxBufferBytes);
+  grpc::ServerBuilder builder;
+  builder.SetResourceQuota(quota);
+  builder.SetMaxReceiveMessageSize(kMaxMessageBytes);
+  builder.SetMaxSendMessageSize(kMaxMessageBytes);
+  int port = 0;
+  builder.AddListeningPort("unix:" + path, grpc::InsecureServerCredentials(), &port);
+  for (grpc::Service* service : services) {
+    builder.RegisterService(service);
+  }
+  // Nobody else may connect between bind and chmod.
+  mode_t mask = umask(0777 & ~kSocketMode);
+  std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
+  umask(mask);
+  if (server == nullptr || port == 0) {
+    return Unavailable(fmt::format("{} cannot be served; see the messages above", address));
+  }
+  if (chmod(path.c_str(), kSocketMode) != 0) {
+    return ErrnoError(path);
+  }
+  return std::make_unique<GrpcServer>(std::move(server), std::move(path));
+}
+
+}  // namespace zlayer

@@ -1,0 +1,39 @@
+// The gRPC server: where it listens, and how it stops.
+#ifndef ZLAYER_DAEMON_SERVICE_SERVER_H_
+#define ZLAYER_DAEMON_SERVICE_SERVER_H_
+
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
+
+#include <chrono>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace grpc {
+class Service;
+}
+
+namespace zlayer {
+
+// Thread-safe.
+class ApiServer {
+ public:
+  virtual ~ApiServer() = default;  // as Shutdown with no time left
+  // What the standard health service answers; it begins with SERVING.
+  virtual void SetServing(bool serving) = 0;
+  // Takes no more calls; those under way have `grace` to end, then are canceled. Returns when none
+  // is left. Open streams should have been told to end before.
+  virtual void Shutdown(std::chrono::nanoseconds grace) = 0;
+};
+
+// Serves `services`, which must outlive the server, and the standard health service on `address`:
+// "unix:///path" (or "unix:path"). The socket's directory is made where it is missing, a socket
+// that no process listens on is replaced, and the new one has mode 0660. kFailedPrecondition where
+// another process serves there; kInvalidArgument for another kind of address.
+absl::StatusOr<std::unique_ptr<ApiServer>> StartServer(const std::string& address,
+                                                       const std::vector<grpc::Service*>& services);
+
+}  // namespace zlayer
+
+#endif  // ZLAYER_DAEMON_SERVICE_SERVER_H_
