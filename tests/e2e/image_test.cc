@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -117,7 +118,7 @@ TEST_F(ImageTest, NamesAreListedMovedAndRemoved) {
 }
 
 // Files of every type with every kind of metadata and name.
-constexpr char kOddFiles[] = R"(
+constexpr char kOddFiles[] = R"sh(
   mkdir -p "$1/odd" && cd "$1/odd"
   for mode in 0000 0400 0444 0600 0644 0666 0700 0755 0777 1755 2755 4755 6755 7777; do
     echo "$mode" > "mode-$mode"
@@ -149,17 +150,17 @@ constexpr char kOddFiles[] = R"(
   setcap cap_net_raw+ep caps 2>/dev/null ||
     setfattr -n security.capability -v 0x0100000200200000000000000000000000000000 caps
   touch -d 2001-01-01 sub empty-dir
-)";
+)sh";
 
 // One line for everything that must not change, of each file below odd/.
-constexpr char kListing[] = R"(
+constexpr char kListing[] = R"sh(
   cd "$1/odd"
   find . -print0 | LC_ALL=C sort -z | xargs -0 stat --printf '%n|%A|%u:%g|%t,%T|%Y|%F|%h\n' |
     sed 's/|directory|.*/|directory/'
   find . -type l -printf '%p -> %l\n' | LC_ALL=C sort
   find . -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum
   find . -print0 | LC_ALL=C sort -z | xargs -0 getfattr -h -d -m '^(user|security.capability)' --absolute-names
-)";
+)sh";
 
 class OddFilesTest : public ImageTest {
  protected:
