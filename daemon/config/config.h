@@ -4,17 +4,20 @@
 #define ZLAYER_DAEMON_CONFIG_CONFIG_H_
 
 #include <absl/status/statusor.h>
+#include <sys/types.h>
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <string>
 
 namespace zlayer {
 
 struct Config {
-  // Where everything is kept: /var/lib/zlayer as root, else $XDG_DATA_HOME/zlayer.
+  // Where everything is kept: /var/lib/zlayer as root, else $XDG_DATA_HOME/zlayer, where
+  // XDG_DATA_HOME is $HOME/.local/share if it is not set.
   std::string root;
-  // Where the API is served: unix:///run/zlayer/zlayerd.sock as root, else below $XDG_RUNTIME_DIR.
+  // Where the API is served, unix:///PATH; base/default_address.h has the default.
   std::string address;
   std::string log_level = "info";  // trace, debug, info, warn, error
 
@@ -38,8 +41,12 @@ struct Config {
 // The defaults for this user.
 Config DefaultConfig();
 
-// Reads `file` over `defaults`. kInvalidArgument: "FILE:LINE: ..." for a syntax error, an unknown key
-// (naming the known ones) or a bad value.
+// The same for `uid`, with `environment` instead of getenv (null where a variable is not set).
+Config DefaultConfigFor(uid_t uid, const std::function<const char*(const char*)>& environment);
+
+// Reads `file` over `defaults`: a key that is missing, or has no value, keeps its default.
+// kInvalidArgument: "FILE:LINE: ..." for a syntax error, an unknown key (naming the known ones), a
+// key that is given twice, or a bad value. kNotFound where there is no such file.
 absl::StatusOr<Config> LoadConfig(const std::string& file, const Config& defaults);
 
 }  // namespace zlayer

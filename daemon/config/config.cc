@@ -1,0 +1,279 @@
+#include "daemon/config/config.h"
+
+#include <fmt/format.h>
+#include <sys/un.h>
+#include <unistd.h>
+#include <yaml-cpp/yaml.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/default_address.h"
+#include "base/errors.h"
+#include "base/files.h"
+#include "base/status_macros.h"
+#include "base/strings.h"
+
+namespace zlayer {
+namespace {
+
+constexpr size_t kMaxFileSize = size_t{1} << 20;
+constexpr std::string_view kUnixScheme = "unix://";
+constexpr std::chrono::hours kMaxDuration{24};
+
+// What a key's value is put into.
+using Setter = std::function<absl::Status(const std::string& value)>;
+
+// A mapping of the file: its keys with what they take, a value or another mapping.
+struct Section {
+  struct Key {
+    std::string name;
+    Setter set;                             // of a value
+    std::shared_ptr<const Section> nested;  // of a mapping
+  };
+  std::vector<Key> keys;
+};
+
+Setter Path(std::string* target) {
+  return [target](const std::string& value) {
+    if (!value.starts_with('/')) {
+      return InvalidArgument(fmt::format("\"{}\" is not an absolute path", value));
+    }
+    *target = value;
+    return absl::OkStatus();
+  };
+}
+
+Setter Text(std::string* target) {
+  return [target](const std::string& value) {
+    *target = value;
+    return absl::OkStatus();
+  };
+}
+
+Setter Address(std::string* target) {
+  return [target](const std::string& value) {
+    if (!value.starts_with(kUnixScheme) || !value.substr(kUnixScheme.size()).starts_with('/')) {
+      return InvalidArgument(fmt::format(
+          "\"{}\" is not unix:///PATH, the one form of address that the API can be served at",
+          value));
+    }
+    if (value.size() - kUnixScheme.size() >= sizeof(sockaddr_un::sun_path)) {
+      return InvalidArgument(
+          fmt::format("the path of \"{}\" is longer than {} bytes, the limit of "
+                      "the system for sockets",
+                      value, sizeof(sockaddr_un::sun_path) - 1));
+    }
+    *target = value;
+    return absl::OkStatus();
+  };
+}
+
+Setter OneOf(std::vector<std::string> choices, std::string* target) {
+  return [choices = std::move(choices), target](const std::string& value) {
+    if (std::find(choices.begin(), choices.end(), value) == choices.end()) {
+      return InvalidArgument(fmt::format("\"{}\" is not one of {}", value, Join(choices, ", ")));
+    }
+    *target = value;
+    return absl::OkStatus();
+  };
+}
+
+Setter Number(uint32_t least, uint32_t most, uint32_t* target) {
+  return [least, most, target](const std::string& value) {
+    std::optional<uint64_t> number = ParseUint(value);
+    if (!number.has_value() || *number < least || *number > most) {
+      return InvalidArgument(
+          fmt::format("\"{}\" is not a number from {} to {}", value, least, most));
+    }
+    *target = static_cast<uint32_t>(*number);
+    return absl::OkStatus();
+  };
+}
+
+std::optional<std::chrono::nanoseconds> ParseDuration(std::string_view text) {
+  size_t digits = std::min(text.find_first_not_of("0123456789"), text.size());
+  std::optional<uint64_t> number = ParseUint(text.substr(0, digits));
+  std::string_view unit = text.substr(digits);
+  // Every unit fits a day at most; more would overflow.
+  if (!number.has_value() || *number > 24 * 3600 * 1000) {
+    return std::nullopt;
+  }
+  auto count = static_cast<int64_t>(*number);
+  if (unit == "ms") {
+    return std::chrono::milliseconds(count);
+  }
+  if (unit == "s") {
+    return std::chrono::seconds(count);
+  }
+  if (unit == "m") {
+    return std::chrono::minutes(count);
+  }
+  if (unit == "h" && count <= kMaxDuration.count()) {
+    return std::chrono::hours(count);
+  }
+  return std::nullopt;
+}
+
+Setter Duration(std::chrono::nanoseconds* target) {
+  return [target](const std::string& value) {
+    std::optional<std::chrono::nanoseconds> duration = ParseDuration(value);
+    if (!duration.has_value() || *duration > kMaxDuration) {
+      return InvalidArgument(fmt::format(
+          "\"{}\" is not a duration of up to 24h, such as 500ms, 30s, 5m or 1h", value));
+    }
+    *target = *duration;
+    return absl::OkStatus();
+  };
+}
+
+Section::Key Nested(std::string name, std::vector<Section::Key> keys) {
+  auto section = std::make_shared<Section>();
+  section->keys = std::move(keys);
+  return {std::move(name), nullptr, std::move(section)};
+}
+
+Section Schema(Config* config) {
+  Section schema;
+  schema.keys = {
+      {"root", Path(&config->root), nullptr},
+      {"address", Address(&config->address), nullptr},
+      {"log_level", OneOf({"trace", "debug", "info", "warn", "error"}, &config->log_level),
+       nullptr},
+      Nested("queue",
+             {
+                 {"max_running", Number(1, 1000, &config->queue.max_running), nullptr},
+                 {"max_attempts", Number(1, 1000, &config->queue.max_attempts), nullptr},
+                 {"drain_timeout", Duration(&config->queue.drain_timeout), nullptr},
+             }),
+      Nested("native",
+             {
+                 {"runtime", Text(&config->native.runtime), nullptr},
+                 {"max_parallel", Number(0, 10000, &config->native.max_parallel), nullptr},
+             }),
+  };
+  return schema;
+}
+
+// Puts the nodes of one file into what a schema names. yaml-cpp throws; LoadConfig catches.
+class Reader {
+ public:
+  explicit Reader(std::string file) : file_(std::move(file)) {}
+
+  absl::Status Read(const YAML::Node& node, const Section& section, const std::string& prefix) {
+    if (node.IsNull()) {
+      return absl::OkStatus();
+    }
+    if (!node.IsMap()) {
+      return At(node.Mark(), prefix.empty() ? "the file is not a mapping of keys to values"
+                                            : prefix + "is not a mapping of keys to values");
+    }
+    std::set<std::string> seen;
+    for (const auto& entry : node) {
+      if (!entry.first.IsScalar()) {
+        return At(entry.first.Mark(), "a key is not a plain word");
+      }
+      const std::string& name = entry.first.Scalar();
+      if (!seen.insert(name).second) {
+        return At(entry.first.Mark(), fmt::format("\"{}\" is given twice", name));
+      }
+      auto key = std::find_if(section.keys.begin(), section.keys.end(),
+                              [&name](const Section::Key& known) { return known.name == name; });
+      if (key == section.keys.end()) {
+        return At(entry.first.Mark(), UnknownKey(name, section, prefix));
+      }
+      RETURN_IF_ERROR(ReadValue(entry.second, entry.first.Mark(), *key, prefix));
+    }
+    return absl::OkStatus();
+  }
+
+  // "FILE:LINE: message".
+  absl::Status At(const YAML::Mark& mark, std::string_view message) const {
+    return InvalidArgument(fmt::format("{}:{}: {}", file_, std::max(mark.line, 0) + 1, message));
+  }
+
+ private:
+  absl::Status ReadValue(const YAML::Node& value, const YAML::Mark& key_mark,
+                         const Section::Key& key, const std::string& prefix) {
+    if (key.nested != nullptr) {
+      return Read(value, *key.nested, prefix + key.name + ": ");
+    }
+    if (value.IsNull()) {
+      return absl::OkStatus();
+    }
+    if (!value.IsScalar()) {
+      return At(key_mark, fmt::format("{}{}: the value is not a plain one", prefix, key.name));
+    }
+    absl::Status status = key.set(value.Scalar());
+    if (!status.ok()) {
+      return At(value.Mark(), fmt::format("{}{}: {}", prefix, key.name, Message(status)));
+    }
+    return status;
+  }
+
+  static std::string UnknownKey(const std::string& name, const Section& section,
+                                const std::string& prefix) {
+    std::vector<std::string> known;
+    for (const Section::Key& key : section.keys) {
+      known.push_back(key.name);
+    }
+    std::sort(known.begin(), known.end());
+    return fmt::format("{}the key \"{}\" is not known; known keys are {}", prefix, name,
+                       Join(known, ", "));
+  }
+
+  const std::string file_;
+};
+
+std::string Environment(const std::function<const char*(const char*)>& environment,
+                        const char* name) {
+  const char* value = environment(name);
+  return value == nullptr ? "" : value;
+}
+
+}  // namespace
+
+Config DefaultConfigFor(uid_t uid, const std::function<const char*(const char*)>& environment) {
+  Config config;
+  config.address = DefaultAddressFor(uid, environment("XDG_RUNTIME_DIR"));
+  std::string data = Environment(environment, "XDG_DATA_HOME");
+  std::string home = Environment(environment, "HOME");
+  if (uid == 0) {
+    config.root = "/var/lib/zlayer";
+  } else if (data.starts_with('/')) {
+    config.root = data + "/zlayer";
+  } else if (home.starts_with('/')) {
+    config.root = home + "/.local/share/zlayer";
+  } else {
+    config.root = fmt::format("/var/tmp/zlayer-{}", uid);
+  }
+  return config;
+}
+
+Config DefaultConfig() { return DefaultConfigFor(geteuid(), getenv); }
+
+absl::StatusOr<Config> LoadConfig(const std::string& file, const Config& defaults) {
+  ASSIGN_OR_RETURN(std::string text, ReadFile(file, kMaxFileSize));
+  Config config = defaults;
+  Reader reader(file);
+  try {
+    std::vector<YAML::Node> documents = YAML::LoadAll(text);
+    if (documents.size() > 1) {
+      return reader.At(documents[1].Mark(), "a second document begins here; there may be one only");
+    }
+    if (!documents.empty()) {
+      RETURN_IF_ERROR(reader.Read(documents[0], Schema(&config), ""));
+    }
+  } catch (const YAML::Exception& error) {
+    return reader.At(error.mark, error.msg);
+  }
+  return config;
+}
+
+}  // namespace zlayer

@@ -1,0 +1,207 @@
+#include "daemon/config/config.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <map>
+#include <string>
+
+#include "base/files.h"
+#include "tests/status_matchers.h"
+
+namespace zlayer {
+namespace {
+
+using std::chrono::hours;
+using std::chrono::milliseconds;
+using std::chrono::minutes;
+using std::chrono::seconds;
+using testing::HasSubstr;
+
+Config For(uid_t uid, const std::map<std::string, std::string>& variables) {
+  return DefaultConfigFor(uid, [&variables](const char* name) -> const char* {
+    auto variable = variables.find(name);
+    return variable == variables.end() ? nullptr : variable->second.c_str();
+  });
+}
+
+class ConfigTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    ASSERT_OK_AND_ASSIGN(directory_, ScopedDirectory::Make(testing::TempDir(), "config"));
+    file_ = directory_.path() + "/zlayerd.yaml";
+  }
+
+  absl::StatusOr<Config> Load(const std::string& text) {
+    EXPECT_OK(WriteFileAtomically(file_, text));
+    return LoadConfig(file_, DefaultConfig());
+  }
+
+  // The error's message, which begins with the file's name, without that.
+  std::string Error(const std::string& text) {
+    absl::Status status = Load(text).status();
+    EXPECT_THAT(status, StatusIs(absl::StatusCode::kInvalidArgument));
+    std::string message(status.message().data(), status.message().size());
+    EXPECT_TRUE(message.starts_with(file_ + ":")) << message;
+    return message.substr(std::min(message.size(), file_.size() + 1));
+  }
+
+  ScopedDirectory directory_;
+  std::string file_;
+};
+
+TEST(DefaultConfigTest, RootHasTheSystemsDirectories) {
+  Config config = For(0, {{"HOME", "/root"}, {"XDG_DATA_HOME", "/data"}});
+  EXPECT_EQ(config.root, "/var/lib/zlayer");
+  EXPECT_EQ(config.address, "unix:///run/zlayer/zlayerd.sock");
+  EXPECT_EQ(config.log_level, "info");
+}
+
+TEST(DefaultConfigTest, OthersHaveTheirOwn) {
+  Config config =
+      For(1000,
+          {{"HOME", "/home/u"}, {"XDG_DATA_HOME", "/data"}, {"XDG_RUNTIME_DIR", "/run/user/1000"}});
+  EXPECT_EQ(config.root, "/data/zlayer");
+  EXPECT_EQ(config.address, "unix:///run/user/1000/zlayer/zlayerd.sock");
+  EXPECT_EQ(For(1000, {{"HOME", "/home/u"}}).root, "/home/u/.local/share/zlayer");
+  EXPECT_EQ(For(1000, {{"HOME", "/home/u"}, {"XDG_DATA_HOME", "relative"}}).root,
+            "/home/u/.local/share/zlayer");
+  EXPECT_EQ(For(1000, {}).root, "/var/tmp/zlayer-1000");
+  EXPECT_EQ(For(1000, {}).address, "unix:///tmp/zlayer-1000/zlayerd.sock");
+}
+
+TEST_F(ConfigTest, ReadsEveryKey) {
+  ASSERT_OK_AND_ASSIGN(Config config, Load(R"(
+root: /srv/zlayer
+address: unix:///srv/z.sock
+log_level: debug
+queue:
+  max_running: 9
+  max_attempts: 1
+  drain_timeout: 5m
+native:
+  runtime: /usr/bin/runc
+  max_parallel: 12
+)"));
+  EXPECT_EQ(config.root, "/srv/zlayer");
+  EXPECT_EQ(config.address, "unix:///srv/z.sock");
+  EXPECT_EQ(config.log_level, "debug");
+  EXPECT_EQ(config.queue.max_running, 9u);
+  EXPECT_EQ(config.queue.max_attempts, 1u);
+  EXPECT_EQ(config.queue.drain_timeout, minutes(5));
+  EXPECT_EQ(config.native.runtime, "/usr/bin/runc");
+  EXPECT_EQ(config.native.max_parallel, 12u);
+}
+
+TEST_F(ConfigTest, WhatIsMissingKeepsItsDefault) {
+  Config defaults;
+  defaults.root = "/kept";
+  defaults.queue.max_running = 77;
+  for (const char* text :
+       {"", "# nothing\n", "---\n", "root:\nqueue:\n", "queue: {max_attempts: }"}) {
+    ASSERT_OK(WriteFileAtomically(file_, text));
+    ASSERT_OK_AND_ASSIGN(Config config, LoadConfig(file_, defaults));
+    EXPECT_EQ(config.root, "/kept") << text;
+    EXPECT_EQ(config.queue.max_running, 77u) << text;
+    EXPECT_EQ(config.queue.max_attempts, 3u) << text;
+  }
+}
+
+TEST_F(ConfigTest, TheShippedFileSaysTheDefaults) {
+  Config defaults;
+  defaults.root = "/some/root";
+  defaults.address = "unix:///some/address";
+  Config other = defaults;
+  other.log_level = "overwritten";
+  other.queue = {1, 1, seconds(1)};
+  other.native.max_parallel = 99;
+  ASSERT_OK_AND_ASSIGN(Config config, LoadConfig("deploy/zlayerd.yaml", other));
+  EXPECT_EQ(config.root, defaults.root);
+  EXPECT_EQ(config.address, defaults.address);
+  EXPECT_EQ(config.log_level, defaults.log_level);
+  EXPECT_EQ(config.queue.max_running, defaults.queue.max_running);
+  EXPECT_EQ(config.queue.max_attempts, defaults.queue.max_attempts);
+  EXPECT_EQ(config.queue.drain_timeout, defaults.queue.drain_timeout);
+  EXPECT_EQ(config.native.runtime, defaults.native.runtime);
+  EXPECT_EQ(config.native.max_parallel, defaults.native.max_parallel);
+}
+
+TEST_F(ConfigTest, TheShippedFileNamesEveryKey) {
+  ASSERT_OK_AND_ASSIGN(std::string text, ReadFile("deploy/zlayerd.yaml"));
+  for (const char* key :
+       {"root:", "address:", "log_level:", "queue:", "max_running:", "max_attempts:",
+        "drain_timeout:", "native:", "runtime:", "max_parallel:"}) {
+    EXPECT_THAT(text, HasSubstr(key));
+  }
+}
+
+TEST_F(ConfigTest, Durations) {
+  auto timeout = [this](const std::string& text) {
+    return std::move(Load("queue:\n  drain_timeout: " + text)).value().queue.drain_timeout;
+  };
+  EXPECT_EQ(timeout("500ms"), milliseconds(500));
+  EXPECT_EQ(timeout("30s"), seconds(30));
+  EXPECT_EQ(timeout("0s"), seconds(0));
+  EXPECT_EQ(timeout("5m"), minutes(5));
+  EXPECT_EQ(timeout("24h"), hours(24));
+  for (const char* text : {"30", "s", "-1s", "1.5s", "5 m", "25h", "1441m", "86400001ms", "1d",
+                           "99999999999999999999s"}) {
+    EXPECT_EQ(Error(std::string("queue:\n  drain_timeout: ") + text),
+              std::string("2: queue: drain_timeout: \"") + text +
+                  "\" is not a duration of up to 24h, such as 500ms, 30s, 5m or 1h");
+  }
+}
+
+TEST_F(ConfigTest, UnknownKeysAreNamedWithTheKnownOnes) {
+  EXPECT_EQ(Error("log_level: info\nadress: unix:///x\n"),
+            "2: the key \"adress\" is not known; known keys are address, log_level, native, queue, "
+            "root");
+  EXPECT_EQ(Error("queue:\n  max_running: 1\n\n  running: 2\n"),
+            "4: queue: the key \"running\" is not known; known keys are drain_timeout, "
+            "max_attempts, max_running");
+}
+
+TEST_F(ConfigTest, BadValuesAreRefusedWithTheirLine) {
+  EXPECT_EQ(Error("\n\nroot: var/lib\n"), "3: root: \"var/lib\" is not an absolute path");
+  EXPECT_EQ(Error("log_level: loud"),
+            "1: log_level: \"loud\" is not one of trace, debug, info, warn, error");
+  EXPECT_EQ(Error("queue:\n  max_running: 0"),
+            "2: queue: max_running: \"0\" is not a number from 1 to 1000");
+  EXPECT_EQ(Error("queue: {max_attempts: 3x}"),
+            "1: queue: max_attempts: \"3x\" is not a number from 1 to 1000");
+  EXPECT_EQ(Error("native:\n  max_parallel: -1"),
+            "2: native: max_parallel: \"-1\" is not a number from 0 to 10000");
+  EXPECT_EQ(Error("root: [a]"), "1: root: the value is not a plain one");
+  EXPECT_EQ(Error("queue: 4"), "1: queue: is not a mapping of keys to values");
+  EXPECT_EQ(Error("- a"), "1: the file is not a mapping of keys to values");
+  EXPECT_EQ(Error("? [a]\n: b"), "1: a key is not a plain word");
+}
+
+TEST_F(ConfigTest, Addresses) {
+  for (const char* address : {"tcp://0.0.0.0:80", "unix://relative", "/run/x.sock", "unix:/x"}) {
+    EXPECT_EQ(Error(std::string("address: ") + address),
+              std::string("1: address: \"") + address +
+                  "\" is not unix:///PATH, the one form of address that the API can be served at");
+  }
+  EXPECT_OK(Load("address: unix:///" + std::string(106, 'x')));
+  EXPECT_THAT(Error("address: unix:///" + std::string(107, 'x')), HasSubstr("longer than 107"));
+}
+
+TEST_F(ConfigTest, KeysGivenTwiceAreRefused) {
+  EXPECT_EQ(Error("root: /a\nroot: /b\n"), "2: \"root\" is given twice");
+}
+
+TEST_F(ConfigTest, SyntaxErrorsHaveTheirLine) {
+  EXPECT_THAT(Error("root: /a\nqueue: {max_running: 1\n"), HasSubstr("end of map flow not found"));
+  EXPECT_TRUE(Error("root: /a\n\tlog_level: info\n").starts_with("2: "));
+  EXPECT_EQ(Error("root: /a\n---\nroot: /b\n").substr(3),
+            "a second document begins here; there may be one only");
+  EXPECT_TRUE(Error(std::string(200'000, '[')).starts_with("1: "));
+}
+
+TEST_F(ConfigTest, AMissingFileIsNotFound) {
+  EXPECT_THAT(LoadConfig(file_, Config()), StatusIs(absl::StatusCode::kNotFound, HasSubstr(file_)));
+}
+
+}  // namespace
+}  // namespace zlayer
