@@ -26,8 +26,8 @@ struct ExecutorOptions {
 
 // One process to run.
 struct ContainerRun {
-  std::string id;                      // unique among live runs, [a-z0-9-]
-  std::vector<uint64_t> lower;         // trees, lowest first; may be empty
+  std::string id;               // unique among live runs, [a-z0-9-]
+  std::vector<uint64_t> lower;  // trees, lowest first; may be empty
   // An empty directory that this run owns. It gets `upper` (the changes that
   // the process made, in overlayfs's form), `work` and `merged`. The executor removes it if the
   // daemon dies.
@@ -39,11 +39,11 @@ struct ContainerRun {
 
   std::vector<std::string> argv;
   std::vector<std::string> env;
-  std::string working_directory;       // absolute, exists
+  std::string working_directory;  // absolute, exists
   uint32_t uid = 0;
   uint32_t gid = 0;
   std::vector<uint32_t> additional_gids;
-  bool host_network = false;           // else none
+  bool host_network = false;  // else none
   std::string hostname = "zlayer";
   // Contents of /etc/resolv.conf and /etc/hosts in the container.
   std::string resolv_conf;
@@ -51,7 +51,7 @@ struct ContainerRun {
 };
 
 struct ContainerExit {
-  int exit_code = 0;                   // 0 to 255; 128 + signal for a process that was killed
+  int exit_code = 0;  // 0 to 255; 128 + signal for a process that was killed
 };
 
 // Thread-safe; runs go on side by side.
