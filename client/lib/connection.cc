@@ -73,12 +73,32 @@ Connection::Connection(std::string address, std::shared_ptr<grpc::Channel> chann
       images_(v1::ImageService::NewStub(channel_)),
       system_(v1::SystemService::NewStub(channel_)) {}
 
+absl::Status Connection::Unreachable() const {
+  return Unavailable(fmt::format(
+      "no daemon answers at {}: start zlayerd, or name another with --address", address_));
+}
+
+absl::Status Connection::Connect(std::chrono::seconds timeout) {
+  auto deadline = std::chrono::system_clock::now() + timeout;
+  grpc_connectivity_state state = channel_->GetState(/*try_to_connect=*/true);
+  while (state == GRPC_CHANNEL_IDLE || state == GRPC_CHANNEL_CONNECTING) {
+    if (!channel_->WaitForStateChange(state, deadline)) {
+      return Unreachable();
+    }
+    state = channel_->GetState(/*try_to_connect=*/true);
+  }
+  return state == GRPC_CHANNEL_READY ? absl::OkStatus() : Unreachable();
+}
+
+bool Connection::IsReady() const {
+  return channel_->GetState(/*try_to_connect=*/false) == GRPC_CHANNEL_READY;
+}
+
 absl::Status Connection::Explain(const grpc::Status& status) const {
   switch (status.error_code()) {
     case grpc::StatusCode::UNAVAILABLE:
-      if (channel_->GetState(/*try_to_connect=*/false) != GRPC_CHANNEL_READY) {
-        return Unavailable(fmt::format(
-            "no daemon answers at {}: start zlayerd, or name another with --address", address_));
+      if (!IsReady()) {
+        return Unreachable();
       }
       return FromGrpc(status);
     case grpc::StatusCode::DEADLINE_EXCEEDED:

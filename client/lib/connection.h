@@ -36,12 +36,21 @@ class Connection {
   v1::ImageService::StubInterface& images() { return *images_; }
   v1::SystemService::StubInterface& system() { return *system_; }
 
+  // Connects now rather than with the first call. kUnavailable where no daemon answers within
+  // `timeout`.
+  absl::Status Connect(std::chrono::seconds timeout);
+
+  // Whether the connection stands. Connects to nothing.
+  bool IsReady() const;
+
   // The status of an ended call, for people: where no daemon was reached, kUnavailable with a
   // sentence that names the address and says what to do.
   absl::Status Explain(const grpc::Status& status) const;
 
  private:
   Connection(std::string address, std::shared_ptr<grpc::Channel> channel);
+
+  absl::Status Unreachable() const;
 
   const std::string address_;
   const std::shared_ptr<grpc::Channel> channel_;

@@ -1,0 +1,162 @@
+#include "client/lib/build_follower.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <memory>
+#include <utility>
+
+#include "base/errors.h"
+#include "base/mutex.h"
+
+namespace zlayer {
+namespace {
+
+using SteadyClock = std::chrono::steady_clock;
+
+bool EndsBuild(const v1::BuildEvent& event) {
+  return event.has_build_complete() || event.has_build_failed() || event.has_build_canceled();
+}
+
+// What a connection that broke, or a daemon that shuts down, leaves behind.
+bool IsBroken(const grpc::Status& status) {
+  switch (status.error_code()) {
+    case grpc::StatusCode::UNAVAILABLE:
+    case grpc::StatusCode::CANCELLED:
+    case grpc::StatusCode::UNKNOWN:
+      return true;
+    default:
+      return false;
+  }
+}
+
+class Follower {
+ public:
+  Follower(Connection& connection, const EventHandler& handler, const FollowOptions& options,
+           std::stop_token stop)
+      : connection_(connection),
+        handler_(handler),
+        options_(options),
+        stop_(std::move(stop)),
+        delay_(options.first_delay) {}
+
+  absl::StatusOr<std::optional<v1::BuildEvent>> Run(const v1::SubmitBuildRequest* submit,
+                                                    v1::WatchBuildRequest watch);
+
+ private:
+  // Reads one stream to its end.
+  grpc::Status ReadStream(const v1::SubmitBuildRequest* submit);
+  void Take(v1::BuildEvent event);
+  // OK: try again, now. Else what to return.
+  absl::Status Pause(const v1::SubmitBuildRequest* submit, const grpc::Status& status);
+
+  Connection& connection_;
+  const EventHandler& handler_;
+  const FollowOptions& options_;
+  const std::stop_token stop_;
+  v1::WatchBuildRequest watch_;
+  std::optional<v1::BuildEvent> terminal_;
+  SteadyClock::time_point last_news_ = SteadyClock::now();
+  std::chrono::milliseconds delay_;
+};
+
+absl::StatusOr<std::optional<v1::BuildEvent>> Follower::Run(const v1::SubmitBuildRequest* submit,
+                                                            v1::WatchBuildRequest watch) {
+  watch_ = std::move(watch);
+  if (absl::Status status = connection_.Connect(std::chrono::seconds(5)); !status.ok()) {
+    return status;
+  }
+  while (true) {
+    grpc::Status status = ReadStream(submit);
+    if (terminal_.has_value() || (status.ok() && watch_.no_follow())) {
+      return terminal_;
+    }
+    if (stop_.stop_requested()) {
+      return Cancelled("the watching of the build was interrupted");
+    }
+    if (absl::Status pause = Pause(submit, status); !pause.ok()) {
+      return pause;
+    }
+  }
+}
+
+grpc::Status Follower::ReadStream(const v1::SubmitBuildRequest* submit) {
+  grpc::ClientContext context;
+  CancelOnStop cancel(stop_, &context);
+  bool is_new = watch_.build_id().empty() && submit != nullptr;
+  std::unique_ptr<grpc::ClientReaderInterface<v1::BuildEvent>> stream =
+      is_new ? connection_.builds().Build(&context, *submit)
+             : connection_.builds().WatchBuild(&context, watch_);
+  v1::BuildEvent event;
+  while (stream->Read(&event)) {
+    Take(std::move(event));
+    event.Clear();
+  }
+  return stream->Finish();
+}
+
+void Follower::Take(v1::BuildEvent event) {
+  if (event.sequence() <= watch_.after_sequence() || terminal_.has_value()) {
+    return;
+  }
+  last_news_ = SteadyClock::now();
+  delay_ = options_.first_delay;
+  watch_.set_after_sequence(event.sequence());
+  if (watch_.build_id().empty()) {
+    watch_.set_build_id(event.build_id());
+  }
+  handler_(event);
+  if (EndsBuild(event)) {
+    terminal_ = std::move(event);
+  }
+}
+
+absl::Status Follower::Pause(const v1::SubmitBuildRequest* submit, const grpc::Status& status) {
+  absl::Status error =
+      status.ok() ? Unavailable(fmt::format("the daemon at {} ended the events of build {} early",
+                                            connection_.address(), watch_.build_id()))
+                  : connection_.Explain(status);
+  if (!status.ok() && !IsBroken(status)) {
+    return error;
+  }
+  bool submitted = !watch_.build_id().empty();
+  if (!submitted && (submit->idempotency_key().empty() || connection_.IsReady())) {
+    return error;  // the daemon itself refused, or a second request could make a second build
+  }
+  if (SteadyClock::now() - last_news_ + delay_ > options_.give_up_after) {
+    return submitted ? Annotate(error, fmt::format("build {} goes on without this client",
+                                                   watch_.build_id()))
+                     : error;
+  }
+  Mutex mutex;
+  CondVar never;
+  MutexLock lock(&mutex);
+  never.WaitFor(&mutex, delay_, stop_, [] { return false; });
+  delay_ = std::min(delay_ * 2, options_.longest_delay);
+  return stop_.stop_requested() ? Cancelled("the watching of the build was interrupted")
+                                : absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<v1::BuildEvent> SubmitAndFollow(Connection& connection,
+                                               const v1::SubmitBuildRequest& request,
+                                               const EventHandler& handler,
+                                               const FollowOptions& options, std::stop_token stop) {
+  Follower follower(connection, handler, options, std::move(stop));
+  auto terminal = follower.Run(&request, v1::WatchBuildRequest());
+  if (!terminal.ok()) {
+    return terminal.status();
+  }
+  return **std::move(terminal);
+}
+
+absl::StatusOr<std::optional<v1::BuildEvent>> FollowBuild(Connection& connection,
+                                                          const v1::WatchBuildRequest& request,
+                                                          const EventHandler& handler,
+                                                          const FollowOptions& options,
+                                                          std::stop_token stop) {
+  return Follower(connection, handler, options, std::move(stop)).Run(nullptr, request);
+}
+
+}  // namespace zlayer

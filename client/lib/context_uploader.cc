@@ -1,0 +1,276 @@
+#include "client/lib/context_uploader.h"
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/digest.h"
+#include "base/errors.h"
+#include "base/status_macros.h"
+#include "base/strings.h"
+#include "client/lib/context_walker.h"
+#include "client/lib/stoppable_reader.h"
+#include "client/lib/upload_stream.h"
+
+namespace zlayer {
+namespace {
+
+constexpr size_t kFrame = size_t{1} << 20;
+// The call has ended; the stream knows why.
+constexpr char kEnded[] = "the upload has ended";
+
+absl::Status Ended() { return absl::OutOfRangeError(kEnded); }
+bool IsEnded(const absl::Status& status) {
+  return absl::IsOutOfRange(status) && Message(status) == kEnded;
+}
+
+absl::Status Changed(const std::string& path) {
+  return absl::AbortedError(fmt::format(
+      "\"{}\" of the build context changed while it was sent: run the build again", ToUtf8(path)));
+}
+
+absl::StatusOr<FileIdentity> Identify(int fd, const std::string& path) {
+  struct stat info;
+  if (fstat(fd, &info) != 0) {
+    return ErrnoError(fmt::format("reading \"{}\" of the build context", ToUtf8(path)));
+  }
+  if (!S_ISREG(info.st_mode)) {
+    return Changed(path);
+  }
+  return FileIdentity::Of(info);
+}
+
+// Fills `buffer` as far as the file goes; `buffer` is then as long as what was read.
+absl::Status ReadFrame(int fd, const std::string& path, size_t size, std::string* buffer) {
+  buffer->resize(size);
+  size_t done = 0;
+  while (done < size) {
+    ssize_t count = read(fd, buffer->data() + done, size - done);
+    if (count < 0 && errno == EINTR) {
+      continue;
+    }
+    if (count < 0) {
+      return ErrnoError(fmt::format("reading \"{}\" of the build context", ToUtf8(path)));
+    }
+    if (count == 0) {
+      break;
+    }
+    done += static_cast<size_t>(count);
+  }
+  buffer->resize(done);
+  return absl::OkStatus();
+}
+
+// What is kept of each entry until its content is sent.
+struct LocalFile {
+  std::string path;  // empty: not a file
+  FileIdentity identity;
+  bool has_digest = false;
+};
+
+class DirectoryUpload {
+ public:
+  DirectoryUpload(Connection& connection, int root, const UploadOptions& options,
+                  std::stop_token stop)
+      : root_(root), options_(options), stop_(stop), stream_(connection, std::move(stop)) {}
+
+  absl::StatusOr<v1::ContextReady> Run();
+
+ private:
+  absl::Status SendAll();
+  absl::Status SendStart();
+  absl::Status SendIndex();
+  absl::Status AddEntry(v1::ContextEntry entry, const FileIdentity& identity);
+  absl::Status FlushEntries(bool last);
+  absl::Status SendContents();
+  absl::Status SendSmall(uint64_t index, const LocalFile& file);
+  absl::Status SendLarge(uint64_t index, const LocalFile& file);
+  // Whether a file that is `now` is still what the index said.
+  static bool Fits(const LocalFile& file, const FileIdentity& now) {
+    return now.size == file.identity.size && (!file.has_digest || now == file.identity);
+  }
+  void Learn(const FileIdentity& identity, int64_t read_at, const Digest& digest);
+  absl::Status Write(const v1::UploadContextRequest& request) {
+    return stream_.Write(request) ? absl::OkStatus() : Ended();
+  }
+
+  const int root_;
+  const UploadOptions& options_;
+  const std::stop_token stop_;
+  UploadStream stream_;
+  std::vector<LocalFile> files_;  // by entry number
+  v1::UploadContextRequest batch_;
+  size_t batch_bytes_ = 0;
+};
+
+absl::StatusOr<v1::ContextReady> DirectoryUpload::Run() {
+  absl::Status status = SendAll();
+  if (!status.ok() && !IsEnded(status)) {
+    return status;
+  }
+  return stream_.Finish();
+}
+
+absl::Status DirectoryUpload::SendAll() {
+  RETURN_IF_ERROR(SendStart());
+  RETURN_IF_ERROR(SendIndex());
+  return SendContents();
+}
+
+absl::Status DirectoryUpload::SendStart() {
+  v1::UploadContextRequest request;
+  v1::UploadStart* start = request.mutable_start();
+  start->set_namespace_(options_.name_space);
+  start->set_context_name(options_.context_name);
+  if (options_.spec != nullptr) {
+    *start->mutable_spec() = *options_.spec;
+  }
+  return Write(request);
+}
+
+absl::Status DirectoryUpload::SendIndex() {
+  WalkOptions walk;
+  walk.ignore = options_.ignore;
+  walk.digests = options_.digests;
+  walk.now_ns = SystemClock()->NowNs();
+  RETURN_IF_ERROR(WalkContext(
+      root_, walk,
+      [this](v1::ContextEntry entry, const FileIdentity& identity) {
+        return AddEntry(std::move(entry), identity);
+      },
+      stop_));
+  return FlushEntries(/*last=*/true);
+}
+
+absl::Status DirectoryUpload::AddEntry(v1::ContextEntry entry, const FileIdentity& identity) {
+  size_t size = entry.ByteSizeLong() + 8;
+  if (batch_bytes_ + size > kFrame && batch_bytes_ > 0) {
+    RETURN_IF_ERROR(FlushEntries(/*last=*/false));
+  }
+  LocalFile& file = files_.emplace_back();
+  if (entry.type() == v1::ContextEntry::FILE) {
+    file.path = entry.path();
+    file.identity = identity;
+    file.has_digest = !entry.sha256().empty();
+  }
+  batch_bytes_ += size;
+  *batch_.mutable_entries()->add_entries() = std::move(entry);
+  return absl::OkStatus();
+}
+
+absl::Status DirectoryUpload::FlushEntries(bool last) {
+  batch_.mutable_entries()->set_last(last);
+  absl::Status status = Write(batch_);
+  batch_.mutable_entries()->Clear();
+  batch_bytes_ = 0;
+  return status;
+}
+
+absl::Status DirectoryUpload::SendContents() {
+  while (std::optional<uint64_t> index = stream_.NextWanted()) {
+    if (*index >= files_.size() || files_[*index].path.empty()) {
+      return Internal(fmt::format("the daemon asked for entry {}, which is no file", *index));
+    }
+    const LocalFile& file = files_[*index];
+    absl::Status status =
+        file.identity.size <= kFrame ? SendSmall(*index, file) : SendLarge(*index, file);
+    if (!status.ok()) {
+      return status;
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status DirectoryUpload::SendSmall(uint64_t index, const LocalFile& file) {
+  v1::UploadContextRequest request;
+  v1::FileContent* content = request.mutable_content();
+  for (int attempt = 0; attempt < 2; ++attempt) {
+    int64_t read_at = SystemClock()->NowNs();
+    ASSIGN_OR_RETURN(UniqueFd fd, OpenContextFile(root_, file.path));
+    ASSIGN_OR_RETURN(FileIdentity before, Identify(fd.get(), file.path));
+    RETURN_IF_ERROR(
+        ReadFrame(fd.get(), file.path, file.identity.size + 1, content->mutable_data()));
+    ASSIGN_OR_RETURN(FileIdentity after, Identify(fd.get(), file.path));
+    if (before == after && Fits(file, after) && content->data().size() == after.size) {
+      content->set_entry(index);
+      content->set_last(true);
+      Learn(after, read_at, Digest::Of(content->data()));
+      return Write(request);
+    }
+  }
+  return Changed(file.path);
+}
+
+absl::Status DirectoryUpload::SendLarge(uint64_t index, const LocalFile& file) {
+  int64_t read_at = SystemClock()->NowNs();
+  ASSIGN_OR_RETURN(UniqueFd fd, OpenContextFile(root_, file.path));
+  ASSIGN_OR_RETURN(FileIdentity before, Identify(fd.get(), file.path));
+  if (!Fits(file, before)) {
+    return Changed(file.path);
+  }
+  Sha256 digest;
+  v1::UploadContextRequest request;
+  v1::FileContent* content = request.mutable_content();
+  content->set_entry(index);
+  for (uint64_t left = before.size; left > 0;) {
+    size_t size = left < kFrame ? static_cast<size_t>(left) : kFrame;
+    RETURN_IF_ERROR(ReadFrame(fd.get(), file.path, size, content->mutable_data()));
+    digest.Update(content->data());
+    left -= size;
+    if (content->data().size() != size) {
+      return Changed(file.path);
+    }
+    if (left == 0) {
+      ASSIGN_OR_RETURN(FileIdentity after, Identify(fd.get(), file.path));
+      if (after != before) {
+        return Changed(file.path);
+      }
+      content->set_last(true);
+    }
+    RETURN_IF_ERROR(Write(request));
+  }
+  Learn(before, read_at, digest.Finish());
+  return absl::OkStatus();
+}
+
+void DirectoryUpload::Learn(const FileIdentity& identity, int64_t read_at, const Digest& digest) {
+  if (options_.digests != nullptr && IsSettled(identity, read_at)) {
+    options_.digests->Add(identity, digest);
+  }
+}
+
+}  // namespace
+
+absl::StatusOr<v1::ContextReady> UploadDirectory(Connection& connection, int root,
+                                                 const UploadOptions& options,
+                                                 std::stop_token stop) {
+  return DirectoryUpload(connection, root, options, std::move(stop)).Run();
+}
+
+absl::StatusOr<v1::ContextReady> UploadTar(Connection& connection, int fd,
+                                           const UploadOptions& options, std::stop_token stop) {
+  UploadStream stream(connection, stop);
+  StoppableReader reader(fd, stop);
+  v1::UploadContextRequest request;
+  request.mutable_start()->set_namespace_(options.name_space);
+  request.mutable_start()->set_context_name(options.context_name);
+  request.mutable_start()->set_tar(true);
+  while (stream.Write(request)) {
+    std::string* data = request.mutable_tar()->mutable_data();
+    data->resize(kFrame);
+    ASSIGN_OR_RETURN(size_t size, reader.Read(data->data(), data->size()));
+    if (size == 0) {
+      break;
+    }
+    data->resize(size);
+  }
+  return stream.Finish();
+}
+
+}  // namespace zlayer
