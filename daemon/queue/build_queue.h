@@ -22,8 +22,8 @@ namespace zlayer {
 struct QueuedBuild {
   std::string id;
   uint32_t attempt = 1;
-  bool lost_secrets = false;  // it had secrets, and the daemon was restarted since
-  v1::SubmitBuildRequest request;
+  bool lost_secrets = false;       // it had secrets or credentials, which are not stored
+  v1::SubmitBuildRequest request;  // as stored; Take alone fills it in
 };
 
 struct QueueCounts {
@@ -41,22 +41,28 @@ class BuildQueue {
     bool existing = false;  // the idempotency key had this very request already
   };
   // Stores the request, without secrets and credentials, as queued. Once this returns, the build
-  // survives. kAlreadyExists: the idempotency key belongs to another request.
+  // survives. An empty namespace is "default". kAlreadyExists: the idempotency key belongs to
+  // another request of this namespace. (Values of secrets, passwords and tokens are not compared.)
   virtual absl::StatusOr<Submission> Submit(const v1::SubmitBuildRequest& request) = 0;
 
-  // The next build by priority, then age, now running; nullopt where none is queued.
+  // The next build by priority, then age, now running; nullopt where none is queued. Builds that
+  // are to be canceled are never taken.
   virtual absl::StatusOr<std::optional<QueuedBuild>> Take() = 0;
 
-  // Ends a build with its terminal event (which is in the log already).
+  // Ends a build with its terminal event (which is in the log already). kNotFound;
+  // kFailedPrecondition where it has ended already: the first end stays.
   virtual absl::Status Finish(const v1::BuildEvent& terminal) = 0;
 
-  // A running build goes back to queued with the next attempt.
-  virtual absl::Status Requeue(std::string_view id) = 0;
+  // A running build goes back to queued; its next run is attempt number `attempt`.
+  // kFailedPrecondition where it does not run.
+  virtual absl::Status Requeue(std::string_view id, uint32_t attempt) = 0;
 
-  // Remembers that the build is to be canceled. Returns its status as it is now; kNotFound.
+  // Remembers that the build is to be canceled, unless it has ended. Returns its status as it is
+  // now: where that is QUEUED, Take will not return it any more, so the caller ends it. kNotFound.
   virtual absl::StatusOr<v1::BuildStatus> RequestCancel(std::string_view id) = 0;
 
-  // Ids of queued builds that are to be canceled, and of those that run.
+  // For recovery, oldest first: queued builds that are to be canceled; builds that run; queued
+  // builds, those to be canceled among them.
   virtual absl::StatusOr<std::vector<std::string>> CanceledWhileQueued() = 0;
   virtual absl::StatusOr<std::vector<QueuedBuild>> Running() = 0;
   virtual absl::StatusOr<std::vector<QueuedBuild>> Queued() = 0;

@@ -8,12 +8,11 @@
 
 #include <chrono>
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <stop_token>
 #include <string>
 
-#include "backends/api/backend.h"
+#include "backends/api/event_sink.h"
 #include "daemon/events/event_log.h"
 #include "daemon/queue/build_queue.h"
 
@@ -23,8 +22,8 @@ namespace zlayer {
 class BuildRunner {
  public:
   virtual ~BuildRunner() = default;
-  // Returns the outcome. kCancelled once `stop` is requested. Emits everything but BuildQueued and
-  // terminal events.
+  // Returns the outcome; `seconds` is filled in by the scheduler. kCancelled once `stop` is
+  // requested. Emits everything but BuildQueued and terminal events.
   virtual absl::StatusOr<v1::BuildComplete> Run(const QueuedBuild& build, EventSink& events,
                                                 std::stop_token stop) = 0;
 };
@@ -36,25 +35,38 @@ struct SchedulerOptions {
   std::chrono::nanoseconds drain_timeout = std::chrono::seconds(30);
 };
 
+// Every build that is acknowledged ends with exactly one terminal event, which is in its log,
+// synced, before its row in the queue says so. The log and the row decide all; memory only speeds
+// it up.
+//
+// An attempt is a run that may end by the daemon's death. A build that a drain sent back to the
+// queue keeps its attempt: after the restart its log goes on with BuildQueued of the same number.
+// (A log has one BuildQueued for each time that the build began to wait.)
+//
+// A build whose events cannot be written fails once its runner returns.
+//
 // Thread-safe.
 class Scheduler {
  public:
   virtual ~Scheduler() = default;  // as Drain with no time left
 
-  // Submits: queue row, then BuildQueued in the log; kUnavailable while draining.
+  // Submits: queue row, then BuildQueued in the log; kUnavailable while draining. The row is the
+  // acknowledgement: where the log cannot be written, the build's run writes BuildQueued later.
   virtual absl::StatusOr<std::string> Submit(const v1::SubmitBuildRequest& request) = 0;
-  // Asks the build to stop; see BuildService.CancelBuild.
+  // Asks the build to stop; see BuildService.CancelBuild. A build that still waits has ended when
+  // this returns. kNotFound.
   virtual absl::StatusOr<v1::BuildStatus> Cancel(const std::string& id) = 0;
-  // From now on nothing is accepted or started. Running builds have `drain_timeout` (less once
-  // `hurry` is requested) to end, then are stopped and go back to the queue, uncanceled, without
-  // counting an attempt against them. Returns when none runs.
+  // From now on nothing is accepted or started; Cancel still works. Running builds have
+  // `drain_timeout` (less once `hurry` is requested) to end, then are stopped and go back to the
+  // queue, uncanceled, without counting an attempt against them. Returns when none runs.
   virtual void Drain(std::stop_token hurry) = 0;
 };
 
 // Recovers first: builds whose log ends with a terminal event get their state from it, those that
 // ran are queued again (BuildQueued with the next attempt) or fail after too many attempts, and
-// queued ones whose log lacks its first record get it. Then starts taking builds. All arguments
-// must outlive the scheduler.
+// queued ones whose log lacks its first record get it. A build that had secrets fails with
+// SECRETS_LOST; one whose log is damaged fails without a terminal event in it. Then starts taking
+// builds. All arguments must outlive the scheduler.
 absl::StatusOr<std::unique_ptr<Scheduler>> StartScheduler(const SchedulerOptions& options,
                                                           BuildQueue* queue, EventLogs* logs,
                                                           BuildRunner* runner);

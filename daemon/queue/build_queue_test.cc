@@ -1,0 +1,349 @@
+#include "daemon/queue/build_queue.h"
+
+#include <gmock/gmock.h>
+#include <google/protobuf/util/time_util.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <set>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/files.h"
+#include "base/mutex.h"
+#include "base/status_macros.h"
+#include "registry/meta/database.h"
+#include "tests/status_matchers.h"
+
+namespace zlayer {
+namespace {
+
+using google::protobuf::util::TimeUtil;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::Not;
+
+// Goes on by a second at each look.
+class FakeClock : public Clock {
+ public:
+  int64_t NowNs() const override { return now_ns_.fetch_add(1'000'000'000); }
+
+ private:
+  mutable std::atomic<int64_t> now_ns_{1'750'000'000'000'000'000};
+};
+
+v1::SubmitBuildRequest Request(const std::string& tag, int32_t priority = 0) {
+  v1::SubmitBuildRequest request;
+  request.set_priority(priority);
+  request.mutable_spec()->add_tags(tag);
+  return request;
+}
+
+v1::BuildEvent Failed(const std::string& id, const std::string& error) {
+  v1::BuildEvent event;
+  event.set_build_id(id);
+  event.mutable_time()->set_seconds(1'760'000'000);
+  event.mutable_build_failed()->set_error(error);
+  return event;
+}
+
+class BuildQueueTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    ASSERT_OK_AND_ASSIGN(directory_, ScopedDirectory::Make(testing::TempDir(), "queue"));
+    Reopen();
+  }
+
+  void Reopen() {
+    queue_.reset();
+    database_.reset();
+    ASSERT_OK_AND_ASSIGN(database_, OpenDatabase(directory_.path() + "/meta.db"));
+    queue_ = OpenBuildQueue(database_.get(), &clock_);
+  }
+
+  std::string Submit(const v1::SubmitBuildRequest& request) {
+    absl::StatusOr<BuildQueue::Submission> submission = queue_->Submit(request);
+    EXPECT_OK(submission);
+    EXPECT_FALSE(submission->existing);
+    return submission->id;
+  }
+
+  // The tag of the build that was taken; empty where none was.
+  std::string TakeTag() {
+    absl::StatusOr<std::optional<QueuedBuild>> build = queue_->Take();
+    EXPECT_OK(build);
+    return build.ok() && build->has_value() ? (*build)->request.spec().tags(0) : "";
+  }
+
+  v1::BuildStatus Get(const std::string& id) { return std::move(queue_->Get(id)).value(); }
+
+  FakeClock clock_;
+  ScopedDirectory directory_;
+  std::unique_ptr<Database> database_;
+  std::unique_ptr<BuildQueue> queue_;
+};
+
+TEST_F(BuildQueueTest, ASubmittedBuildIsQueuedAndSurvives) {
+  v1::SubmitBuildRequest request = Request("app:1", 7);
+  request.mutable_spec()->add_tags("app:latest");
+  std::string id = Submit(request);
+  Reopen();
+  v1::BuildStatus status = Get(id);
+  EXPECT_EQ(status.id(), id);
+  EXPECT_EQ(status.namespace_(), "default");
+  EXPECT_EQ(status.priority(), 7);
+  EXPECT_EQ(status.state(), v1::QUEUED);
+  EXPECT_EQ(status.attempt(), 1u);
+  EXPECT_EQ(status.title(), "app:1");
+  EXPECT_THAT(status.tags(), ElementsAre("app:1", "app:latest"));
+  EXPECT_EQ(TimeUtil::ToString(status.created()), "2025-06-15T15:06:40Z");
+  EXPECT_FALSE(status.has_started());
+  EXPECT_FALSE(status.has_ended());
+}
+
+TEST_F(BuildQueueTest, TakesByPriorityThenAge) {
+  Submit(Request("first"));
+  Submit(Request("low", -5));
+  Submit(Request("high", 10));
+  Submit(Request("second"));
+  Submit(Request("high too", 10));
+  EXPECT_EQ(TakeTag(), "high");
+  EXPECT_EQ(TakeTag(), "high too");
+  EXPECT_EQ(TakeTag(), "first");
+  EXPECT_EQ(TakeTag(), "second");
+  EXPECT_EQ(TakeTag(), "low");
+  EXPECT_EQ(TakeTag(), "");
+}
+
+TEST_F(BuildQueueTest, ATakenBuildRunsAndHasItsRequest) {
+  v1::SubmitBuildRequest request = Request("app");
+  request.set_namespace_("team");
+  (*request.mutable_spec()->mutable_build_args())["K"] = "V";
+  std::string id = Submit(request);
+  ASSERT_OK_AND_ASSIGN(std::optional<QueuedBuild> build, queue_->Take());
+  ASSERT_TRUE(build.has_value());
+  EXPECT_EQ(build->id, id);
+  EXPECT_EQ(build->attempt, 1u);
+  EXPECT_FALSE(build->lost_secrets);
+  EXPECT_EQ(build->request.SerializeAsString(), request.SerializeAsString());
+  v1::BuildStatus status = Get(id);
+  EXPECT_EQ(status.state(), v1::RUNNING);
+  EXPECT_TRUE(status.has_started());
+}
+
+TEST_F(BuildQueueTest, EveryBuildIsTakenOnce) {
+  for (int i = 0; i < 100; ++i) {
+    Submit(Request(std::to_string(i)));
+  }
+  Mutex mutex;
+  std::multiset<std::string> taken;
+  {
+    std::vector<std::jthread> threads;
+    for (int i = 0; i < 4; ++i) {
+      threads.emplace_back([&] {
+        for (std::string tag = TakeTag(); !tag.empty(); tag = TakeTag()) {
+          MutexLock lock(&mutex);
+          taken.insert(tag);
+        }
+      });
+    }
+  }
+  EXPECT_EQ(taken.size(), 100u);
+  EXPECT_EQ(std::set<std::string>(taken.begin(), taken.end()).size(), 100u);
+}
+
+TEST_F(BuildQueueTest, IdsAreShortAndSortByTime) {
+  std::vector<std::string> ids;
+  for (int i = 0; i < 50; ++i) {
+    ids.push_back(Submit(Request("x")));
+    EXPECT_THAT(ids.back(), testing::MatchesRegex("[0-9a-z]{14}"));
+  }
+  EXPECT_TRUE(std::is_sorted(ids.begin(), ids.end()));
+}
+
+TEST_F(BuildQueueTest, TheSameRequestUnderAKeyIsOneBuild) {
+  v1::SubmitBuildRequest request = Request("app");
+  request.set_idempotency_key("key");
+  (*request.mutable_spec()->mutable_build_args())["A"] = "1";
+  (*request.mutable_spec()->mutable_build_args())["B"] = "2";
+  std::string id = Submit(request);
+  ASSERT_OK_AND_ASSIGN(BuildQueue::Submission again, queue_->Submit(request));
+  EXPECT_TRUE(again.existing);
+  EXPECT_EQ(again.id, id);
+
+  request.set_namespace_("default");  // what the empty one means
+  ASSERT_OK_AND_ASSIGN(again, queue_->Submit(request));
+  EXPECT_EQ(again.id, id);
+  ASSERT_OK_AND_ASSIGN(QueueCounts counts, queue_->Counts());
+  EXPECT_EQ(counts.queued, 1u);
+
+  request.set_namespace_("team");
+  EXPECT_NE(Submit(request), id);
+}
+
+TEST_F(BuildQueueTest, AnotherRequestUnderAKeyIsRefused) {
+  v1::SubmitBuildRequest request = Request("app");
+  request.set_idempotency_key("key");
+  std::string id = Submit(request);
+  request.mutable_spec()->set_target("debug");
+  EXPECT_THAT(queue_->Submit(request),
+              StatusIs(absl::StatusCode::kAlreadyExists,
+                       HasSubstr("the idempotency key \"key\" belongs to build " + id)));
+}
+
+TEST_F(BuildQueueTest, AKeyStaysWithABuildThatEnded) {
+  v1::SubmitBuildRequest request = Request("app");
+  request.set_idempotency_key("key");
+  std::string id = Submit(request);
+  ASSERT_OK(queue_->Finish(Failed(id, "no")));
+  ASSERT_OK_AND_ASSIGN(BuildQueue::Submission again, queue_->Submit(request));
+  EXPECT_EQ(again.id, id);
+}
+
+TEST_F(BuildQueueTest, SecretsAndCredentialsAreNeverStored) {
+  v1::SubmitBuildRequest request = Request("app");
+  request.set_idempotency_key("key");
+  v1::Secret& secret = *request.mutable_spec()->add_secrets();
+  secret.set_id("token");
+  secret.set_value("s3cr3t-value");
+  v1::RegistryCredential& credential = *request.mutable_spec()->add_registry_credentials();
+  credential.set_registry("ghcr.io");
+  credential.set_password("s3cr3t-password");
+  std::string id = Submit(request);
+  ASSERT_OK_AND_ASSIGN(std::vector<QueuedBuild> queued, queue_->Queued());
+  EXPECT_TRUE(queued.at(0).lost_secrets);
+
+  // Neither in what is given back nor in any byte of the database.
+  ASSERT_OK_AND_ASSIGN(std::optional<QueuedBuild> build, queue_->Take());
+  EXPECT_TRUE(build->lost_secrets);
+  EXPECT_EQ(build->request.spec().secrets_size(), 0);
+  EXPECT_EQ(build->request.spec().registry_credentials_size(), 0);
+  for (const char* file : {"/meta.db", "/meta.db-wal"}) {
+    std::string path = directory_.path() + file;
+    if (access(path.c_str(), F_OK) == 0) {
+      EXPECT_THAT(std::move(ReadFile(path)).value(), Not(HasSubstr("s3cr3t"))) << file;
+    }
+  }
+
+  // Other values are the same request, another secret is not.
+  request.mutable_spec()->mutable_secrets(0)->set_value("rotated");
+  ASSERT_OK_AND_ASSIGN(BuildQueue::Submission again, queue_->Submit(request));
+  EXPECT_EQ(again.id, id);
+  request.mutable_spec()->mutable_secrets(0)->set_id("other");
+  EXPECT_THAT(queue_->Submit(request), StatusIs(absl::StatusCode::kAlreadyExists));
+}
+
+TEST_F(BuildQueueTest, FinishKeepsTheOutcome) {
+  std::string failed = Submit(Request("failed"));
+  std::string complete = Submit(Request("complete"));
+  std::string canceled = Submit(Request("canceled"));
+  TakeTag();
+  ASSERT_OK(queue_->Finish(Failed(failed, "it broke")));
+  v1::BuildEvent event;
+  event.set_build_id(complete);
+  event.mutable_build_complete()->set_image_id("sha256:1");
+  ASSERT_OK(queue_->Finish(event));
+  event.set_build_id(canceled);
+  event.mutable_build_canceled()->set_reason("why not");
+  ASSERT_OK(queue_->Finish(event));
+  Reopen();
+
+  v1::BuildStatus status = Get(failed);
+  EXPECT_EQ(status.state(), v1::FAILED);
+  EXPECT_EQ(status.failure().error(), "it broke");
+  EXPECT_EQ(status.ended().seconds(), 1'760'000'000);
+  EXPECT_FALSE(status.has_result());
+  EXPECT_EQ(Get(complete).state(), v1::SUCCEEDED);
+  EXPECT_EQ(Get(complete).result().image_id(), "sha256:1");
+  EXPECT_EQ(Get(canceled).state(), v1::CANCELED);
+  EXPECT_EQ(TakeTag(), "");
+}
+
+TEST_F(BuildQueueTest, TheFirstEndStays) {
+  std::string id = Submit(Request("app"));
+  ASSERT_OK(queue_->Finish(Failed(id, "first")));
+  EXPECT_THAT(queue_->Finish(Failed(id, "second")), StatusIs(absl::StatusCode::kFailedPrecondition,
+                                                             "build " + id + " has ended already"));
+  EXPECT_EQ(Get(id).failure().error(), "first");
+  EXPECT_THAT(queue_->Finish(Failed("nobody", "x")),
+              StatusIs(absl::StatusCode::kNotFound, "build \"nobody\" is not known"));
+}
+
+TEST_F(BuildQueueTest, RequeueGivesTheAttempt) {
+  std::string id = Submit(Request("app"));
+  EXPECT_THAT(queue_->Requeue(id, 2), StatusIs(absl::StatusCode::kFailedPrecondition));
+  TakeTag();
+  ASSERT_OK(queue_->Requeue(id, 2));
+  EXPECT_EQ(Get(id).state(), v1::QUEUED);
+  EXPECT_FALSE(Get(id).has_started());
+  ASSERT_OK_AND_ASSIGN(std::optional<QueuedBuild> build, queue_->Take());
+  EXPECT_EQ(build->attempt, 2u);
+  EXPECT_THAT(queue_->Requeue("nobody", 2), StatusIs(absl::StatusCode::kNotFound));
+}
+
+TEST_F(BuildQueueTest, AQueuedBuildThatIsToBeCanceledIsNotTaken) {
+  std::string id = Submit(Request("app"));
+  std::string other = Submit(Request("other"));
+  ASSERT_OK_AND_ASSIGN(v1::BuildStatus status, queue_->RequestCancel(id));
+  EXPECT_EQ(status.state(), v1::QUEUED);
+  EXPECT_THAT(queue_->CanceledWhileQueued(), IsOkAndHolds(ElementsAre(id)));
+  Reopen();
+  EXPECT_THAT(queue_->CanceledWhileQueued(), IsOkAndHolds(ElementsAre(id)));
+  EXPECT_EQ(TakeTag(), "other");
+  EXPECT_EQ(TakeTag(), "");
+}
+
+TEST_F(BuildQueueTest, CancelOfRunningEndedAndUnknownBuilds) {
+  std::string id = Submit(Request("app"));
+  TakeTag();
+  EXPECT_EQ(std::move(queue_->RequestCancel(id)).value().state(), v1::RUNNING);
+  EXPECT_THAT(queue_->CanceledWhileQueued(), IsOkAndHolds(ElementsAre()));
+  ASSERT_OK(queue_->Requeue(id, 2));
+  EXPECT_THAT(queue_->CanceledWhileQueued(), IsOkAndHolds(ElementsAre(id)));
+  ASSERT_OK(queue_->Finish(Failed(id, "x")));
+  EXPECT_EQ(std::move(queue_->RequestCancel(id)).value().state(), v1::FAILED);
+  EXPECT_THAT(queue_->CanceledWhileQueued(), IsOkAndHolds(ElementsAre()));
+  EXPECT_THAT(queue_->RequestCancel("nobody"), StatusIs(absl::StatusCode::kNotFound));
+}
+
+TEST_F(BuildQueueTest, ListIsNewestFirstWithinANamespace) {
+  for (const char* tag : {"a", "b", "c"}) {
+    Submit(Request(tag));
+  }
+  v1::SubmitBuildRequest request = Request("theirs");
+  request.set_namespace_("team");
+  Submit(request);
+  auto titles = [this](const char* name_space, uint32_t limit) {
+    std::vector<v1::BuildStatus> builds = std::move(queue_->List(name_space, limit)).value();
+    std::vector<std::string> result;
+    for (const v1::BuildStatus& status : builds) {
+      result.push_back(status.title());
+    }
+    return result;
+  };
+  EXPECT_THAT(titles("", 10), ElementsAre("theirs", "c", "b", "a"));
+  EXPECT_THAT(titles("default", 2), ElementsAre("c", "b"));
+  EXPECT_THAT(titles("team", 10), ElementsAre("theirs"));
+  EXPECT_THAT(titles("nobody", 10), ElementsAre());
+}
+
+TEST_F(BuildQueueTest, CountsAndListsByState) {
+  std::string first = Submit(Request("a"));
+  std::string second = Submit(Request("b"));
+  std::string third = Submit(Request("c"));
+  TakeTag();
+  ASSERT_OK(queue_->Finish(Failed(third, "x")));
+  ASSERT_OK_AND_ASSIGN(QueueCounts counts, queue_->Counts());
+  EXPECT_EQ(counts.queued, 1u);
+  EXPECT_EQ(counts.running, 1u);
+  ASSERT_OK_AND_ASSIGN(std::vector<QueuedBuild> running, queue_->Running());
+  ASSERT_OK_AND_ASSIGN(std::vector<QueuedBuild> queued, queue_->Queued());
+  ASSERT_EQ(running.size(), 1u);
+  ASSERT_EQ(queued.size(), 1u);
+  EXPECT_EQ(running[0].id, first);
+  EXPECT_EQ(queued[0].id, second);
+}
+
+}  // namespace
+}  // namespace zlayer

@@ -1,0 +1,78 @@
+#include "daemon/queue/stored_request.h"
+
+#include <google/protobuf/io/coded_stream.h>
+#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
+
+#include <utility>
+
+namespace zlayer {
+namespace {
+
+Digest DigestOf(const google::protobuf::Message& message) {
+  std::string bytes;
+  {
+    google::protobuf::io::StringOutputStream stream(&bytes);
+    google::protobuf::io::CodedOutputStream coded(&stream);
+    coded.SetSerializationDeterministic(true);
+    message.SerializeToCodedStream(&coded);
+  }
+  return Digest::Of(bytes);
+}
+
+std::string OrDockerfile(const std::string& name) { return name.empty() ? "Dockerfile" : name; }
+
+std::string SourceOf(const v1::BuildSpec& spec) {
+  switch (spec.source_case()) {
+    case v1::BuildSpec::kDockerfileInline:
+      return OrDockerfile(spec.dockerfile_inline().name());
+    case v1::BuildSpec::kZimagefile:
+      return spec.zimagefile().empty() ? "ZImagefile" : spec.zimagefile();
+    case v1::BuildSpec::kZimagefileInline:
+      return spec.zimagefile_inline().name().empty() ? "ZImagefile"
+                                                     : spec.zimagefile_inline().name();
+    case v1::BuildSpec::kRuntime:
+      return "runtime " + spec.runtime();
+    case v1::BuildSpec::kGraph:
+      return "graph";
+    case v1::BuildSpec::kDockerfile:
+    case v1::BuildSpec::SOURCE_NOT_SET:
+      break;
+  }
+  return OrDockerfile(spec.dockerfile());
+}
+
+}  // namespace
+
+StoredRequest ToStored(v1::SubmitBuildRequest request) {
+  StoredRequest stored;
+  if (request.namespace_().empty()) {
+    request.set_namespace_("default");
+  }
+  v1::BuildSpec& spec = *request.mutable_spec();
+  stored.needs_secrets = spec.secrets_size() > 0 || spec.registry_credentials_size() > 0;
+  for (v1::Secret& secret : *spec.mutable_secrets()) {
+    secret.clear_value();
+  }
+  for (v1::RegistryCredential& credential : *spec.mutable_registry_credentials()) {
+    credential.clear_password();
+    credential.clear_token();
+  }
+  stored.digest = DigestOf(request);
+  spec.clear_secrets();
+  spec.clear_registry_credentials();
+  stored.request = std::move(request);
+  return stored;
+}
+
+std::string TitleOf(const v1::BuildSpec& spec) {
+  if (spec.tags_size() > 0) {
+    return spec.tags(0);
+  }
+  std::string title = SourceOf(spec);
+  if (!spec.target().empty()) {
+    title += " (target " + spec.target() + ")";
+  }
+  return title;
+}
+
+}  // namespace zlayer

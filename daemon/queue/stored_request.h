@@ -1,0 +1,27 @@
+// What the queue keeps of a request, and what it shows of it. Pure functions.
+#ifndef ZLAYER_DAEMON_QUEUE_STORED_REQUEST_H_
+#define ZLAYER_DAEMON_QUEUE_STORED_REQUEST_H_
+
+#include <string>
+
+#include "base/digest.h"
+#include "zlayer/v1/build.pb.h"
+
+namespace zlayer {
+
+struct StoredRequest {
+  v1::SubmitBuildRequest request;  // without secrets and credentials; with its namespace
+  bool needs_secrets = false;      // it had some
+  // Of the original: equal for requests that differ at most in values of secrets, passwords and
+  // tokens. Depends neither on the order of map entries nor on the process.
+  Digest digest;
+};
+
+StoredRequest ToStored(v1::SubmitBuildRequest request);
+
+// What is built, in one line: the first tag, or the build file and target.
+std::string TitleOf(const v1::BuildSpec& spec);
+
+}  // namespace zlayer
+
+#endif  // ZLAYER_DAEMON_QUEUE_STORED_REQUEST_H_
