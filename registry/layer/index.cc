@@ -207,6 +207,7 @@ const char* Checker::CheckFields(const Record& record) const {
   if (record.mode > 07777 || record.flags > 3 ||
       (record.flags != 0 && type != EntryType::kDirectory) ||
       (record.size != 0 && !file && !device) || (record.leader != 0 && !file) ||
+      (record.size == 0 && type == EntryType::kCharacterDevice) ||
       (!file && !DigestOf(record.content).IsNone())) {
     return "fields that its type cannot have";
   }

@@ -60,6 +60,9 @@ struct Entry {
   bool operator==(const Entry&) const = default;
 };
 
+// A time in nanoseconds since 1970; one that does not fit becomes the nearest that does.
+int64_t TimeInNs(int64_t seconds, int64_t nanoseconds);
+
 // Whether indexes hold the xattr `name`: all but overlayfs's own and SELinux's labels.
 bool KeepsXattr(std::string_view name);
 
@@ -118,8 +121,9 @@ class LayerIndexBuilder {
  public:
   // kInvalidArgument for a path or type that an index cannot hold: not clean, a component of more
   // than 255 bytes or starting ".wh.", more than 4,096 bytes in all, a NUL; a symlink without a
-  // target. Fields that the type has no use for are reset, xattrs that indexes do not hold dropped.
-  // What is below a directory goes when something else replaces it.
+  // target; a character device 0:0, which is a whiteout to overlayfs. Fields that the type has no
+  // use for are reset, xattrs that indexes do not hold dropped. What is below a directory goes when
+  // something else replaces it.
   absl::Status Add(Entry entry);
   // The entry added for `path`, or null. Valid until the next Add.
   const Entry* Find(std::string_view path) const;

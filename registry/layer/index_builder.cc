@@ -72,6 +72,9 @@ const char* EntryProblem(const Entry& entry) {
   if (entry.path.empty() && entry.type != EntryType::kDirectory) {
     return "is the root and not a directory";
   }
+  if (entry.type == EntryType::kCharacterDevice && entry.device == 0) {
+    return "is a character device 0:0, which would be a removal in a layer";
+  }
   if (entry.size > static_cast<uint64_t>(std::numeric_limits<int64_t>::max())) {
     return "has an impossible size";
   }

@@ -17,6 +17,7 @@
 #include "base/digest.h"
 #include "registry/content/content_store.h"
 #include "registry/layer/index.h"
+#include "registry/layer/tree.h"
 
 namespace zlayer {
 
@@ -68,19 +69,6 @@ class LayerStore {
   // only. kNotFound names the path and layer.
   virtual absl::StatusOr<ContentFile> OpenContent(const LayerIndex& layer, const Entry& file) = 0;
 };
-
-// Reads a directory in overlayfs's form (the upper directory of a RUN) into `builder`: contents
-// digested, whiteouts and opaque marks recognised, hard links grouped, sockets left out, overlay's
-// and SELinux's xattrs dropped. The root directory's own metadata is not an entry. kInvalidArgument
-// names a path that an index cannot hold.
-absl::Status ScanTree(const std::string& directory, LayerIndexBuilder* builder,
-                      std::stop_token stop);
-
-// Writes one layer as a tree: metadata from the index, bytes from `open`. `directory` exists and is
-// empty.
-absl::Status WriteTree(const LayerIndex& layer,
-                       const std::function<absl::StatusOr<ContentFile>(const Entry&)>& open,
-                       const std::string& directory, std::stop_token stop);
 
 }  // namespace zlayer
 

@@ -1,3 +1,4 @@
+#include <limits>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -48,6 +49,16 @@ std::string CleanPath(std::string_view path) {
     clean += component;
   }
   return clean;
+}
+
+int64_t TimeInNs(int64_t seconds, int64_t nanoseconds) {
+  constexpr int64_t kSecond = 1'000'000'000;
+  int64_t time;
+  if (__builtin_mul_overflow(seconds, kSecond, &time) ||
+      __builtin_add_overflow(time, nanoseconds, &time)) {
+    return seconds < 0 ? std::numeric_limits<int64_t>::min() : std::numeric_limits<int64_t>::max();
+  }
+  return time;
 }
 
 bool KeepsXattr(std::string_view name) {

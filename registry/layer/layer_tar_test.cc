@@ -1,0 +1,102 @@
+#include "registry/layer/layer_tar.h"
+
+#include "registry/layer/testing/entries.h"
+#include "registry/layer/testing/memory_contents.h"
+#include "tests/status_matchers.h"
+
+namespace zlayer {
+namespace {
+
+using ::testing::ElementsAre;
+
+class LayerTarTest : public ::testing::Test {
+ protected:
+  absl::StatusOr<std::string> Tar(const std::vector<Entry>& entries, std::stop_token stop = {}) {
+    std::string tar;
+    absl::Status written = WriteLayerTar(
+        *MakeIndex(entries),
+        [this](const Entry& file) {
+          opened_.push_back(file.path);
+          return pack_.Open(file.content);
+        },
+        [&tar](std::string_view piece) {
+          tar += piece;
+          return absl::OkStatus();
+        },
+        stop);
+    return written.ok() ? absl::StatusOr<std::string>(tar) : written;
+  }
+
+  MemoryPack pack_;
+  std::vector<std::string> opened_;
+};
+
+// Names and types of the 512-byte headers of a tar without pax records.
+std::vector<std::string> Headers(std::string_view tar) {
+  std::vector<std::string> headers;
+  for (size_t at = 0; at < tar.size() && tar[at] != '\0';) {
+    headers.push_back(std::string(tar.substr(at, 100).data()) + " " + tar[at + 156]);
+    size_t size = std::stoul(std::string(tar.substr(at + 124, 11)), nullptr, 8);
+    at += 512 + (size + 511) / 512 * 512;
+  }
+  return headers;
+}
+
+TEST_F(LayerTarTest, MarksLinksAndOrder) {
+  pack_.Put("content");
+  ASSERT_OK_AND_ASSIGN(
+      std::string tar,
+      Tar({DirectoryEntry(""), OpaqueEntry("d"), FileEntry("d/f", "content"), WhiteoutEntry("d-"),
+           WhiteoutEntry("gone"), HardLinkEntry("z", "d/f"), SymlinkEntry("s", "d/f")}));
+  EXPECT_THAT(Headers(tar), ElementsAre("./ 5", "d/ 5", "d/.wh..wh..opq 0", "d/f 0", ".wh.d- 0",
+                                        ".wh.gone 0", "s 2", "z 1"));
+  EXPECT_THAT(opened_, ElementsAre("d/f"));
+}
+
+TEST_F(LayerTarTest, MarksHaveNoMetadata) {
+  ASSERT_OK_AND_ASSIGN(std::string tar, Tar({WhiteoutEntry("gone")}));
+  EXPECT_EQ(tar.size(), 3 * 512u);
+  EXPECT_EQ(tar.substr(100, 8), std::string("0000000\0", 8));        // mode
+  EXPECT_EQ(tar.substr(136, 12), std::string("00000000000\0", 12));  // time
+}
+
+TEST_F(LayerTarTest, BytesOfAnEmptyLayer) {
+  EXPECT_THAT(Tar({}), IsOkAndHolds(std::string(1024, '\0')));
+}
+
+// The diff ids of all images depend on these bytes: a change needs a new kTarFormat.
+TEST_F(LayerTarTest, Format1IsFrozen) {
+  pack_.Put("hello\n");
+  Entry file = FileEntry("etc/hello", "hello\n");
+  file.mtime_ns = 1'700'000'000'999'999'999;
+  file.uid = 1000;
+  file.xattrs = {{"security.capability", std::string("\1\0", 2)}};
+  ASSERT_OK_AND_ASSIGN(std::string tar, Tar({DirectoryEntry("etc"), file, WhiteoutEntry("etc/x")}));
+  EXPECT_EQ(kTarFormat, 1);
+  EXPECT_EQ(Digest::Of(tar).ToString(),
+            "sha256:c28789ee6d8ab2eca41e36f8b9478e4bd8a22b45406e1be4adf381cca12bda12");
+}
+
+TEST_F(LayerTarTest, DamagedContentEndsIt) {
+  Digest wrong = Digest::Of("right");
+  auto tar = WriteLayerTar(
+      *MakeIndex({FileEntry("f", "right")}),
+      [](const Entry&) -> absl::StatusOr<ContentFile> { return MemoryFile("wrong"); },
+      [](std::string_view) { return absl::OkStatus(); }, {});
+  EXPECT_THAT(tar, StatusIs(absl::StatusCode::kDataLoss, ::testing::HasSubstr(wrong.Hex())));
+}
+
+TEST_F(LayerTarTest, ErrorsOfSinkAndStop) {
+  EXPECT_THAT(WriteLayerTar(
+                  *MakeIndex({DirectoryEntry("d")}),
+                  [](const Entry&) -> absl::StatusOr<ContentFile> { return MemoryFile(""); },
+                  [](std::string_view) { return absl::ResourceExhaustedError("full"); }, {}),
+              StatusIs(absl::StatusCode::kResourceExhausted));
+  std::stop_source source;
+  source.request_stop();
+  EXPECT_THAT(Tar({DirectoryEntry("d")}, source.get_token()),
+              StatusIs(absl::StatusCode::kCancelled));
+}
+
+}  // namespace
+}  // namespace zlayer
