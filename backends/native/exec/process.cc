@@ -3,13 +3,11 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdint>
 
 #include "base/errors.h"
 #include "base/files.h"
@@ -58,13 +56,8 @@ void CloseAllBut(std::vector<int> keep) {
 }
 
 void ResetSignals() {
-  // Not with signal(), which does not touch those that the C library keeps for itself (32 and 33):
-  // who started the daemon may have left them ignored. All zeros is the default.
-  struct {
-    uint64_t fields[4];
-  } action = {};
   for (int number = 1; number < NSIG; ++number) {
-    syscall(SYS_rt_sigaction, number, &action, nullptr, sizeof(uint64_t));
+    signal(number, SIG_DFL);
   }
   sigset_t none;
   sigemptyset(&none);
