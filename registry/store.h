@@ -1,6 +1,7 @@
 // The root directory: its lock, its database, and everything kept in it. One process owns it.
 //
-//   root/ lock  meta.db  blobs/sha256/<hex>  packs/<n>  indexes/<hex>  trees/<n>/  builds/<id>/  tmp/
+//   root/ lock  meta.db  blobs/sha256/<hex>  packs/<n>  indexes/<hex>  trees/<n>/  builds/<id>/
+//   tmp/
 #ifndef ZLAYER_REGISTRY_STORE_H_
 #define ZLAYER_REGISTRY_STORE_H_
 
@@ -8,60 +9,19 @@
 
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <string>
-#include <string_view>
-#include <vector>
 
 #include "base/clock.h"
 #include "base/digest.h"
 #include "registry/blob/blob_store.h"
 #include "registry/content/content_store.h"
+#include "registry/context_store.h"
 #include "registry/image/image_store.h"
 #include "registry/layer/layer_store.h"
 #include "registry/meta/database.h"
+#include "registry/record_store.h"
 
 namespace zlayer {
-
-// What an operation made, found by its key.
-struct CacheRecord {
-  Digest key;
-  Digest layer;
-  std::vector<Digest> chain;  // the layers that it was made on, lowest first
-  std::string build;
-  int64_t created_ns = 0;
-};
-
-// Thread-safe. Keys carry the namespace within (see backends/native/solver/key.h).
-class RecordStore {
- public:
-  virtual ~RecordStore() = default;
-  // kNotFound where there is none.
-  virtual absl::StatusOr<CacheRecord> Find(const Digest& key) = 0;
-  // An older record of the same key is replaced.
-  virtual absl::Status Put(std::string_view name_space, const CacheRecord& record) = 0;
-};
-
-// An uploaded build context: an index of selected files whose contents are in the content store.
-struct StoredContext {
-  std::string id;
-  Digest layer;
-  bool from_tar = false;
-};
-
-// Thread-safe.
-class ContextStore {
- public:
-  virtual ~ContextStore() = default;
-  // Returns the new context; it is dropped an hour later unless Keep was called.
-  virtual absl::StatusOr<StoredContext> Put(std::string_view name_space, const Digest& layer,
-                                            bool from_tar) = 0;
-  // kNotFound where it is unknown, expired, or another namespace's.
-  virtual absl::StatusOr<StoredContext> Get(std::string_view name_space, std::string_view id) = 0;
-  // A build was acknowledged that needs it: it does not expire any more.
-  virtual absl::Status Keep(std::string_view name_space, std::string_view id) = 0;
-  virtual absl::Status Remove(std::string_view id) = 0;
-};
 
 struct StoreStatistics {
   uint64_t images = 0;
@@ -73,12 +33,15 @@ class Store {
  public:
   // Makes what is missing, takes the lock (kFailedPrecondition names the pid that holds it), drops
   // what a power failure may have damaged, and empties tmp/ in the background. A root on overlayfs
-  // is refused. `clock` must outlive the store.
+  // is refused (kFailedPrecondition): trees could not be mounted. `clock` must outlive the store.
+  //
+  // While the store is open, a thread of its own syncs the filesystem some seconds after something
+  // was added and marks that as safe from power failures, and removes contexts that have expired.
   static absl::StatusOr<std::unique_ptr<Store>> Open(const std::string& root, const Clock* clock);
 
   virtual ~Store() = default;
-  virtual const std::string& root() const = 0;
-  virtual std::string tmp() const = 0;               // <root>/tmp, for scratch directories
+  virtual const std::string& root() const = 0;  // absolute, without symlinks
+  virtual std::string tmp() const = 0;          // <root>/tmp, for scratch directories
   virtual Database& database() = 0;
   virtual BlobStore& blobs() = 0;
   virtual ContentStore& contents() = 0;
