@@ -303,7 +303,6 @@ absl::StatusOr<OperationResult> Operations::Run(const v1::Run& run, const KeySco
     return RunFailed(run, exit->exit_code);
   }
   const std::string upper = scratch.path() + "/upper";
-  RETURN_IF_ERROR(RemoveMountPoints(upper, container.mount_points));
   LayerIndexBuilder builder;
   RETURN_IF_ERROR(ScanTree(upper, &builder, std::move(stop)));
   ASSIGN_OR_RETURN(const std::string index, builder.Serialize());
