@@ -270,7 +270,7 @@ absl::StatusOr<std::string> Expander::Modified(std::string_view name, char modif
                                                bool null_is_unset) {
   const bool is_pattern = modifier == '#' || modifier == '%';
   ASSIGN_OR_RETURN(std::string word, ProcessNested('}', is_pattern));
-  std::optional<std::string> value = Lookup(name);
+  std::optional<std::string> value = is_pattern ? Lookup(name) : lookup_(name);
   if (!value && options_.keep_unset) {
     return fmt::format("${{{}{}{}{}}}", name, null_is_unset ? ":" : "", modifier, word);
   }

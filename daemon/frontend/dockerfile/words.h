@@ -37,7 +37,9 @@ struct WordOptions {
 struct ExpandedWord {
   std::string text;                // the whole result, white space kept
   std::vector<std::string> words;  // the result split at white space that was not quoted
-  std::vector<std::string> unset;  // names of variables that were used and not set, each once
+  // Names of variables that are not set and were used where nothing stands in for them (neither
+  // ${name:-w}, ${name:+w} nor ${name:?w}), each once.
+  std::vector<std::string> unset;
 };
 
 // Expands `word`. Pure. kInvalidArgument, naming the word: a quote or brace is not closed, a

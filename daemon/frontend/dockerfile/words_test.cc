@@ -143,7 +143,7 @@ TEST(WordsTest, ReplacesPatterns) {
 }
 
 TEST(WordsTest, ReportsUnsetNamesOnce) {
-  ASSERT_OK_AND_ASSIGN(const ExpandedWord result, ExpandWord("$x ${y:-1} $x $a", In({{"a", ""}})));
+  ASSERT_OK_AND_ASSIGN(const ExpandedWord result, ExpandWord("$x ${z:-1} $x $a ${y}", In({{"a", ""}})));
   EXPECT_THAT(result.unset, ElementsAre("x", "y"));
 }
 

@@ -1,0 +1,61 @@
+// What an instruction sees of the stage that it stands in.
+#ifndef ZLAYER_DAEMON_FRONTEND_DOCKERFILE_STAGE_STATE_H_
+#define ZLAYER_DAEMON_FRONTEND_DOCKERFILE_STAGE_STATE_H_
+
+#include <cstddef>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "daemon/frontend/dockerfile/instructions.h"
+#include "zlayer/v1/graph.pb.h"
+
+namespace zlayer {
+
+// Variables in the order in which they were first set.
+class Variables {
+ public:
+  void Set(std::string_view name, std::string_view value);
+  std::optional<std::string> Get(std::string_view name) const;
+  const std::vector<NameValue>& entries() const { return entries_; }
+
+ private:
+  std::vector<NameValue> entries_;
+  std::map<std::string, size_t, std::less<>> index_;  // of entries_, by name
+};
+
+// Bounds of what a stage may come to, whatever a file multiplies.
+inline constexpr size_t kMaxStageBytes = 4 << 20;
+inline constexpr size_t kMaxVariables = 10'000;
+inline constexpr size_t kMaxVolumes = 10'000;
+inline constexpr size_t kMaxPorts = 1 << 16;
+
+// A stage that is based on another one starts with a copy of its state.
+struct StageState {
+  v1::ImageConfig config;
+  bool command_is_own = false;
+  // What commands run with and words expand: the configuration's environment, and arguments. Whatever
+  // of ENV and ARG set a variable last counts.
+  Variables variables;
+  std::set<std::string, std::less<>> arguments;  // declared by ARG, with or without a value
+  size_t bytes = 0;                              // of the operations that led here
+
+  // The state at the start of a stage that has this configuration.
+  static StageState FromConfig(const v1::ImageConfig& config);
+
+  // Applies a change to the configuration and, for a variable, to the variables.
+  void Apply(const v1::ConfigChange& change);
+
+  // Absolute and clean.
+  std::string working_directory() const;
+
+  // The command as it is executed: behind the stage's shell where it is for a shell.
+  std::vector<std::string> WithShell(const CommandLine& command) const;
+};
+
+}  // namespace zlayer
+
+#endif  // ZLAYER_DAEMON_FRONTEND_DOCKERFILE_STAGE_STATE_H_

@@ -1,0 +1,34 @@
+// Small values of Dockerfiles: platforms, ports, signals.
+#ifndef ZLAYER_DAEMON_FRONTEND_DOCKERFILE_VALUES_H_
+#define ZLAYER_DAEMON_FRONTEND_DOCKERFILE_VALUES_H_
+
+#include <absl/status/statusor.h>
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "zlayer/v1/graph.pb.h"
+
+namespace zlayer {
+
+// "linux/arm64/v8", "amd64" (an architecture, of `host`'s system) or "linux" (a system, with `host`'s
+// architecture), with the usual other names ("x86_64") made canonical. kInvalidArgument: it is none.
+absl::StatusOr<v1::Platform> ParsePlatform(std::string_view text, const v1::Platform& host);
+
+// "linux/arm64/v8"; no variant where it is the architecture's first.
+std::string FormatPlatform(const v1::Platform& platform);
+
+// Whether both name the same system, architecture and variant.
+bool SamePlatform(const v1::Platform& a, const v1::Platform& b);
+
+// What EXPOSE means: "80" is {"80/tcp"}, "8000-8002/udp" three ports; a host's address and port in
+// front ("127.0.0.1:8080:80") are dropped. kInvalidArgument: malformed.
+absl::StatusOr<std::vector<std::string>> ParsePorts(std::string_view text);
+
+// Whether STOPSIGNAL may be this: "SIGTERM", "term", "15", "SIGRTMIN+3".
+bool IsSignal(std::string_view text);
+
+}  // namespace zlayer
+
+#endif  // ZLAYER_DAEMON_FRONTEND_DOCKERFILE_VALUES_H_
