@@ -41,8 +41,8 @@ struct ArchiveResult {
   // Of the whole uncompressed stream: a layer's diff id and size.
   Digest tar_digest;
   uint64_t tar_size = 0;
-  // The input was not compressed, so `ranges` says where in it the contents lie and the pack was
-  // not written to.
+  // The input was not compressed and `in_place` was set: `ranges` says where in it the contents
+  // lie. The pack holds only those that do not lie there as they are (sparse files).
   bool uncompressed = false;
   std::vector<ContentStore::BlobRange> ranges;
 };
@@ -52,8 +52,12 @@ struct ArchiveResult {
 bool IsArchive(const ContentFile& file);
 
 // Reads the tar in `file` (plain, gzip, bzip2, xz or zstd), adds its entries to `builder`, and its
-// contents to `pack` unless it is uncompressed and `in_place` is set. kInvalidArgument says what is
-// wrong with the archive and at which entry; builder and pack are then useless.
+// contents to `pack` unless it is uncompressed and `in_place` is set. Entries are taken as if they
+// were unpacked in a chroot, one after the other. kInvalidArgument says what is wrong with the
+// archive and at which entry; builder and pack are then useless. An empty file is no archive.
+//
+// A hard link into a layer below becomes a file of its own with the same content, which the caller
+// must find where the lower layer has it.
 absl::StatusOr<ArchiveResult> ReadArchive(const ContentFile& file, const ArchiveOptions& options,
                                           bool in_place, PackWriter* pack,
                                           LayerIndexBuilder* builder, std::stop_token stop);
