@@ -30,7 +30,7 @@ int64_t MonotonicNs() { return Now(CLOCK_MONOTONIC); }
 
 std::string FormatTime(int64_t unix_ns) {
   int64_t fraction = (unix_ns % kSecond + kSecond) % kSecond;
-  time_t seconds = (unix_ns - fraction) / kSecond;
+  time_t seconds = unix_ns / kSecond - (unix_ns % kSecond < 0 ? 1 : 0);
   tm parts;
   gmtime_r(&seconds, &parts);
   std::string text =

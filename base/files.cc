@@ -22,6 +22,19 @@ namespace {
 
 constexpr size_t kChunk = size_t{256} << 10;
 
+// A tree may be deeper than there are file descriptors. What lies deeper than this is moved up to
+// the top, and removed in a further pass.
+constexpr int kDepth = 100;
+
+struct Removal {
+  int top = -1;        // the directory at depth 0
+  bool moved = false;  // something was moved up: another pass
+};
+
+absl::Status RemovalError(std::string_view name) {
+  return ErrnoError("removing " + std::string(name));
+}
+
 // Opens a directory for listing, making it readable first where its mode forbids even that.
 UniqueFd OpenForRemoval(int parent, const char* name) {
   constexpr int kFlags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
@@ -32,40 +45,70 @@ UniqueFd OpenForRemoval(int parent, const char* name) {
   return UniqueFd(fd);
 }
 
-absl::Status RemoveTreeAt(int parent, const char* name);
-
-absl::Status RemoveContents(UniqueFd fd, const char* name) {
-  int raw = fd.get();
-  std::unique_ptr<DIR, int (*)(DIR*)> directory(fdopendir(fd.Release()), closedir);
-  if (directory == nullptr) {
-    return ErrnoError(name);
+// Refuses what is mounted, and makes the rest writable.
+absl::Status PrepareForRemoval(const UniqueFd& fd, const char* name) {
+  struct statx info;
+  if (statx(fd.get(), "", AT_EMPTY_PATH, STATX_TYPE, &info) != 0) {
+    return RemovalError(name);
   }
-  if (fchmod(raw, 0700) != 0 && errno != EPERM) {
-    return ErrnoError(name);
+  if ((info.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0) {
+    return FailedPrecondition("removing " + std::string(name) +
+                              ": something is mounted there; unmount it first");
+  }
+  if (fchmod(fd.get(), 0700) != 0 && errno != EPERM) {
+    return RemovalError(name);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status RemoveTreeAt(int parent, const char* name, int depth, Removal* removal);
+
+absl::Status RemoveContents(UniqueFd fd, const char* name, int depth, Removal* removal) {
+  int raw = fd.get();
+  std::unique_ptr<DIR, int (*)(DIR*)> directory(fdopendir(raw), closedir);
+  if (directory == nullptr) {
+    return RemovalError(name);
+  }
+  fd.Release();
+  if (depth == 0) {
+    removal->top = raw;
   }
   while (dirent* entry = readdir(directory.get())) {
     std::string_view child = entry->d_name;
     if (child != "." && child != "..") {
-      RETURN_IF_ERROR(RemoveTreeAt(raw, entry->d_name));
+      RETURN_IF_ERROR(RemoveTreeAt(raw, entry->d_name, depth + 1, removal));
     }
   }
   return absl::OkStatus();
 }
 
-absl::Status RemoveTreeAt(int parent, const char* name) {
+absl::Status RemoveTreeAt(int parent, const char* name, int depth, Removal* removal) {
   if (unlinkat(parent, name, 0) == 0 || errno == ENOENT) {
     return absl::OkStatus();
   }
-  if (errno != EISDIR && errno != EPERM && errno != ENOTEMPTY) {
-    return ErrnoError("removing " + std::string(name));
+  const int error = errno;
+  if (error != EISDIR && error != EPERM) {
+    return RemovalError(name);
   }
   UniqueFd fd = OpenForRemoval(parent, name);
   if (!fd.valid()) {
-    return errno == ENOENT ? absl::OkStatus() : ErrnoError("removing " + std::string(name));
+    return errno == ENOENT
+               ? absl::OkStatus()
+               : ErrnoError(errno == ENOTDIR ? error : errno, "removing " + std::string(name));
   }
-  RETURN_IF_ERROR(RemoveContents(std::move(fd), name));
+  RETURN_IF_ERROR(PrepareForRemoval(fd, name));
+  if (depth == kDepth) {
+    removal->moved = true;
+    return renameat(parent, name, removal->top, ("deep-" + RandomHex()).c_str()) == 0
+               ? absl::OkStatus()
+               : RemovalError(name);
+  }
+  RETURN_IF_ERROR(RemoveContents(std::move(fd), name, depth, removal));
+  if (depth == 0 && removal->moved) {
+    return absl::OkStatus();
+  }
   if (unlinkat(parent, name, AT_REMOVEDIR) != 0 && errno != ENOENT) {
-    return ErrnoError("removing " + std::string(name));
+    return RemovalError(name);
   }
   return absl::OkStatus();
 }
@@ -204,7 +247,14 @@ absl::Status MakeDirectories(const std::string& path, mode_t mode) {
   return ErrnoError("making directory " + path);
 }
 
-absl::Status RemoveTree(const std::string& path) { return RemoveTreeAt(AT_FDCWD, path.c_str()); }
+absl::Status RemoveTree(const std::string& path) {
+  Removal removal;
+  do {
+    removal = Removal();
+    RETURN_IF_ERROR(RemoveTreeAt(AT_FDCWD, path.c_str(), 0, &removal));
+  } while (removal.moved);
+  return absl::OkStatus();
+}
 
 absl::StatusOr<ScopedDirectory> ScopedDirectory::Make(const std::string& parent,
                                                       std::string_view prefix) {

@@ -41,7 +41,8 @@ absl::StatusOr<UniqueFd> OpenFileAt(int directory, const std::string& path, int 
 // mkdir -p. Directories that exist keep their mode.
 absl::Status MakeDirectories(const std::string& path, mode_t mode = 0755);
 
-// rm -rf, without following links or crossing into what is mounted below. Missing is fine.
+// rm -rf, however deep, without following links. Missing is fine. kFailedPrecondition names a
+// directory on which something is mounted: nothing in that is removed.
 absl::Status RemoveTree(const std::string& path);
 
 // A directory that is removed with its content when this object goes.

@@ -4,7 +4,7 @@
 
 #include <algorithm>
 #include <array>
-#include <cstring>
+#include <iterator>
 
 #include "base/errors.h"
 #include "base/status_macros.h"
@@ -39,16 +39,22 @@ void PutOctal(Block& block, Field field, uint64_t value) {
   PutText(block, field, fmt::format("{:0{}o}", value, field.length - 1));
 }
 
+// Whether char is signed depends on the machine.
+bool IsAscii(char c) { return c != 0 && static_cast<unsigned char>(c) < 0x80; }
+
 bool FitsText(std::string_view text) {
-  return text.size() <= kName.length &&
-         std::all_of(text.begin(), text.end(), [](char c) { return c > 0; });
+  return text.size() <= kName.length && std::all_of(text.begin(), text.end(), IsAscii);
 }
 
 std::string NameOf(const TarHeader& header) {
   return header.type == TarHeader::Type::kDirectory ? header.path + "/" : header.path;
 }
 
-int64_t SecondsOf(int64_t ns) { return (ns - (ns % kSecond + kSecond) % kSecond) / kSecond; }
+int64_t SecondsOf(int64_t ns) { return ns / kSecond - (ns % kSecond < 0 ? 1 : 0); }
+
+uint64_t SizeOf(const TarHeader& header) {
+  return header.type == TarHeader::Type::kFile ? header.size : 0;
+}
 
 Records PaxRecords(const TarHeader& header) {
   Records records = header.pax;
@@ -65,7 +71,7 @@ Records PaxRecords(const TarHeader& header) {
   if (!FitsOctal(kGid, header.gid)) {
     records["gid"] = std::to_string(header.gid);
   }
-  if (!FitsOctal(kSize, header.size)) {
+  if (!FitsOctal(kSize, SizeOf(header))) {
     records["size"] = std::to_string(header.size);
   }
   int64_t seconds = SecondsOf(header.mtime_ns);
@@ -108,7 +114,10 @@ Block MakeBlock(std::string_view name, char type, uint64_t size) {
   PutText(block, kName, name);
   block[kTypeOffset] = type;
   PutOctal(block, kSize, FitsOctal(kSize, size) ? size : 0);
-  PutText(block, kMagic, std::string_view("ustar\0" "00", 8));
+  PutText(block, kMagic,
+          std::string_view("ustar\0"
+                           "00",
+                           8));
   PutOctal(block, kMajor, 0);
   PutOctal(block, kMinor, 0);
   PutOctal(block, kMode, 0);
@@ -121,12 +130,13 @@ Block MakeBlock(std::string_view name, char type, uint64_t size) {
 // What stands in the ustar field beside a pax record that overrides it: the same name in ASCII.
 std::string AsciiOnly(std::string_view text) {
   std::string ascii;
-  std::copy_if(text.begin(), text.end(), std::back_inserter(ascii), [](char c) { return c > 0; });
+  std::copy_if(text.begin(), text.end(), std::back_inserter(ascii), IsAscii);
   return ascii;
 }
 
 Block HeaderBlock(const TarHeader& header) {
-  Block block = MakeBlock(AsciiOnly(NameOf(header)), static_cast<char>(header.type), header.size);
+  Block block =
+      MakeBlock(AsciiOnly(NameOf(header)), static_cast<char>(header.type), SizeOf(header));
   PutOctal(block, kMode, header.mode & 07777);
   PutOctal(block, kUid, FitsOctal(kUid, header.uid) ? header.uid : 0);
   PutOctal(block, kGid, FitsOctal(kGid, header.gid) ? header.gid : 0);
@@ -140,7 +150,7 @@ Block HeaderBlock(const TarHeader& header) {
   return block;
 }
 
-// The pax header's own name: the directory, "PaxHeaders.0", the file name (as Go's archive/tar).
+// The pax header's own name, for readers that know no pax: the directory, "PaxHeaders.0", the name.
 std::string PaxName(const TarHeader& header) {
   size_t slash = header.path.rfind('/');
   std::string directory = slash == std::string::npos ? "" : header.path.substr(0, slash + 1);
@@ -168,8 +178,8 @@ absl::Status TarWriter::Pad() {
 
 absl::Status TarWriter::Entry(const TarHeader& header) {
   if (left_ != 0) {
-    return Internal(fmt::format("{} bytes of the tar entry before {} are missing", left_,
-                                header.path));
+    return Internal(
+        fmt::format("{} bytes of the tar entry before {} are missing", left_, header.path));
   }
   if (Records records = PaxRecords(header); !records.empty()) {
     std::string text = FormatRecords(records);
@@ -179,9 +189,7 @@ absl::Status TarWriter::Entry(const TarHeader& header) {
     RETURN_IF_ERROR(Write(text));
     RETURN_IF_ERROR(Pad());
   }
-  if (header.type == TarHeader::Type::kFile) {
-    left_ = header.size;
-  }
+  left_ = SizeOf(header);
   return Write(AsView(HeaderBlock(header)));
 }
 
