@@ -68,6 +68,22 @@ class DatabaseContextStore : public ContextStore {
     });
   }
 
+  absl::StatusOr<std::vector<std::string>> Kept() override {
+    std::vector<std::string> ids;
+    RETURN_IF_ERROR(database_->Read([&](Connection& connection) -> absl::Status {
+      ASSIGN_OR_RETURN(Statement kept,
+                       connection.Prepare("SELECT id FROM contexts WHERE expires = 0"));
+      while (true) {
+        ASSIGN_OR_RETURN(bool found, kept.Step());
+        if (!found) {
+          return absl::OkStatus();
+        }
+        ids.emplace_back(kept.Text(0));
+      }
+    }));
+    return ids;
+  }
+
   absl::Status Remove(std::string_view id) override {
     return database_->WriteUnsynced([&](Connection& connection) -> absl::Status {
       ASSIGN_OR_RETURN(Statement remove, connection.Prepare("DELETE FROM contexts WHERE id = ?"));

@@ -9,6 +9,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/digest.h"
@@ -35,6 +36,8 @@ class ContextStore {
   virtual absl::StatusOr<StoredContext> Get(std::string_view name_space, std::string_view id) = 0;
   // A build was acknowledged that needs it: it does not expire any more. kNotFound as Get.
   virtual absl::Status Keep(std::string_view name_space, std::string_view id) = 0;
+  // Ids of all contexts that were kept, of every namespace.
+  virtual absl::StatusOr<std::vector<std::string>> Kept() = 0;
   // Missing is fine.
   virtual absl::Status Remove(std::string_view id) = 0;
 };

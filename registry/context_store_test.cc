@@ -108,5 +108,16 @@ TEST_F(ContextStoreTest, AContextNeedsItsLayer) {
               StatusIs(absl::StatusCode::kFailedPrecondition));
 }
 
+TEST_F(ContextStoreTest, KeptContextsAreListed) {
+  ASSERT_OK_AND_ASSIGN(StoredContext kept, contexts_->Put("team", layer_, false));
+  ASSERT_OK(contexts_->Put("team", layer_, false));
+  ASSERT_OK(contexts_->Keep("team", kept.id));
+  ASSERT_OK_AND_ASSIGN(std::vector<std::string> ids, contexts_->Kept());
+  EXPECT_THAT(ids, ElementsAre(kept.id));
+  ASSERT_OK(contexts_->Remove(kept.id));
+  ASSERT_OK_AND_ASSIGN(ids, contexts_->Kept());
+  EXPECT_THAT(ids, IsEmpty());
+}
+
 }  // namespace
 }  // namespace zlayer

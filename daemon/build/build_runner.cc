@@ -3,7 +3,6 @@
 
 #include <map>
 #include <optional>
-#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -11,6 +10,7 @@
 #include "base/errors.h"
 #include "base/status_macros.h"
 #include "daemon/build/context_files.h"
+#include "daemon/build/context_sweep.h"
 #include "daemon/build/plan.h"
 #include "daemon/build/store_image_resolver.h"
 
@@ -33,8 +33,9 @@ std::map<std::string, std::string> UploadedContexts(const BuildSpec& spec) {
 // One run of one build.
 class BuildRun {
  public:
-  BuildRun(const BuildRunnerOptions& options, const QueuedBuild& build)
+  BuildRun(const BuildRunnerOptions& options, ContextSweep* sweep, const QueuedBuild& build)
       : store_(*options.store),
+        sweep_(*sweep),
         backend_(*options.backend),
         build_(build),
         spec_(build.request.spec()),
@@ -46,7 +47,7 @@ class BuildRun {
   // Drops what was made for this run only.
   ~BuildRun() {
     if (filtered_context_.has_value()) {
-      store_.contexts().Remove(*filtered_context_).IgnoreError();
+      sweep_.Drop(*filtered_context_);
     }
   }
 
@@ -60,6 +61,7 @@ class BuildRun {
   absl::StatusOr<v1::BuildComplete> Commit(NewImage image);
 
   Store& store_;
+  ContextSweep& sweep_;
   Backend& backend_;
   const QueuedBuild& build_;
   const BuildSpec& spec_;
@@ -143,6 +145,7 @@ absl::Status BuildRun::ApplyIgnoreFile(const v1::InlineFile& dockerfile) {
   ASSIGN_OR_RETURN(std::string index, WithoutIgnored(*context, rules));
   ASSIGN_OR_RETURN(LayerRef filtered, store_.layers().Add(index, ""));
   ASSIGN_OR_RETURN(StoredContext put, store_.contexts().Put(name_space_, filtered->id(), false));
+  sweep_.Hold(put.id);
   filtered_context_ = put.id;
   contexts_[""] = put.id;
   return store_.contexts().Keep(name_space_, put.id);
@@ -186,47 +189,18 @@ absl::StatusOr<v1::BuildComplete> BuildRun::Commit(NewImage image) {
 
 class StoreBuildRunner : public BuildRunner {
  public:
-  explicit StoreBuildRunner(const BuildRunnerOptions& options) : options_(options) {}
+  explicit StoreBuildRunner(const BuildRunnerOptions& options)
+      : options_(options), sweep_(options.queue, &options.store->contexts()) {}
 
   absl::StatusOr<v1::BuildComplete> Run(const QueuedBuild& build, EventSink& events,
                                         std::stop_token stop) override {
-    absl::StatusOr<v1::BuildComplete> result =
-        BuildRun(options_, build).Run(events, std::move(stop));
-    if (result.ok() || !absl::IsCancelled(result.status())) {
-      RemoveContexts(build);
-    }
-    return result;
+    sweep_.Run();
+    return BuildRun(options_, &sweep_, build).Run(events, std::move(stop));
   }
 
  private:
-  // A context that stays although nobody needs it costs space, nothing else: errors are passed over.
-  void RemoveContexts(const QueuedBuild& build) {
-    std::set<std::string> unneeded;
-    for (const auto& [name, id] : UploadedContexts(build.request.spec())) {
-      unneeded.insert(id);
-    }
-    if (unneeded.empty()) {
-      return;
-    }
-    for (const auto& builds : {options_.queue->Queued(), options_.queue->Running()}) {
-      if (!builds.ok()) {
-        return;
-      }
-      for (const QueuedBuild& other : *builds) {
-        if (other.id == build.id) {
-          continue;
-        }
-        for (const auto& [name, id] : UploadedContexts(other.request.spec())) {
-          unneeded.erase(id);
-        }
-      }
-    }
-    for (const std::string& id : unneeded) {
-      options_.store->contexts().Remove(id).IgnoreError();
-    }
-  }
-
   const BuildRunnerOptions options_;
+  ContextSweep sweep_;
 };
 
 }  // namespace

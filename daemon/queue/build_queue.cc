@@ -128,6 +128,19 @@ class SqliteBuildQueue : public BuildQueue {
     return submission;
   }
 
+  absl::StatusOr<std::optional<std::string>> FindSubmitted(
+      const v1::SubmitBuildRequest& request) override {
+    const StoredRequest stored = ToStored(request);
+    Submission submission;
+    if (!stored.request.idempotency_key().empty()) {
+      RETURN_IF_ERROR(database_.Read([&](Connection& db) -> absl::Status {
+        ASSIGN_OR_RETURN(submission, FindByKey(db, stored));
+        return absl::OkStatus();
+      }));
+    }
+    return submission.existing ? std::optional<std::string>(submission.id) : std::nullopt;
+  }
+
   absl::StatusOr<std::optional<QueuedBuild>> Take() override {
     const int64_t now = clock_.NowNs();
     std::optional<QueuedBuild> taken;
@@ -204,6 +217,28 @@ class SqliteBuildQueue : public BuildQueue {
 
   absl::StatusOr<std::vector<QueuedBuild>> Running() override { return InState(v1::RUNNING); }
   absl::StatusOr<std::vector<QueuedBuild>> Queued() override { return InState(v1::QUEUED); }
+
+  absl::StatusOr<std::set<std::string>> ContextsInUse() override {
+    std::set<std::string> contexts;
+    RETURN_IF_ERROR(database_.Read([&](Connection& db) -> absl::Status {
+      ASSIGN_OR_RETURN(Statement select,
+                       db.Prepare("SELECT id, request FROM builds WHERE state IN (?1, ?2)"));
+      select.Bind(1, v1::QUEUED).Bind(2, v1::RUNNING);
+      while (true) {
+        ASSIGN_OR_RETURN(bool found, select.Step());
+        if (!found) {
+          return absl::OkStatus();
+        }
+        v1::SubmitBuildRequest request;
+        RETURN_IF_ERROR(Parse(select.Text(0), select.Text(1), &request));
+        for (const auto& [name, source] : request.spec().contexts()) {
+          contexts.insert(source.uploaded());
+        }
+      }
+    }));
+    contexts.erase("");
+    return contexts;
+  }
 
   absl::StatusOr<v1::BuildStatus> Get(std::string_view id) override {
     v1::BuildStatus status;

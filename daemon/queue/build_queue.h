@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -45,6 +46,11 @@ class BuildQueue {
   // another request of this namespace. (Values of secrets, passwords and tokens are not compared.)
   virtual absl::StatusOr<Submission> Submit(const v1::SubmitBuildRequest& request) = 0;
 
+  // The build that has the request's idempotency key already; nullopt where none has, or the
+  // request has no key. kAlreadyExists as Submit.
+  virtual absl::StatusOr<std::optional<std::string>> FindSubmitted(
+      const v1::SubmitBuildRequest& request) = 0;
+
   // The next build by priority, then age, now running; nullopt where none is queued. Builds that
   // are to be canceled are never taken.
   virtual absl::StatusOr<std::optional<QueuedBuild>> Take() = 0;
@@ -66,6 +72,9 @@ class BuildQueue {
   virtual absl::StatusOr<std::vector<std::string>> CanceledWhileQueued() = 0;
   virtual absl::StatusOr<std::vector<QueuedBuild>> Running() = 0;
   virtual absl::StatusOr<std::vector<QueuedBuild>> Queued() = 0;
+
+  // Ids of the uploaded contexts that builds name which have not ended.
+  virtual absl::StatusOr<std::set<std::string>> ContextsInUse() = 0;
 
   // kNotFound: `build "x" is not known`.
   virtual absl::StatusOr<v1::BuildStatus> Get(std::string_view id) = 0;

@@ -345,5 +345,34 @@ TEST_F(BuildQueueTest, CountsAndListsByState) {
   EXPECT_EQ(queued[0].id, second);
 }
 
+TEST_F(BuildQueueTest, FindsWhatAKeyWasSubmittedFor) {
+  v1::SubmitBuildRequest request = Request("a");
+  EXPECT_THAT(queue_->FindSubmitted(request), IsOkAndHolds(std::nullopt));
+  request.set_idempotency_key("key");
+  EXPECT_THAT(queue_->FindSubmitted(request), IsOkAndHolds(std::nullopt));
+  ASSERT_OK_AND_ASSIGN(BuildQueue::Submission submission, queue_->Submit(request));
+  EXPECT_THAT(queue_->FindSubmitted(request),
+              IsOkAndHolds(std::optional<std::string>(submission.id)));
+  request.mutable_spec()->set_no_cache(true);
+  EXPECT_THAT(queue_->FindSubmitted(request), StatusIs(absl::StatusCode::kAlreadyExists));
+}
+
+TEST_F(BuildQueueTest, ContextsAreInUseUntilTheirBuildsEnd) {
+  v1::SubmitBuildRequest request = Request("a");
+  auto& contexts = *request.mutable_spec()->mutable_contexts();
+  contexts[""].set_uploaded("c1");
+  contexts["other"].set_image("debian");
+  ASSERT_OK_AND_ASSIGN(BuildQueue::Submission first, queue_->Submit(request));
+  contexts["more"].set_uploaded("c2");
+  ASSERT_OK_AND_ASSIGN(BuildQueue::Submission second, queue_->Submit(request));
+  EXPECT_THAT(queue_->ContextsInUse(), IsOkAndHolds(std::set<std::string>{"c1", "c2"}));
+  ASSERT_OK(queue_->Take());
+  EXPECT_THAT(queue_->ContextsInUse(), IsOkAndHolds(std::set<std::string>{"c1", "c2"}));
+  ASSERT_OK(queue_->Finish(Failed(second.id, "no")));
+  EXPECT_THAT(queue_->ContextsInUse(), IsOkAndHolds(std::set<std::string>{"c1"}));
+  ASSERT_OK(queue_->Finish(Failed(first.id, "no")));
+  EXPECT_THAT(queue_->ContextsInUse(), IsOkAndHolds(std::set<std::string>{}));
+}
+
 }  // namespace
 }  // namespace zlayer

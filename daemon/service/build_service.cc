@@ -1,6 +1,7 @@
 #include "daemon/service/build_service.h"
 
 #include <algorithm>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -90,6 +91,7 @@ class QueueBuildService : public v1::BuildService::CallbackService {
 
  private:
   absl::StatusOr<std::string> Submit(v1::SubmitBuildRequest request);
+  bool HasEnded(const std::string& id);
   absl::StatusOr<v1::ListBuildsResponse> List(const v1::ListBuildsRequest& request);
 
   const BuildServiceOptions options_;
@@ -99,19 +101,29 @@ absl::StatusOr<std::string> QueueBuildService::Submit(v1::SubmitBuildRequest req
   RETURN_IF_ERROR(CheckSubmission(request));
   ASSIGN_OR_RETURN(std::string name_space, NamespaceOf(request.namespace_()));
   request.set_namespace_(name_space);
+  // A repeated request may come when its build, and the contexts with it, is gone.
+  ASSIGN_OR_RETURN(std::optional<std::string> existing, options_.queue->FindSubmitted(request));
+  if (existing.has_value()) {
+    return *std::move(existing);
+  }
   ContextStore& contexts = options_.uploads.store->contexts();
   for (const auto& [name, source] : request.spec().contexts()) {
     RETURN_IF_ERROR(contexts.Get(name_space, source.uploaded()).status());
   }
   ASSIGN_OR_RETURN(std::string id, options_.scheduler->Submit(request));
   for (const auto& [name, source] : request.spec().contexts()) {
-    // A build that ended already has taken its contexts along.
     absl::Status kept = contexts.Keep(name_space, source.uploaded());
-    if (!kept.ok() && !absl::IsNotFound(kept)) {
+    if (!kept.ok() && !HasEnded(id)) {
+      options_.scheduler->Cancel(id).status().IgnoreError();
       return kept;
     }
   }
   return id;
+}
+
+bool QueueBuildService::HasEnded(const std::string& id) {
+  absl::StatusOr<v1::BuildStatus> build = options_.queue->Get(id);
+  return build.ok() && build->state() != v1::QUEUED && build->state() != v1::RUNNING;
 }
 
 absl::StatusOr<v1::ListBuildsResponse> QueueBuildService::List(

@@ -1,0 +1,40 @@
+#include "daemon/build/context_sweep.h"
+
+#include <vector>
+
+namespace zlayer {
+
+void ContextSweep::Run() {
+  // In this order: the row of a build is older than its contexts are kept.
+  absl::StatusOr<std::vector<std::string>> kept = contexts_->Kept();
+  if (!kept.ok() || kept->empty()) {
+    return;
+  }
+  absl::StatusOr<std::set<std::string>> used = queue_->ContextsInUse();
+  if (!used.ok()) {
+    return;
+  }
+  for (const std::string& id : *kept) {
+    if (!used->contains(id) && !IsHeld(id)) {
+      contexts_->Remove(id).IgnoreError();
+    }
+  }
+}
+
+void ContextSweep::Hold(const std::string& id) {
+  MutexLock lock(&mutex_);
+  held_.insert(id);
+}
+
+void ContextSweep::Drop(const std::string& id) {
+  contexts_->Remove(id).IgnoreError();
+  MutexLock lock(&mutex_);
+  held_.erase(id);
+}
+
+bool ContextSweep::IsHeld(const std::string& id) {
+  MutexLock lock(&mutex_);
+  return held_.contains(id);
+}
+
+}  // namespace zlayer

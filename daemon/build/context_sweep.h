@@ -1,0 +1,43 @@
+// Gives up uploaded contexts that no build needs any more.
+#ifndef ZLAYER_DAEMON_BUILD_CONTEXT_SWEEP_H_
+#define ZLAYER_DAEMON_BUILD_CONTEXT_SWEEP_H_
+
+#include <set>
+#include <string>
+
+#include "base/mutex.h"
+#include "daemon/queue/build_queue.h"
+#include "registry/context_store.h"
+
+namespace zlayer {
+
+// A context is kept from the acknowledgement of a build that names it. Builds end in many ways (in a
+// run, canceled while they wait, at a restart), so instead of each of those, a sweep compares what
+// is kept with what builds in the queue name. Thread-safe.
+class ContextSweep {
+ public:
+  // Both outlive the object.
+  ContextSweep(BuildQueue* queue, ContextStore* contexts) : queue_(queue), contexts_(contexts) {}
+
+  // Removes the contexts that are kept, that no build names which has not ended, and that are not
+  // held. What fails is tried again by the next sweep.
+  void Run();
+
+  // The context `id` was kept for a run, without a build naming it.
+  void Hold(const std::string& id);
+  // The run ended: removes the context.
+  void Drop(const std::string& id);
+
+ private:
+  bool IsHeld(const std::string& id);
+
+  BuildQueue* const queue_;
+  ContextStore* const contexts_;
+
+  Mutex mutex_;
+  std::set<std::string> held_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace zlayer
+
+#endif  // ZLAYER_DAEMON_BUILD_CONTEXT_SWEEP_H_

@@ -1,0 +1,142 @@
+#include "daemon/daemon.h"
+
+#include <string>
+#include <utility>
+
+#include "backends/native/native_backend.h"
+#include "base/clock.h"
+#include "base/files.h"
+#include "base/status_macros.h"
+#include "base/thread_pool.h"
+#include "daemon/build/build_runner.h"
+#include "daemon/build/plan.h"
+#include "daemon/build/store_image_resolver.h"
+#include "daemon/events/event_log.h"
+#include "daemon/queue/build_queue.h"
+#include "daemon/queue/scheduler.h"
+#include "daemon/service/build_service.h"
+#include "daemon/service/image_service.h"
+#include "daemon/service/server.h"
+#include "daemon/service/system_service.h"
+#include "registry/store.h"
+
+namespace zlayer {
+namespace {
+
+// Few: what runs long on these is bounded by the disk.
+constexpr size_t kQuickThreads = 4;
+constexpr size_t kTransferThreads = 4;
+constexpr std::chrono::seconds kCallGrace{2};
+
+// Members are destroyed in the reverse of the order in which they depend on each other.
+class LocalDaemon : public Daemon {
+ public:
+  LocalDaemon(const Config& config, Executor* executor) : config_(config), executor_(executor) {}
+
+  ~LocalDaemon() override {
+    std::stop_source hurry;
+    hurry.request_stop();
+    Drain(hurry.get_token());
+  }
+
+  absl::Status Open() {
+    const Clock* clock = SystemClock();
+    ASSIGN_OR_RETURN(store_, Store::Open(config_.root, clock));
+    NativeBackendOptions native;
+    native.executor = executor_;
+    native.store = store_.get();
+    native.max_parallel = config_.native.max_parallel;
+    native.clock = clock;
+    backend_ = MakeNativeBackend(native);
+    const std::string logs = store_->root() + "/builds";
+    RETURN_IF_ERROR(MakeDirectories(logs, 0700));
+    logs_ = OpenEventLogs(logs, clock);
+    queue_ = OpenBuildQueue(&store_->database(), clock);
+    runner_ = MakeBuildRunner({store_.get(), backend_.get(), queue_.get()});
+    SchedulerOptions options;
+    options.max_running = config_.queue.max_running;
+    options.max_attempts = config_.queue.max_attempts;
+    options.drain_timeout = config_.queue.drain_timeout;
+    ASSIGN_OR_RETURN(scheduler_, StartScheduler(options, queue_.get(), logs_.get(), runner_.get()));
+    return Serve();
+  }
+
+  void Drain(std::stop_token hurry) override {
+    if (server_ != nullptr) {
+      server_->SetServing(false);
+    }
+    if (scheduler_ != nullptr) {
+      scheduler_->Drain(std::move(hurry));
+    }
+    stopping_.request_stop();
+    if (server_ != nullptr) {
+      server_->Shutdown(kCallGrace);
+    }
+  }
+
+ private:
+  absl::Status Serve() {
+    CallHost host;
+    host.quick = &quick_;
+    host.transfers = &transfers_;
+    host.stopping = stopping_.get_token();
+    build_service_ = MakeBuildService(BuildOptions(host));
+    ImageServiceOptions images;
+    images.host = host;
+    images.store = store_.get();
+    image_service_ = MakeImageService(images);
+    SystemServiceOptions system;
+    system.pool = &quick_;
+    system.store = store_.get();
+    system.queue = queue_.get();
+    system.backends = {backend_.get()};
+    system.max_running = config_.queue.max_running;
+    system_service_ = MakeSystemService(system);
+    ASSIGN_OR_RETURN(server_, StartServer(config_.address, {build_service_.get(),
+                                                            image_service_.get(),
+                                                            system_service_.get()}));
+    return absl::OkStatus();
+  }
+
+  BuildServiceOptions BuildOptions(const CallHost& host) {
+    BuildServiceOptions options;
+    options.host = host;
+    options.queue = queue_.get();
+    options.logs = logs_.get();
+    options.scheduler = scheduler_.get();
+    options.uploads.store = store_.get();
+    options.uploads.plan = [this](const std::string& name_space, const v1::BuildSpec& spec,
+                                  std::stop_token stop) {
+      std::unique_ptr<ImageResolver> resolver =
+          MakeStoreImageResolver(&store_->images(), name_space);
+      return PlanWithoutContext(spec, *resolver, std::move(stop));
+    };
+    return options;
+  }
+
+  const Config config_;
+  Executor* const executor_;
+  std::stop_source stopping_;
+  std::unique_ptr<Store> store_;
+  std::unique_ptr<Backend> backend_;
+  std::unique_ptr<EventLogs> logs_;
+  std::unique_ptr<BuildQueue> queue_;
+  std::unique_ptr<BuildRunner> runner_;
+  std::unique_ptr<Scheduler> scheduler_;
+  ThreadPool quick_{kQuickThreads};
+  ThreadPool transfers_{kTransferThreads};
+  std::unique_ptr<v1::BuildService::CallbackService> build_service_;
+  std::unique_ptr<v1::ImageService::CallbackService> image_service_;
+  std::unique_ptr<v1::SystemService::CallbackService> system_service_;
+  std::unique_ptr<ApiServer> server_;
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Daemon>> Daemon::Start(const Config& config, Executor* executor) {
+  auto daemon = std::make_unique<LocalDaemon>(config, executor);
+  RETURN_IF_ERROR(daemon->Open());
+  return daemon;
+}
+
+}  // namespace zlayer

@@ -1,0 +1,268 @@
+#include "daemon/service/request_check.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <string>
+
+#include "proto/error_detail.h"
+#include "registry/image/platform.h"
+#include "tests/status_matchers.h"
+
+namespace zlayer {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using v1::BuildSpec;
+
+// A request that passes.
+v1::SubmitBuildRequest Valid() {
+  v1::SubmitBuildRequest request;
+  BuildSpec& spec = *request.mutable_spec();
+  spec.mutable_dockerfile_inline()->set_content("FROM scratch\nLABEL a=b\n");
+  spec.add_tags("app:1");
+  return request;
+}
+
+BuildSpec ValidSpec() { return Valid().spec(); }
+
+v1::SubmitBuildRequest WithContext() {
+  v1::SubmitBuildRequest request = Valid();
+  request.mutable_spec()->clear_source();
+  (*request.mutable_spec()->mutable_contexts())[""].set_uploaded("c1");
+  return request;
+}
+
+TEST(CheckSubmission, AcceptsAPlainRequest) { EXPECT_OK(CheckSubmission(Valid())); }
+
+TEST(CheckSubmission, AcceptsTheDefaultsSpelledOut) {
+  v1::SubmitBuildRequest request = Valid();
+  request.set_namespace_("team-1");
+  request.set_priority(-100);
+  request.set_idempotency_key(std::string(128, 'k'));
+  BuildSpec& spec = *request.mutable_spec();
+  spec.add_platforms(FormatPlatform(HostPlatform()));
+  spec.set_target_os("linux");
+  spec.set_pull(BuildSpec::PULL_NEVER);
+  spec.set_format("oci");
+  spec.set_layers(true);
+  spec.add_outputs()->set_type("image");
+  spec.set_backend("native");
+  spec.set_no_cache(true);
+  (*spec.mutable_labels())["a"] = "b";
+  (*spec.mutable_annotations())["a"] = "b";
+  (*spec.mutable_build_args())["A"] = "b";
+  (*spec.mutable_contexts())[""].set_uploaded("c1");
+  EXPECT_OK(CheckSubmission(request));
+}
+
+struct UnsupportedCase {
+  std::string option;
+  std::function<void(BuildSpec&)> set;
+};
+
+void PrintTo(const UnsupportedCase& test, std::ostream* out) { *out << test.option; }
+
+class Unsupported : public ::testing::TestWithParam<UnsupportedCase> {};
+
+TEST_P(Unsupported, IsRefusedByName) {
+  BuildSpec spec = ValidSpec();
+  GetParam().set(spec);
+  absl::Status status = CheckSpec(spec);
+  EXPECT_THAT(status, StatusIs(absl::StatusCode::kUnimplemented,
+                               HasSubstr("option " + GetParam().option + " ")));
+  EXPECT_EQ(DetailOf(status).reason(), "UNSUPPORTED_OPTION");
+  EXPECT_EQ(DetailOf(status).subject(), GetParam().option);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Options, Unsupported,
+    ::testing::Values(
+        UnsupportedCase{"zimagefile", [](BuildSpec& s) { s.set_zimagefile("z"); }},
+        UnsupportedCase{"zimagefile_inline",
+                        [](BuildSpec& s) { s.mutable_zimagefile_inline()->set_content("a"); }},
+        UnsupportedCase{"runtime", [](BuildSpec& s) { s.set_runtime("node22"); }},
+        UnsupportedCase{"pipeline_vars",
+                        [](BuildSpec& s) { (*s.mutable_pipeline_vars())["a"] = "b"; }},
+        UnsupportedCase{"platforms", [](BuildSpec& s) { s.add_platforms("linux/s390x"); }},
+        UnsupportedCase{"platforms", [](BuildSpec& s) { s.add_platforms("nonsense"); }},
+        UnsupportedCase{"platforms",
+                        [](BuildSpec& s) {
+                          s.add_platforms(FormatPlatform(HostPlatform()));
+                          s.add_platforms(FormatPlatform(HostPlatform()));
+                        }},
+        UnsupportedCase{"target_os", [](BuildSpec& s) { s.set_target_os("windows"); }},
+        UnsupportedCase{"no_cache_stages", [](BuildSpec& s) { s.add_no_cache_stages("a"); }},
+        UnsupportedCase{"cache_from", [](BuildSpec& s) { s.add_cache_from("a"); }},
+        UnsupportedCase{"cache_to", [](BuildSpec& s) { s.add_cache_to("a"); }},
+        UnsupportedCase{"cache_ttl", [](BuildSpec& s) { s.mutable_cache_ttl(); }},
+        UnsupportedCase{"cache_backend", [](BuildSpec& s) { s.mutable_cache_backend(); }},
+        UnsupportedCase{"default_cache_mounts", [](BuildSpec& s) { s.add_default_cache_mounts(); }},
+        UnsupportedCase{"source_hash", [](BuildSpec& s) { s.set_source_hash("a"); }}),
+    [](const auto& info) { return std::to_string(info.index) + "_" + info.param.option; });
+
+INSTANTIATE_TEST_SUITE_P(
+    MoreOptions, Unsupported,
+    ::testing::Values(
+        UnsupportedCase{"pull", [](BuildSpec& s) { s.set_pull(BuildSpec::PULL_NEWER); }},
+        UnsupportedCase{"pull", [](BuildSpec& s) { s.set_pull(BuildSpec::PULL_ALWAYS); }},
+        UnsupportedCase{"push", [](BuildSpec& s) { s.set_push(true); }},
+        UnsupportedCase{"registry_credentials", [](BuildSpec& s) { s.add_registry_credentials(); }},
+        UnsupportedCase{"default_registry", [](BuildSpec& s) { s.set_default_registry("a"); }},
+        UnsupportedCase{"squash", [](BuildSpec& s) { s.set_squash(true); }},
+        UnsupportedCase{"format", [](BuildSpec& s) { s.set_format("docker"); }},
+        UnsupportedCase{"layers", [](BuildSpec& s) { s.set_layers(false); }},
+        UnsupportedCase{"outputs", [](BuildSpec& s) { s.add_outputs()->set_type("local"); }},
+        UnsupportedCase{"outputs",
+                        [](BuildSpec& s) {
+                          (*s.add_outputs()->mutable_attributes())["a"] = "b";
+                        }},
+        UnsupportedCase{"retries", [](BuildSpec& s) { s.set_retries(1); }},
+        UnsupportedCase{"host_network", [](BuildSpec& s) { s.set_host_network(true); }},
+        UnsupportedCase{"backend", [](BuildSpec& s) { s.set_backend("buildah"); }},
+        UnsupportedCase{"windows_ltsc", [](BuildSpec& s) { s.set_windows_ltsc("ltsc2022"); }},
+        UnsupportedCase{"secrets", [](BuildSpec& s) { s.add_secrets()->set_id("a"); }},
+        UnsupportedCase{"entitlements", [](BuildSpec& s) { s.add_entitlements("a"); }},
+        UnsupportedCase{"contexts.image",
+                        [](BuildSpec& s) { (*s.mutable_contexts())["a"].set_image("b"); }},
+        UnsupportedCase{"contexts.git",
+                        [](BuildSpec& s) { (*s.mutable_contexts())["a"].mutable_git(); }},
+        UnsupportedCase{"contexts.http",
+                        [](BuildSpec& s) { (*s.mutable_contexts())["a"].mutable_http(); }}),
+    [](const auto& info) {
+      std::string name = info.param.option;
+      std::replace(name.begin(), name.end(), '.', '_');
+      return std::to_string(info.index) + "_" + name;
+    });
+
+struct InvalidCase {
+  std::string option;
+  std::function<void(v1::SubmitBuildRequest&)> set;
+};
+
+void PrintTo(const InvalidCase& test, std::ostream* out) { *out << test.option; }
+
+class Invalid : public ::testing::TestWithParam<InvalidCase> {};
+
+TEST_P(Invalid, IsRefusedByName) {
+  v1::SubmitBuildRequest request = Valid();
+  GetParam().set(request);
+  absl::Status status = CheckSubmission(request);
+  EXPECT_THAT(status,
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr(GetParam().option + ": ")));
+  EXPECT_EQ(DetailOf(status).reason(), "INVALID_OPTION");
+  EXPECT_EQ(DetailOf(status).subject(), GetParam().option);
+}
+
+using Request = v1::SubmitBuildRequest;
+
+INSTANTIATE_TEST_SUITE_P(
+    Values, Invalid,
+    ::testing::Values(
+        InvalidCase{"tags", [](Request& r) { r.mutable_spec()->add_tags("Upper:1"); }},
+        InvalidCase{"tags",
+                    [](Request& r) {
+                      r.mutable_spec()->add_tags("a@sha256:" + std::string(64, '0'));
+                    }},
+        InvalidCase{"tags",
+                    [](Request& r) {
+                      for (int i = 0; i < 100; ++i) {
+                        r.mutable_spec()->add_tags("a");
+                      }
+                    }},
+        InvalidCase{"namespace", [](Request& r) { r.set_namespace_("a/b"); }},
+        InvalidCase{"namespace", [](Request& r) { r.set_namespace_(std::string(64, 'a')); }},
+        InvalidCase{"priority", [](Request& r) { r.set_priority(101); }},
+        InvalidCase{"priority", [](Request& r) { r.set_priority(-101); }},
+        InvalidCase{"idempotency_key",
+                    [](Request& r) { r.set_idempotency_key(std::string(129, 'k')); }},
+        InvalidCase{"dockerfile_inline",
+                    [](Request& r) {
+                      r.mutable_spec()->mutable_dockerfile_inline()->set_content(
+                          std::string((1 << 20) + 1, '#'));
+                    }},
+        InvalidCase{"dockerfile_inline",
+                    [](Request& r) {
+                      r.mutable_spec()->mutable_dockerfile_inline()->set_ignore_file(
+                          std::string((1 << 20) + 1, '#'));
+                    }},
+        InvalidCase{"dockerfile",
+                    [](Request& r) {
+                      r.mutable_spec()->set_dockerfile(std::string("a\0b", 3));
+                    }},
+        InvalidCase{"contexts",
+                    [](Request& r) { r.mutable_spec()->set_dockerfile("Dockerfile"); }},
+        InvalidCase{"contexts", [](Request& r) { r.mutable_spec()->clear_source(); }},
+        InvalidCase{"contexts", [](Request& r) { (*r.mutable_spec()->mutable_contexts())["x"]; }}),
+    [](const auto& info) { return std::to_string(info.index) + "_" + info.param.option; });
+
+TEST(CheckSubmission, TakesAFileOfTheContext) {
+  EXPECT_OK(CheckSubmission(WithContext()));
+  Request request = WithContext();
+  request.mutable_spec()->set_dockerfile("docker/app.Dockerfile");
+  EXPECT_OK(CheckSubmission(request));
+}
+
+TEST(CheckSpec, DoesNotAskForContexts) {
+  BuildSpec spec;
+  spec.set_dockerfile("Dockerfile");
+  EXPECT_OK(CheckSpec(spec));
+}
+
+TEST(CheckSpec, FindsSyntaxErrorsWithTheirLine) {
+  BuildSpec spec;
+  spec.mutable_dockerfile_inline()->set_name("app.Dockerfile");
+  spec.mutable_dockerfile_inline()->set_content("FROM scratch\nCOPPY a b\n");
+  absl::Status status = CheckSpec(spec);
+  EXPECT_THAT(status,
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("app.Dockerfile:2: ")));
+  EXPECT_EQ(DetailOf(status).source().first_line(), 2u);
+}
+
+TEST(CheckSpec, NamesAnUnnamedFileDockerfile) {
+  BuildSpec spec;
+  spec.mutable_dockerfile_inline()->set_content("RUN true\n");
+  EXPECT_THAT(CheckSpec(spec),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("Dockerfile:1: ")));
+}
+
+v1::Graph ScratchGraph() {
+  v1::Graph graph;
+  v1::Operation* base = graph.add_stages()->add_operations();
+  base->mutable_scratch();
+  base->set_text("FROM scratch");
+  graph.add_targets(0);
+  return graph;
+}
+
+TEST(CheckSpec, ValidatesAGraph) {
+  BuildSpec spec;
+  *spec.mutable_graph() = ScratchGraph();
+  EXPECT_OK(CheckSpec(spec));
+  spec.mutable_graph()->set_targets(0, 7);
+  EXPECT_THAT(CheckSpec(spec), StatusIs(absl::StatusCode::kInvalidArgument));
+}
+
+TEST(CheckSpec, RefusesOptionsThatAGraphCannotHave) {
+  BuildSpec spec;
+  *spec.mutable_graph() = ScratchGraph();
+  spec.set_target("a");
+  EXPECT_THAT(CheckSpec(spec), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("target")));
+  spec.clear_target();
+  (*spec.mutable_build_args())["A"] = "b";
+  EXPECT_THAT(CheckSpec(spec),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("build_args")));
+}
+
+TEST(NamespaceOf, EmptyIsDefault) { EXPECT_THAT(NamespaceOf(""), IsOkAndHolds("default")); }
+
+TEST(NamespaceOf, TakesWhatIsClean) {
+  EXPECT_THAT(NamespaceOf(std::string(63, '-')), IsOkAndHolds(std::string(63, '-')));
+  EXPECT_THAT(NamespaceOf("a\xff"), StatusIs(absl::StatusCode::kInvalidArgument));
+  EXPECT_THAT(NamespaceOf("Team"), StatusIs(absl::StatusCode::kInvalidArgument));
+}
+
+}  // namespace
+}  // namespace zlayer
