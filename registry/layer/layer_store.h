@@ -14,10 +14,12 @@
 #include <string>
 #include <string_view>
 
+#include "base/clock.h"
 #include "base/digest.h"
 #include "registry/content/content_store.h"
 #include "registry/layer/index.h"
 #include "registry/layer/tree.h"
+#include "registry/meta/database.h"
 
 namespace zlayer {
 
@@ -41,7 +43,8 @@ class LayerStore {
   //
   // `tree`: empty, or an absolute path of a directory on the store's filesystem with the layer in
   // overlayfs's form (whiteouts as 0:0 character devices, trusted.overlay.opaque=y), which the
-  // store takes over by renaming it.
+  // store takes over by renaming it. A layer that is there already without a tree gets it; where it
+  // is not needed it is removed. After an error it may be gone or not.
   virtual absl::StatusOr<LayerRef> Add(std::string_view serialized_index,
                                        const std::string& tree) = 0;
 
@@ -57,18 +60,29 @@ class LayerStore {
   // tar: that tar's.
   virtual absl::StatusOr<TarIdentity> EnsureTarIdentity(const LayerRef& layer,
                                                         std::stop_token stop) = 0;
-  // Says what the tar of an imported layer is, with its verbatim digest and length.
+  // Says what the tar of an imported layer is, with its verbatim digest and length. A layer that
+  // has a tar identity already keeps that: what was built on it refers to it. kNotFound where there
+  // is no such layer.
   virtual absl::Status SetTarIdentity(const Digest& layer, const TarIdentity& tar) = 0;
 
-  // Generates the tar (tar format 1). Not for layers that arrived as a tar: their blob is the tar.
+  // Generates the tar (tar format 1). kFailedPrecondition for layers that arrived as a tar: their
+  // blob is the tar.
   virtual absl::Status WriteTar(const LayerRef& layer,
                                 const std::function<absl::Status(std::string_view)>& sink,
                                 std::stop_token stop) = 0;
 
-  // Content of a file of the layer, from wherever the store has it. Metadata comes from the index
-  // only. kNotFound names the path and layer.
+  // Content of a file of the layer, from wherever the store has it: the content store, else the
+  // layer's tree. Metadata comes from the index only; the bytes are not checked here. kNotFound
+  // names the path and layer.
   virtual absl::StatusOr<ContentFile> OpenContent(const LayerIndex& layer, const Entry& file) = 0;
 };
+
+// Indexes in `root`/indexes, trees in `root`/trees, scratch space in `root`/tmp, one row of the
+// database for each layer. The other arguments must outlive the store.
+absl::StatusOr<std::unique_ptr<LayerStore>> OpenDiskLayerStore(const std::string& root,
+                                                               Database* database,
+                                                               ContentStore* contents,
+                                                               const Clock* clock);
 
 }  // namespace zlayer
 

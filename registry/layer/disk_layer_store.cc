@@ -1,0 +1,290 @@
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include <map>
+#include <optional>
+#include <utility>
+
+#include "base/errors.h"
+#include "base/files.h"
+#include "base/mutex.h"
+#include "base/status_macros.h"
+#include "base/strings.h"
+#include "registry/layer/beneath.h"
+#include "registry/layer/layer_rows.h"
+#include "registry/layer/layer_store.h"
+#include "registry/layer/layer_tar.h"
+#include "registry/layer/single_flight.h"
+
+namespace zlayer {
+namespace {
+
+// A file of a tree. The tree's metadata means nothing, but its size must be right.
+absl::StatusOr<ContentFile> OpenInTree(int tree, const Entry& file) {
+  ASSIGN_OR_RETURN(UniqueFd fd, OpenBeneath(tree, file.path, O_RDONLY | O_NONBLOCK));
+  struct stat info;
+  if (fstat(fd.get(), &info) != 0) {
+    return ErrnoError(fmt::format("reading '{}' of a layer's tree", ToUtf8(file.path)));
+  }
+  if (!S_ISREG(info.st_mode) || static_cast<uint64_t>(info.st_size) != file.size) {
+    return DataLoss(fmt::format("'{}' in a layer's tree is not the file of {} bytes that it was",
+                                ToUtf8(file.path), file.size));
+  }
+  return ContentFile{std::make_shared<const UniqueFd>(std::move(fd)), 0, file.size};
+}
+
+class DiskLayerStore final : public LayerStore {
+ public:
+  DiskLayerStore(const std::string& root, Database* database, ContentStore* contents,
+                 const Clock* clock)
+      : indexes_directory_(root + "/indexes"),
+        trees_directory_(root + "/trees"),
+        scratch_directory_(root + "/tmp"),
+        contents_(contents),
+        clock_(clock),
+        rows_(database) {}
+
+  absl::Status MakeRoot() const {
+    RETURN_IF_ERROR(MakeDirectories(indexes_directory_));
+    RETURN_IF_ERROR(MakeDirectories(trees_directory_));
+    return MakeDirectories(scratch_directory_);
+  }
+
+  absl::StatusOr<LayerRef> Add(std::string_view serialized_index, const std::string& tree) override;
+  absl::StatusOr<LayerRef> Get(const Digest& id) override;
+  absl::StatusOr<uint64_t> EnsureTree(const LayerRef& layer, std::stop_token stop) override;
+  const std::string& trees_directory() const override { return trees_directory_; }
+  absl::StatusOr<TarIdentity> EnsureTarIdentity(const LayerRef& layer,
+                                                std::stop_token stop) override;
+  absl::Status SetTarIdentity(const Digest& layer, const TarIdentity& tar) override {
+    return rows_.SetTar(layer, tar.diff_id, tar.size, true);
+  }
+  absl::Status WriteTar(const LayerRef& layer,
+                        const std::function<absl::Status(std::string_view)>& sink,
+                        std::stop_token stop) override;
+  absl::StatusOr<ContentFile> OpenContent(const LayerIndex& layer, const Entry& file) override;
+
+ private:
+  std::string IndexFile(const Digest& id) const { return indexes_directory_ + "/" + id.Hex(); }
+  std::string TreeDirectory(uint64_t number) const {
+    return fmt::format("{}/{}", trees_directory_, number);
+  }
+  absl::StatusOr<LayerRow> FindRow(const Digest& id);
+  absl::Status WriteIndex(const Digest& id, std::string_view bytes) const;
+  absl::StatusOr<uint64_t> TakeOver(const std::string& tree);
+  absl::StatusOr<LayerRef> Open(const Digest& id);
+  absl::StatusOr<uint64_t> MakeTree(const LayerIndex& layer, std::stop_token stop);
+  absl::StatusOr<TarIdentity> MakeTarIdentity(const LayerIndex& layer, std::stop_token stop);
+  absl::Status StreamTar(const LayerIndex& layer, const LayerRow& row,
+                         const std::function<absl::Status(std::string_view)>& sink,
+                         std::stop_token stop);
+
+  const std::string indexes_directory_;
+  const std::string trees_directory_;
+  const std::string scratch_directory_;
+  ContentStore* const contents_;
+  const Clock* const clock_;
+  LayerRows rows_;
+  SingleFlight<uint64_t> trees_;
+  SingleFlight<TarIdentity> tars_;
+
+  Mutex mutex_;
+  std::map<Digest, std::weak_ptr<const LayerIndex>> opened_ ABSL_GUARDED_BY(mutex_);
+};
+
+absl::StatusOr<LayerRow> DiskLayerStore::FindRow(const Digest& id) {
+  ASSIGN_OR_RETURN(std::optional<LayerRow> row, rows_.Find(id));
+  if (!row) {
+    return NotFound(fmt::format("there is no layer {}", id.ToString()));
+  }
+  return *row;
+}
+
+// A file without a row may be what a power failure left of one.
+absl::Status DiskLayerStore::WriteIndex(const Digest& id, std::string_view bytes) const {
+  ASSIGN_OR_RETURN(UniqueFd fd, OpenUnnamedFile(indexes_directory_));
+  RETURN_IF_ERROR(WriteFully(fd.get(), bytes));
+  absl::Status linked = LinkUnnamedFile(fd.get(), IndexFile(id));
+  if (!absl::IsAlreadyExists(linked)) {
+    return linked;
+  }
+  absl::StatusOr<LayerRef> present = LayerIndex::Open(IndexFile(id));
+  return present.ok() && (*present)->id() == id ? absl::OkStatus()
+                                                : WriteFileAtomically(IndexFile(id), bytes);
+}
+
+absl::StatusOr<uint64_t> DiskLayerStore::TakeOver(const std::string& tree) {
+  ASSIGN_OR_RETURN(uint64_t number, rows_.NewTreeNumber());
+  if (rename(tree.c_str(), TreeDirectory(number).c_str()) != 0) {
+    return ErrnoError(fmt::format("moving {} to {}", tree, TreeDirectory(number)));
+  }
+  return number;
+}
+
+absl::StatusOr<LayerRef> DiskLayerStore::Add(std::string_view serialized_index,
+                                             const std::string& tree) {
+  ASSIGN_OR_RETURN(LayerRef given, LayerIndex::FromBytes(std::string(serialized_index)));
+  ASSIGN_OR_RETURN(std::optional<LayerRow> row, rows_.Find(given->id()));
+  if (row && (tree.empty() || row->tree)) {
+    RETURN_IF_ERROR(tree.empty() ? absl::OkStatus() : RemoveTree(tree));
+    return Open(given->id());
+  }
+  if (!row) {
+    RETURN_IF_ERROR(WriteIndex(given->id(), serialized_index));
+  }
+  LayerRows::NewLayer layer;
+  layer.id = given->id();
+  layer.content_bytes = given->content_bytes();
+  layer.created_ns = clock_->NowNs();
+  if (!tree.empty()) {
+    ASSIGN_OR_RETURN(layer.tree, TakeOver(tree));
+  }
+  ASSIGN_OR_RETURN(std::optional<uint64_t> kept, rows_.Add(layer));
+  if (layer.tree && kept != layer.tree) {
+    RETURN_IF_ERROR(RemoveTree(TreeDirectory(*layer.tree)));
+  }
+  return Open(given->id());
+}
+
+absl::StatusOr<LayerRef> DiskLayerStore::Open(const Digest& id) {
+  {
+    MutexLock lock(&mutex_);
+    auto found = opened_.find(id);
+    if (LayerRef open = found == opened_.end() ? nullptr : found->second.lock()) {
+      return open;
+    }
+  }
+  ASSIGN_OR_RETURN(LayerRef layer, LayerIndex::Open(IndexFile(id), id));
+  MutexLock lock(&mutex_);
+  std::weak_ptr<const LayerIndex>& slot = opened_[id];
+  if (LayerRef open = slot.lock()) {
+    return open;
+  }
+  slot = layer;
+  std::erase_if(opened_, [](const auto& item) { return item.second.expired(); });
+  return layer;
+}
+
+absl::StatusOr<LayerRef> DiskLayerStore::Get(const Digest& id) {
+  RETURN_IF_ERROR(FindRow(id).status());
+  return Open(id);
+}
+
+absl::StatusOr<uint64_t> DiskLayerStore::EnsureTree(const LayerRef& layer, std::stop_token stop) {
+  ASSIGN_OR_RETURN(LayerRow row, FindRow(layer->id()));
+  if (row.tree) {
+    return *row.tree;
+  }
+  return trees_.Do(layer->id(), stop, [this, &layer, stop] { return MakeTree(*layer, stop); });
+}
+
+absl::StatusOr<uint64_t> DiskLayerStore::MakeTree(const LayerIndex& layer, std::stop_token stop) {
+  ASSIGN_OR_RETURN(LayerRow row, FindRow(layer.id()));
+  if (row.tree) {
+    return *row.tree;
+  }
+  ASSIGN_OR_RETURN(ScopedDirectory scratch, ScopedDirectory::Make(scratch_directory_, "tree-"));
+  RETURN_IF_ERROR(WriteTree(
+      layer, [this, &layer](const Entry& file) { return OpenContent(layer, file); }, scratch.path(),
+      std::move(stop)));
+  ASSIGN_OR_RETURN(uint64_t number, TakeOver(scratch.path()));
+  ASSIGN_OR_RETURN(uint64_t kept, rows_.SetTree(layer.id(), number));
+  if (kept != number) {
+    RETURN_IF_ERROR(RemoveTree(TreeDirectory(number)));
+  }
+  return kept;
+}
+
+absl::StatusOr<TarIdentity> DiskLayerStore::EnsureTarIdentity(const LayerRef& layer,
+                                                              std::stop_token stop) {
+  ASSIGN_OR_RETURN(LayerRow row, FindRow(layer->id()));
+  if (!row.diff_id.IsNone()) {
+    return TarIdentity{row.diff_id, row.tar_size};
+  }
+  return tars_.Do(layer->id(), stop,
+                  [this, &layer, stop] { return MakeTarIdentity(*layer, stop); });
+}
+
+absl::StatusOr<TarIdentity> DiskLayerStore::MakeTarIdentity(const LayerIndex& layer,
+                                                            std::stop_token stop) {
+  ASSIGN_OR_RETURN(LayerRow row, FindRow(layer.id()));
+  if (row.diff_id.IsNone()) {
+    Sha256 sha256;
+    uint64_t size = 0;
+    RETURN_IF_ERROR(StreamTar(
+        layer, row,
+        [&sha256, &size](std::string_view piece) {
+          sha256.Update(piece);
+          size += piece.size();
+          return absl::OkStatus();
+        },
+        std::move(stop)));
+    RETURN_IF_ERROR(rows_.SetTar(layer.id(), sha256.Finish(), size, false));
+    // What arrived meanwhile stays.
+    ASSIGN_OR_RETURN(row, FindRow(layer.id()));
+  }
+  return TarIdentity{row.diff_id, row.tar_size};
+}
+
+absl::Status DiskLayerStore::WriteTar(const LayerRef& layer,
+                                      const std::function<absl::Status(std::string_view)>& sink,
+                                      std::stop_token stop) {
+  ASSIGN_OR_RETURN(LayerRow row, FindRow(layer->id()));
+  if (row.arrived) {
+    return FailedPrecondition(fmt::format("layer {} arrived as the tar {}; its bytes are that blob",
+                                          layer->id().ToString(), row.diff_id.ToString()));
+  }
+  return StreamTar(*layer, row, sink, std::move(stop));
+}
+
+// A tree is one open call away; the content store asks the database for each file.
+absl::Status DiskLayerStore::StreamTar(const LayerIndex& layer, const LayerRow& row,
+                                       const std::function<absl::Status(std::string_view)>& sink,
+                                       std::stop_token stop) {
+  UniqueFd tree;
+  if (row.tree) {
+    ASSIGN_OR_RETURN(tree, OpenFile(TreeDirectory(*row.tree), O_PATH | O_DIRECTORY));
+  }
+  auto open = [this, &layer, &tree](const Entry& file) -> absl::StatusOr<ContentFile> {
+    if (tree.valid()) {
+      absl::StatusOr<ContentFile> found = OpenInTree(tree.get(), file);
+      if (found.ok()) {
+        return found;
+      }
+    }
+    return OpenContent(layer, file);
+  };
+  return WriteLayerTar(layer, open, sink, std::move(stop));
+}
+
+absl::StatusOr<ContentFile> DiskLayerStore::OpenContent(const LayerIndex& layer,
+                                                        const Entry& file) {
+  absl::StatusOr<ContentFile> stored = contents_->Open(file.content);
+  if (!absl::IsNotFound(stored.status())) {
+    return stored;
+  }
+  ASSIGN_OR_RETURN(LayerRow row, FindRow(layer.id()));
+  absl::Status missing = NotFound(fmt::format("the content of '{}' in layer {} is not stored",
+                                              ToUtf8(file.path), layer.id().ToString()));
+  if (!row.tree) {
+    return missing;
+  }
+  ASSIGN_OR_RETURN(UniqueFd tree, OpenFile(TreeDirectory(*row.tree), O_PATH | O_DIRECTORY));
+  absl::StatusOr<ContentFile> found = OpenInTree(tree.get(), file);
+  return absl::IsNotFound(found.status()) ? missing : found;
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<LayerStore>> OpenDiskLayerStore(const std::string& root,
+                                                               Database* database,
+                                                               ContentStore* contents,
+                                                               const Clock* clock) {
+  auto store = std::make_unique<DiskLayerStore>(root, database, contents, clock);
+  RETURN_IF_ERROR(store->MakeRoot());
+  return std::unique_ptr<LayerStore>(std::move(store));
+}
+
+}  // namespace zlayer

@@ -1,0 +1,149 @@
+#include "registry/layer/layer_rows.h"
+
+#include <fmt/format.h>
+
+#include "base/errors.h"
+#include "base/status_macros.h"
+#include "registry/layer/layer_tar.h"
+#include "registry/meta/boot.h"
+
+namespace zlayer {
+namespace {
+
+// Tree numbers are reserved this many at a time: a reservation is a synced commit.
+constexpr uint64_t kReserved = 64;
+constexpr int kArrivedFormat = 0;
+
+absl::Status NoSuchLayer(const Digest& layer) {
+  return NotFound(fmt::format("there is no layer {}", layer.ToString()));
+}
+
+absl::StatusOr<std::optional<uint64_t>> TreeOf(Connection& connection, const Digest& layer) {
+  ASSIGN_OR_RETURN(Statement select, connection.Prepare("SELECT tree FROM layers WHERE id = ?"));
+  select.BindDigest(1, layer);
+  ASSIGN_OR_RETURN(bool found, select.Step());
+  if (!found) {
+    return NoSuchLayer(layer);
+  }
+  std::optional<uint64_t> tree;
+  if (!select.IsNull(0)) {
+    tree = static_cast<uint64_t>(select.Int(0));
+  }
+  return tree;
+}
+
+// A row that comes to stand on more files has to be synced again: it gets the boot's id.
+absl::Status GiveTree(Connection& connection, const Digest& layer, uint64_t tree) {
+  ASSIGN_OR_RETURN(
+      Statement update,
+      connection.Prepare("UPDATE layers SET tree = ?, boot = ? WHERE id = ? AND tree IS NULL"));
+  return update.Bind(1, static_cast<int64_t>(tree))
+      .BindText(2, BootId())
+      .BindDigest(3, layer)
+      .Run();
+}
+
+}  // namespace
+
+absl::StatusOr<std::optional<LayerRow>> LayerRows::Find(const Digest& layer) {
+  std::optional<LayerRow> row;
+  RETURN_IF_ERROR(database_->Read([&](Connection& connection) -> absl::Status {
+    ASSIGN_OR_RETURN(Statement select,
+                     connection.Prepare("SELECT tree, diff_id, tar_size, tar_format FROM layers "
+                                        "WHERE id = ?"));
+    select.BindDigest(1, layer);
+    ASSIGN_OR_RETURN(bool found, select.Step());
+    if (!found) {
+      return absl::OkStatus();
+    }
+    row.emplace();
+    if (!select.IsNull(0)) {
+      row->tree = static_cast<uint64_t>(select.Int(0));
+    }
+    bool current = select.Int(3) == kArrivedFormat || select.Int(3) == kTarFormat;
+    if (!select.IsNull(1) && current) {
+      ASSIGN_OR_RETURN(row->diff_id, select.DigestAt(1));
+      row->tar_size = static_cast<uint64_t>(select.Int(2));
+      row->arrived = select.Int(3) == kArrivedFormat;
+    }
+    return absl::OkStatus();
+  }));
+  return row;
+}
+
+absl::StatusOr<std::optional<uint64_t>> LayerRows::Add(const NewLayer& layer) {
+  std::optional<uint64_t> tree;
+  RETURN_IF_ERROR(database_->Write([&](Connection& connection) -> absl::Status {
+    ASSIGN_OR_RETURN(Statement insert,
+                     connection.Prepare(
+                         "INSERT INTO layers (id, content_bytes, created, boot) VALUES (?, ?, ?, ?)"
+                         " ON CONFLICT (id) DO NOTHING"));
+    RETURN_IF_ERROR(insert.BindDigest(1, layer.id)
+                        .Bind(2, static_cast<int64_t>(layer.content_bytes))
+                        .Bind(3, layer.created_ns)
+                        .BindText(4, BootId())
+                        .Run());
+    if (layer.tree) {
+      RETURN_IF_ERROR(GiveTree(connection, layer.id, *layer.tree));
+    }
+    ASSIGN_OR_RETURN(tree, TreeOf(connection, layer.id));
+    return absl::OkStatus();
+  }));
+  return tree;
+}
+
+absl::StatusOr<uint64_t> LayerRows::SetTree(const Digest& layer, uint64_t tree) {
+  uint64_t kept = tree;
+  RETURN_IF_ERROR(database_->Write([&](Connection& connection) -> absl::Status {
+    RETURN_IF_ERROR(GiveTree(connection, layer, tree));
+    ASSIGN_OR_RETURN(std::optional<uint64_t> now, TreeOf(connection, layer));
+    kept = now.value_or(tree);
+    return absl::OkStatus();
+  }));
+  return kept;
+}
+
+absl::Status LayerRows::SetTar(const Digest& layer, const Digest& diff_id, uint64_t size,
+                               bool arrived) {
+  return database_->Write([&](Connection& connection) -> absl::Status {
+    RETURN_IF_ERROR(TreeOf(connection, layer).status());
+    ASSIGN_OR_RETURN(
+        Statement update,
+        connection.Prepare("UPDATE layers SET diff_id = ?1, tar_size = ?2, tar_format = ?3 "
+                           "WHERE id = ?4 AND (diff_id IS NULL OR tar_format NOT IN (?5, ?6))"));
+    return update.BindDigest(1, diff_id)
+        .Bind(2, static_cast<int64_t>(size))
+        .Bind(3, arrived ? kArrivedFormat : kTarFormat)
+        .BindDigest(4, layer)
+        .Bind(5, kArrivedFormat)
+        .Bind(6, kTarFormat)
+        .Run();
+  });
+}
+
+absl::StatusOr<uint64_t> LayerRows::NewTreeNumber() {
+  {
+    MutexLock lock(&mutex_);
+    if (next_number_ < end_number_) {
+      return next_number_++;
+    }
+  }
+  int64_t first = 0;
+  RETURN_IF_ERROR(database_->Write([&first](Connection& connection) -> absl::Status {
+    ASSIGN_OR_RETURN(Statement begin,
+                     connection.Prepare("INSERT INTO tree_numbers DEFAULT VALUES"));
+    RETURN_IF_ERROR(begin.Run());
+    first = connection.last_insert_rowid();
+    ASSIGN_OR_RETURN(Statement end, connection.Prepare("INSERT INTO tree_numbers (id) VALUES (?)"));
+    RETURN_IF_ERROR(end.Bind(1, first + static_cast<int64_t>(kReserved) - 1).Run());
+    // The table's counter goes on from the last number, with or without rows.
+    ASSIGN_OR_RETURN(Statement clear, connection.Prepare("DELETE FROM tree_numbers"));
+    return clear.Run();
+  }));
+  MutexLock lock(&mutex_);
+  next_number_ = static_cast<uint64_t>(first) + 1;
+  end_number_ = static_cast<uint64_t>(first) + kReserved;
+  return static_cast<uint64_t>(first);
+}
+
+}  // namespace zlayer

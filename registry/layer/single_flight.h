@@ -1,0 +1,80 @@
+// Work that several threads want at once and that is done once.
+#ifndef ZLAYER_REGISTRY_LAYER_SINGLE_FLIGHT_H_
+#define ZLAYER_REGISTRY_LAYER_SINGLE_FLIGHT_H_
+
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <stop_token>
+#include <utility>
+
+#include "base/digest.h"
+#include "base/errors.h"
+#include "base/mutex.h"
+
+namespace zlayer {
+
+// Thread-safe. Results are not kept: a call that begins after the work ended does it again.
+template <typename Value>
+class SingleFlight {
+ public:
+  // Runs `work` on this thread, or waits for a call of the same key that does so already and
+  // returns its result. One that waits for work that was cancelled takes the work over. kCancelled
+  // where `stop` ends the wait.
+  absl::StatusOr<Value> Do(const Digest& key, std::stop_token stop,
+                           const std::function<absl::StatusOr<Value>()>& work) {
+    while (true) {
+      auto [flight, mine] = Join(key);
+      if (mine) {
+        absl::StatusOr<Value> result = work();
+        Land(key, flight.get(), result);
+        return result;
+      }
+      MutexLock lock(&mutex_);
+      // A lambda must not capture a structured binding.
+      const Flight* waited = flight.get();
+      if (!landed_.Wait(&mutex_, stop, [waited] { return waited->done; })) {
+        return Cancelled("waiting for the same work of another build was stopped");
+      }
+      if (!absl::IsCancelled(waited->result.status())) {
+        return waited->result;
+      }
+    }
+  }
+
+ private:
+  struct Flight {
+    bool done = false;
+    absl::StatusOr<Value> result = absl::UnknownError("under way");
+  };
+
+  // The flight of `key` and whether the caller has to do the work.
+  std::pair<std::shared_ptr<Flight>, bool> Join(const Digest& key) {
+    MutexLock lock(&mutex_);
+    std::shared_ptr<Flight>& flight = flights_[key];
+    bool mine = flight == nullptr;
+    if (mine) {
+      flight = std::make_shared<Flight>();
+    }
+    return {flight, mine};
+  }
+
+  void Land(const Digest& key, Flight* flight, const absl::StatusOr<Value>& result) {
+    MutexLock lock(&mutex_);
+    flight->result = result;
+    flight->done = true;
+    flights_.erase(key);
+    landed_.NotifyAll();
+  }
+
+  Mutex mutex_;
+  CondVar landed_;
+  std::map<Digest, std::shared_ptr<Flight>> flights_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace zlayer
+
+#endif  // ZLAYER_REGISTRY_LAYER_SINGLE_FLIGHT_H_
