@@ -114,10 +114,7 @@ Block MakeBlock(std::string_view name, char type, uint64_t size) {
   PutText(block, kName, name);
   block[kTypeOffset] = type;
   PutOctal(block, kSize, FitsOctal(kSize, size) ? size : 0);
-  PutText(block, kMagic,
-          std::string_view("ustar\0"
-                           "00",
-                           8));
+  PutText(block, kMagic, std::string_view("ustar\00000", 8));  // NUL, then version "00"
   PutOctal(block, kMajor, 0);
   PutOctal(block, kMinor, 0);
   PutOctal(block, kMode, 0);
