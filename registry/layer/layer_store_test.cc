@@ -1,0 +1,321 @@
+#include "registry/layer/layer_store.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <set>
+#include <thread>
+
+#include "base/files.h"
+#include "registry/blob/blob_store.h"
+#include "registry/layer/layer_tar.h"
+#include "registry/layer/testing/entries.h"
+#include "registry/layer/testing/odd_tree.h"
+#include "registry/meta/boot.h"
+#include "tests/status_matchers.h"
+
+namespace zlayer {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::SizeIs;
+
+class LayerStoreTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    ASSERT_OK_AND_ASSIGN(root_, ScopedDirectory::Make("/tmp", "layer-store-test-"));
+    if (!CanMakeTrees(root_.path())) {
+      GTEST_SKIP() << "needs root";
+    }
+    ASSERT_OK(MakeDirectories(root_.path() + "/packs"));
+    ASSERT_OK(MakeDirectories(root_.path() + "/blobs"));
+    Reopen();
+  }
+
+  void Reopen() {
+    layers_.reset();
+    contents_.reset();
+    blobs_.reset();
+    database_.reset();
+    ASSERT_OK_AND_ASSIGN(database_, OpenDatabase(root_.path() + "/meta.db"));
+    ASSERT_OK_AND_ASSIGN(blobs_, OpenDiskBlobStore(root_.path() + "/blobs"));
+    ASSERT_OK_AND_ASSIGN(contents_,
+                         OpenPackContentStore(root_.path(), database_.get(), blobs_.get()));
+    ASSERT_OK_AND_ASSIGN(
+        layers_, OpenDiskLayerStore(root_.path(), database_.get(), contents_.get(), SystemClock()));
+  }
+
+  void Store(std::string_view content) {
+    ASSERT_OK_AND_ASSIGN(std::unique_ptr<PackWriter> pack, contents_->NewPack());
+    ASSERT_OK(pack->Append(content));
+    ASSERT_OK(pack->End());
+    ASSERT_OK(pack->Commit());
+  }
+
+  // A tree as a RUN leaves it, with one file.
+  std::string RunTree(const std::string& content) {
+    std::string tree = root_.path() + "/tmp/upper-" + RandomHex();
+    EXPECT_OK(MakeDirectories(tree + "/d"));
+    EXPECT_OK(WriteFileAtomically(tree + "/d/f", content));
+    return tree;
+  }
+  std::string IndexOf(const std::string& tree) {
+    LayerIndexBuilder builder;
+    EXPECT_OK(ScanTree(tree, &builder, {}));
+    return builder.Serialize().value_or("");
+  }
+
+  LayerRef AddFile(const std::string& content) {
+    auto layer = layers_->Add(SerializeEntries({FileEntry("f", content)}), "");
+    EXPECT_OK(layer);
+    return layer.value_or(nullptr);
+  }
+
+  std::vector<std::string> In(const std::string& directory) const {
+    std::vector<std::string> names;
+    for (const auto& entry : std::filesystem::directory_iterator(root_.path() + "/" + directory)) {
+      names.push_back(entry.path().filename());
+    }
+    return names;
+  }
+
+  absl::StatusOr<std::string> TarOf(const LayerRef& layer) {
+    std::string tar;
+    absl::Status written = layers_->WriteTar(layer,
+                                             [&tar](std::string_view piece) {
+                                               tar += piece;
+                                               return absl::OkStatus();
+                                             },
+                                             {});
+    return written.ok() ? absl::StatusOr<std::string>(tar) : written;
+  }
+
+  std::string Boot(const LayerRef& layer) {
+    std::string boot;
+    EXPECT_OK(database_->Read([&](Connection& connection) -> absl::Status {
+      auto select = connection.Prepare("SELECT boot FROM layers WHERE id = ?");
+      EXPECT_OK(select);
+      select->BindDigest(1, layer->id());
+      EXPECT_THAT(select->Step(), IsOkAndHolds(true));
+      boot = std::string(select->Text(0));
+      return absl::OkStatus();
+    }));
+    return boot;
+  }
+  void Execute(std::string_view sql) {
+    ASSERT_OK(database_->Write([sql](Connection& connection) -> absl::Status {
+      auto statement = connection.Prepare(sql);
+      return statement.ok() ? statement->Run() : statement.status();
+    }));
+  }
+
+  ScopedDirectory root_;
+  std::unique_ptr<Database> database_;
+  std::unique_ptr<BlobStore> blobs_;
+  std::unique_ptr<ContentStore> contents_;
+  std::unique_ptr<LayerStore> layers_;
+};
+
+TEST_F(LayerStoreTest, AddedLayersAreFound) {
+  LayerRef layer = AddFile("x");
+  EXPECT_EQ(layer->At(0), FileEntry("f", "x"));
+  EXPECT_THAT(layers_->Get(layer->id()), IsOkAndHolds(layer));
+  EXPECT_EQ(AddFile("x"), layer);
+  Digest id = layer->id();
+  Reopen();
+  ASSERT_OK_AND_ASSIGN(LayerRef again, layers_->Get(id));
+  EXPECT_EQ(again->id(), id);
+  EXPECT_EQ(EntriesOf(*again), EntriesOf(*layer));
+  EXPECT_THAT(layers_->Get(Digest::Of("none")), StatusIs(absl::StatusCode::kNotFound));
+}
+
+TEST_F(LayerStoreTest, WhatIsNoIndexIsRefused) {
+  EXPECT_THAT(layers_->Add("nonsense", ""), StatusIs(absl::StatusCode::kDataLoss));
+}
+
+TEST_F(LayerStoreTest, ATreeIsTakenOver) {
+  std::string tree = RunTree("made by a RUN");
+  ASSERT_OK_AND_ASSIGN(LayerRef layer, layers_->Add(IndexOf(tree), tree));
+  EXPECT_FALSE(std::filesystem::exists(tree));
+  ASSERT_OK_AND_ASSIGN(uint64_t number, layers_->EnsureTree(layer, {}));
+  EXPECT_THAT(ReadFile(layers_->trees_directory() + "/" + std::to_string(number) + "/d/f"),
+              IsOkAndHolds("made by a RUN"));
+}
+
+TEST_F(LayerStoreTest, ASecondTreeIsRemovedAndAFirstOneKept) {
+  std::string first = RunTree("x"), second = RunTree("x");
+  for (const std::string& tree : {first, second}) {
+    timespec times[2] = {{5, 0}, {5, 0}};
+    for (const char* name : {"/d/f", "/d"}) {
+      ASSERT_EQ(utimensat(AT_FDCWD, (tree + name).c_str(), times, 0), 0);
+    }
+  }
+  std::string index = IndexOf(first);
+  ASSERT_EQ(IndexOf(second), index);
+  ASSERT_OK_AND_ASSIGN(LayerRef layer, layers_->Add(index, ""));
+  ASSERT_OK(layers_->Add(index, first));
+  ASSERT_OK_AND_ASSIGN(uint64_t number, layers_->EnsureTree(layer, {}));
+  ASSERT_OK(layers_->Add(index, second));
+  EXPECT_THAT(layers_->EnsureTree(layer, {}), IsOkAndHolds(number));
+  EXPECT_THAT(In("trees"), SizeIs(1));
+  EXPECT_THAT(In("tmp"), SizeIs(0));
+}
+
+TEST_F(LayerStoreTest, TreesAreMadeFromContents) {
+  Store("stored");
+  LayerRef layer = AddFile("stored");
+  ASSERT_OK_AND_ASSIGN(uint64_t number, layers_->EnsureTree(layer, {}));
+  EXPECT_THAT(ReadFile(layers_->trees_directory() + "/" + std::to_string(number) + "/f"),
+              IsOkAndHolds("stored"));
+  EXPECT_THAT(layers_->EnsureTree(layer, {}), IsOkAndHolds(number));
+  EXPECT_THAT(In("tmp"), SizeIs(0));
+}
+
+TEST_F(LayerStoreTest, NumbersOfTreesAreNeverUsedTwice) {
+  std::set<uint64_t> numbers;
+  for (int i = 0; i < 3; ++i) {
+    for (int j = 0; j < 70; j += i == 0 ? 1 : 35) {
+      ASSERT_OK_AND_ASSIGN(
+          LayerRef layer,
+          layers_->Add(SerializeEntries({DirectoryEntry(std::to_string(100 * i + j))}), ""));
+      ASSERT_OK_AND_ASSIGN(uint64_t number, layers_->EnsureTree(layer, {}));
+      EXPECT_TRUE(numbers.insert(number).second) << number;
+    }
+    Reopen();
+  }
+}
+
+TEST_F(LayerStoreTest, CallsAtOnceShareTheTreeAndTheTar) {
+  Store("stored");
+  LayerRef layer = AddFile("stored");
+  std::vector<uint64_t> numbers(8);
+  std::vector<Digest> diff_ids(8);
+  {
+    std::vector<std::jthread> threads;
+    for (size_t i = 0; i < numbers.size(); ++i) {
+      threads.emplace_back([this, &layer, &numbers, &diff_ids, i] {
+        numbers[i] = layers_->EnsureTree(layer, {}).value_or(0);
+        auto tar = layers_->EnsureTarIdentity(layer, {});
+        diff_ids[i] = tar.ok() ? tar->diff_id : Digest();
+      });
+    }
+  }
+  EXPECT_EQ(std::set<uint64_t>(numbers.begin(), numbers.end()).size(), 1u);
+  EXPECT_EQ(std::set<Digest>(diff_ids.begin(), diff_ids.end()).size(), 1u);
+  EXPECT_FALSE(diff_ids[0].IsNone());
+  EXPECT_THAT(In("trees"), SizeIs(1));
+}
+
+TEST_F(LayerStoreTest, TheTarIdentityIsThatOfTheTar) {
+  Store("stored");
+  std::string tree = RunTree("in the tree only");
+  ASSERT_OK_AND_ASSIGN(LayerRef run, layers_->Add(IndexOf(tree), tree));
+  for (const LayerRef& layer : {AddFile("stored"), run}) {
+    ASSERT_OK_AND_ASSIGN(std::string tar, TarOf(layer));
+    ASSERT_OK_AND_ASSIGN(TarIdentity identity, layers_->EnsureTarIdentity(layer, {}));
+    EXPECT_EQ(identity.diff_id, Digest::Of(tar));
+    EXPECT_EQ(identity.size, tar.size());
+  }
+  // It is remembered: nothing is read again.
+  ASSERT_OK_AND_ASSIGN(TarIdentity before, layers_->EnsureTarIdentity(run, {}));
+  ASSERT_OK(RemoveTree(root_.path() + "/trees"));
+  Reopen();
+  ASSERT_OK_AND_ASSIGN(TarIdentity after, layers_->EnsureTarIdentity(run, {}));
+  EXPECT_EQ(after.diff_id, before.diff_id);
+}
+
+TEST_F(LayerStoreTest, ATarThatArrivedStaysAsItIs) {
+  LayerRef layer = AddFile("x");
+  ASSERT_OK(layers_->SetTarIdentity(layer->id(), {Digest::Of("tar"), 3}));
+  ASSERT_OK_AND_ASSIGN(TarIdentity tar, layers_->EnsureTarIdentity(layer, {}));
+  EXPECT_EQ(tar.diff_id, Digest::Of("tar"));
+  EXPECT_EQ(tar.size, 3u);
+  EXPECT_THAT(TarOf(layer), StatusIs(absl::StatusCode::kFailedPrecondition));
+  ASSERT_OK(layers_->SetTarIdentity(layer->id(), {Digest::Of("another"), 7}));
+  ASSERT_OK_AND_ASSIGN(tar, layers_->EnsureTarIdentity(layer, {}));
+  EXPECT_EQ(tar.diff_id, Digest::Of("tar"));
+  EXPECT_THAT(layers_->SetTarIdentity(Digest::Of("none"), {Digest::Of("tar"), 3}),
+              StatusIs(absl::StatusCode::kNotFound));
+}
+
+TEST_F(LayerStoreTest, AnIdentityOfAnotherTarFormatIsMadeAnew) {
+  Store("stored");
+  LayerRef layer = AddFile("stored");
+  ASSERT_OK_AND_ASSIGN(TarIdentity now, layers_->EnsureTarIdentity(layer, {}));
+  Execute("UPDATE layers SET tar_format = 99, diff_id = zeroblob(32)");
+  ASSERT_OK_AND_ASSIGN(TarIdentity again, layers_->EnsureTarIdentity(layer, {}));
+  EXPECT_EQ(again.diff_id, now.diff_id);
+}
+
+TEST_F(LayerStoreTest, ContentsComeFromTheTreeWhereTheStoreLacksThem) {
+  std::string tree = RunTree("in the tree only");
+  ASSERT_OK_AND_ASSIGN(LayerRef layer, layers_->Add(IndexOf(tree), tree));
+  Entry file = layer->At(layer->Find("d/f"));
+  ASSERT_OK_AND_ASSIGN(ContentFile content, layers_->OpenContent(*layer, file));
+  std::string bytes;
+  ASSERT_OK(ReadContent(content, file.content, [&bytes](std::string_view piece) {
+    bytes += piece;
+    return absl::OkStatus();
+  }));
+  EXPECT_EQ(bytes, "in the tree only");
+  ASSERT_OK_AND_ASSIGN(uint64_t number, layers_->EnsureTree(layer, {}));
+  std::string inside = layers_->trees_directory() + "/" + std::to_string(number) + "/d/f";
+  ASSERT_OK(WriteFileAtomically(inside, "other"));
+  EXPECT_THAT(layers_->OpenContent(*layer, file), StatusIs(absl::StatusCode::kDataLoss));
+  ASSERT_EQ(unlink(inside.c_str()), 0);
+  ASSERT_EQ(symlink("/etc/passwd", inside.c_str()), 0);
+  EXPECT_FALSE(layers_->OpenContent(*layer, file).ok());
+  ASSERT_EQ(unlink(inside.c_str()), 0);
+  EXPECT_THAT(layers_->OpenContent(*layer, file),
+              StatusIs(absl::StatusCode::kNotFound, HasSubstr("'d/f'")));
+}
+
+TEST_F(LayerStoreTest, MissingContentsNameFileAndLayer) {
+  LayerRef layer = AddFile("nowhere");
+  EXPECT_THAT(layers_->OpenContent(*layer, layer->At(0)),
+              StatusIs(absl::StatusCode::kNotFound, HasSubstr(layer->id().Hex())));
+  EXPECT_THAT(layers_->EnsureTree(layer, {}), StatusIs(absl::StatusCode::kNotFound));
+  EXPECT_THAT(In("trees"), SizeIs(0));
+  EXPECT_THAT(In("tmp"), SizeIs(0));
+}
+
+TEST_F(LayerStoreTest, StoppedWorkLeavesNothing) {
+  Store("stored");
+  LayerRef layer = AddFile("stored");
+  std::stop_source stop;
+  stop.request_stop();
+  EXPECT_THAT(layers_->EnsureTree(layer, stop.get_token()), StatusIs(absl::StatusCode::kCancelled));
+  EXPECT_THAT(layers_->EnsureTarIdentity(layer, stop.get_token()),
+              StatusIs(absl::StatusCode::kCancelled));
+  EXPECT_THAT(In("trees"), SizeIs(0));
+  EXPECT_THAT(In("tmp"), SizeIs(0));
+  EXPECT_OK(layers_->EnsureTree(layer, {}));
+}
+
+TEST_F(LayerStoreTest, IndexesThatAPowerFailureDamaged) {
+  std::string bytes = SerializeEntries({FileEntry("f", "x")});
+  std::string file = root_.path() + "/indexes/" + Digest::Of(bytes).Hex();
+  ASSERT_OK(WriteFileAtomically(file, ""));
+  ASSERT_OK(layers_->Add(bytes, "").status());
+  EXPECT_THAT(ReadFile(file), IsOkAndHolds(bytes));
+  ASSERT_OK(WriteFileAtomically(file, bytes.substr(0, 50)));
+  Reopen();
+  EXPECT_THAT(layers_->Get(Digest::Of(bytes)),
+              StatusIs(absl::StatusCode::kDataLoss, HasSubstr(Digest::Of(bytes).Hex())));
+}
+
+TEST_F(LayerStoreTest, ALaterTreeHasToBeSyncedAgain) {
+  Store("stored");
+  LayerRef layer = AddFile("stored");
+  EXPECT_EQ(Boot(layer), BootId());
+  Execute("UPDATE layers SET boot = ''");
+  ASSERT_OK(layers_->EnsureTarIdentity(layer, {}));
+  EXPECT_EQ(Boot(layer), "");
+  ASSERT_OK(layers_->EnsureTree(layer, {}));
+  EXPECT_EQ(Boot(layer), BootId());
+}
+
+}  // namespace
+}  // namespace zlayer
