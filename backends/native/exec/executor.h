@@ -27,14 +27,15 @@ struct ExecutorOptions {
 // One process to run.
 struct ContainerRun {
   std::string id;               // unique among live runs, [a-z0-9-]
-  std::vector<uint64_t> lower;  // trees, lowest first; may be empty
-  // An empty directory that this run owns. It gets `upper` (the changes that
-  // the process made, in overlayfs's form), `work` and `merged`. The executor removes it if the
-  // daemon dies.
+  std::vector<uint64_t> lower;  // trees, lowest first; none to 499
+  // An empty directory that this run owns, by absolute path. It gets `upper` (the changes that the
+  // process made, in overlayfs's form), and holds nothing else when the run is over. The executor
+  // removes it if the daemon dies.
   std::string scratch;
-  // Mount points that the lower layers lack: directories and, where a path ends without '/', empty
-  // files; relative to the root, parents first. They are put below all layers, so that `upper` does
-  // not show them.
+  // Mount points that the merged lower layers lack, with symlinks resolved: directories and, where
+  // a path does not end with '/', empty files; relative to the root, parents first. They are put
+  // below all layers, so that `upper` does not show them. Always mounted on: proc, dev, sys,
+  // etc/hosts, etc/resolv.conf.
   std::vector<std::string> mount_points;
 
   std::vector<std::string> argv;
