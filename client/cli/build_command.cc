@@ -1,0 +1,279 @@
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdlib>
+#include <memory>
+#include <optional>
+#include <stop_token>
+#include <string>
+
+#include "base/errors.h"
+#include "base/files.h"
+#include "base/mutex.h"
+#include "base/status_macros.h"
+#include "client/cli/build_request.h"
+#include "client/cli/commands.h"
+#include "client/cli/outcome.h"
+#include "client/cli/session.h"
+#include "client/lib/build_follower.h"
+#include "client/lib/context_uploader.h"
+#include "client/lib/context_walker.h"
+
+namespace zlayer {
+namespace {
+
+constexpr size_t kMaxIgnoreFile = size_t{1} << 20;
+constexpr std::chrono::seconds kCancelTimeout{10};
+
+struct Options {
+  BuildFlags flags;
+  std::string progress = "auto";
+  std::string image_id_file;
+  bool quiet = false;
+  bool detach = false;
+  bool no_digest_cache = false;
+};
+
+// Cancels the build on the daemon once the user interrupts, or, where its id is not known by then,
+// as soon as it is.
+class CancelOnInterrupt {
+ public:
+  CancelOnInterrupt(Connection& connection, std::stop_token interrupted)
+      : connection_(connection), callback_(std::move(interrupted), OnStop{this}) {}
+
+  void Started(const std::string& build_id) {
+    {
+      MutexLock lock(&mutex_);
+      if (!build_id_.empty()) {
+        return;
+      }
+      build_id_ = build_id;
+      if (!wanted_) {
+        return;
+      }
+    }
+    Send(build_id);
+  }
+
+  // Requested where the daemon could not be told: there is nothing to wait for.
+  std::stop_token abandoned() const { return abandoned_.get_token(); }
+
+ private:
+  struct OnStop {
+    CancelOnInterrupt* self;
+    void operator()() const { self->Interrupt(); }
+  };
+
+  void Interrupt() {
+    std::string build_id;
+    {
+      MutexLock lock(&mutex_);
+      wanted_ = true;
+      build_id = build_id_;
+    }
+    if (!build_id.empty()) {
+      Send(build_id);
+    }
+  }
+
+  void Send(const std::string& build_id) {
+    v1::CancelBuildRequest request;
+    request.set_build_id(build_id);
+    auto status =
+        Call(connection_, connection_.builds(), &v1::BuildService::StubInterface::CancelBuild,
+             request, kCancelTimeout, std::stop_token());
+    if (!status.ok()) {
+      abandoned_.request_stop();
+    }
+  }
+
+  Connection& connection_;
+  std::stop_source abandoned_;
+  Mutex mutex_;
+  std::string build_id_ ABSL_GUARDED_BY(mutex_);
+  bool wanted_ ABSL_GUARDED_BY(mutex_) = false;
+  std::stop_callback<OnStop> callback_;  // last: it uses all of the above
+};
+
+class Build {
+ public:
+  Build(Session& session, const Options& options)
+      : session_(session),
+        options_(options),
+        printer_(options.quiet ? MakeQuietPrinter(Print) : MakePrinter(options.progress)),
+        digests_(options.no_digest_cache ? DigestCache()
+                                         : DigestCache::Open(DigestCache::DefaultPath())) {}
+
+  absl::Status Run();
+
+ private:
+  absl::Status UploadContexts();
+  absl::StatusOr<v1::ContextReady> UploadOne(const std::string& name, const std::string& path);
+  absl::StatusOr<IgnoreRules> RulesFor(const std::string& name, const std::string& path) const;
+  void Arrived(const std::string& name, const v1::ContextReady& ready);
+  absl::Status Detach();
+  absl::Status Follow();
+
+  Session& session_;
+  const Options& options_;
+  const std::unique_ptr<ProgressPrinter> printer_;
+  DigestCache digests_;
+  Connection* connection_ = nullptr;
+  std::optional<BuildFile> file_;
+  v1::SubmitBuildRequest request_;
+};
+
+absl::Status Build::Run() {
+  ASSIGN_OR_RETURN(file_, ReadBuildFile(options_.flags, session_.stop()));
+  ASSIGN_OR_RETURN(request_, MakeBuildRequest(options_.flags, file_, [](const std::string& name) {
+                     const char* value = std::getenv(name.c_str());
+                     return value == nullptr ? std::nullopt : std::optional<std::string>(value);
+                   }));
+  request_.set_namespace_(session_.name_space());
+  if (request_.idempotency_key().empty()) {
+    // Lets a submission whose answer was lost be sent again.
+    request_.set_idempotency_key(RandomHex());
+  }
+  ASSIGN_OR_RETURN(connection_, session_.connection());
+  RETURN_IF_ERROR(UploadContexts());
+  if (session_.stop().stop_requested()) {
+    return Cancelled("interrupted before the build was submitted");
+  }
+  return options_.detach ? Detach() : Follow();
+}
+
+absl::Status Build::UploadContexts() {
+  ASSIGN_OR_RETURN(auto directories, DirectoryContexts(options_.flags));
+  for (const auto& directory : directories) {
+    ASSIGN_OR_RETURN(v1::ContextReady ready, UploadOne(directory.first, directory.second));
+    Arrived(directory.first, ready);
+  }
+  if (options_.flags.context == "-") {
+    UploadOptions upload;
+    upload.name_space = session_.name_space();
+    ASSIGN_OR_RETURN(v1::ContextReady ready,
+                     UploadTar(*connection_, STDIN_FILENO, upload, session_.stop()));
+    Arrived("", ready);
+  }
+  // Without the cache the next build is slower, nothing else.
+  digests_.Save().IgnoreError();
+  return absl::OkStatus();
+}
+
+void Build::Arrived(const std::string& name, const v1::ContextReady& ready) {
+  (*request_.mutable_spec()->mutable_contexts())[name].set_uploaded(ready.context_id());
+  if (!options_.detach) {
+    printer_->ContextSent(name, ready);
+  }
+}
+
+absl::StatusOr<v1::ContextReady> Build::UploadOne(const std::string& name,
+                                                  const std::string& path) {
+  ASSIGN_OR_RETURN(UniqueFd root, OpenContext(path));
+  ASSIGN_OR_RETURN(IgnoreRules rules, RulesFor(name, path));
+  UploadOptions upload;
+  upload.name_space = session_.name_space();
+  upload.context_name = name;
+  upload.spec = &request_.spec();
+  upload.ignore = &rules;
+  upload.digests = &digests_;
+  return UploadDirectory(*connection_, root.get(), upload, session_.stop());
+}
+
+absl::StatusOr<IgnoreRules> Build::RulesFor(const std::string& name,
+                                            const std::string& path) const {
+  if (name.empty()) {
+    return file_.has_value() ? IgnoreRules::Parse(file_->ignore_text, file_->ignore_name)
+                             : IgnoreRules();
+  }
+  std::string ignore_path = path + "/.dockerignore";
+  auto text = ReadFile(ignore_path, kMaxIgnoreFile);
+  if (absl::IsNotFound(text.status())) {
+    return IgnoreRules();
+  }
+  RETURN_IF_ERROR(text.status());
+  return IgnoreRules::Parse(*text, ignore_path);
+}
+
+absl::Status Build::Detach() {
+  ASSIGN_OR_RETURN(
+      v1::SubmitBuildResponse response,
+      Call(*connection_, connection_->builds(), &v1::BuildService::StubInterface::SubmitBuild,
+           request_, kCallTimeout, session_.stop()));
+  Print(response.build_id() + "\n");
+  return absl::OkStatus();
+}
+
+absl::Status Build::Follow() {
+  CancelOnInterrupt cancel(*connection_, session_.stop());
+  ASSIGN_OR_RETURN(v1::BuildEvent terminal, SubmitAndFollow(
+                                                *connection_, request_,
+                                                [&](const v1::BuildEvent& event) {
+                                                  cancel.Started(event.build_id());
+                                                  printer_->Event(event);
+                                                },
+                                                FollowOptions(), cancel.abandoned()));
+  RETURN_IF_ERROR(OutcomeOf(terminal));
+  if (!options_.image_id_file.empty()) {
+    return WriteFileAtomically(options_.image_id_file, terminal.build_complete().image_id());
+  }
+  return absl::OkStatus();
+}
+
+void AddSourceOptions(Command& build, Options* options) {
+  BuildFlags& flags = options->flags;
+  build
+      .Argument({"CONTEXT", "", "Directory with the files to build from; - for a tar on stdin"},
+                &flags.context, /*required=*/false)
+      .Option({"-f,--file", "FILE", "Dockerfile (default: CONTEXT/Dockerfile); - for stdin"},
+              &flags.file)
+      .Option({"-z,--zimagefile", "FILE", "ZImagefile to build from"}, &flags.zimagefile)
+      .Option({"--build-context", "NAME=DIR", "Further context for COPY --from=NAME"},
+              &flags.build_contexts)
+      .Option({"--target", "STAGE", "Stage to build (default: the last)"}, &flags.target)
+      .Option({"--build-arg", "NAME=VALUE", "Value of an ARG; NAME alone takes the environment's"},
+              &flags.build_args)
+      .Option({"--platform", "OS/ARCH", "Platform of the image"}, &flags.platforms)
+      .Choice({"--network", "", "Network of RUN"}, &flags.network, {"default", "host"})
+      .Choice({"--pull", "", "When to look for newer base images"}, &flags.pull,
+              {"newer", "always", "never"})
+      .Flag({"--no-cache", "", "Run every step again"}, &flags.no_cache)
+      .Option({"--no-cache-filter", "STAGE", "Run every step of this stage again"},
+              &flags.no_cache_filters)
+      .Option({"--cache-from", "SPEC", "Where to read cache records from"}, &flags.cache_from)
+      .Option({"--cache-to", "SPEC", "Where to write cache records to"}, &flags.cache_to);
+}
+
+void AddResultOptions(Command& build, Options* options) {
+  BuildFlags& flags = options->flags;
+  build.Option({"-t,--tag", "REF", "Name of the image; may be repeated"}, &flags.tags)
+      .Option({"--label", "KEY=VALUE", "Label of the image"}, &flags.labels)
+      .Option({"--annotation", "KEY=VALUE", "Annotation of the image's manifest"},
+              &flags.annotations)
+      .Option({"-o,--output", "SPEC", "What to make: type=TYPE,KEY=VALUE,..."}, &flags.outputs)
+      .Flag({"--push", "", "Push the image"}, &flags.push)
+      .Flag({"--squash", "", "Make one layer of all"}, &flags.squash)
+      .Option({"--iidfile", "FILE", "Write the image's id to FILE"}, &options->image_id_file)
+      .Option({"--priority", "N", "Higher ones start first, -100 to 100"}, &flags.priority, -100,
+              100)
+      .Option({"--idempotency-key", "KEY", "A second build with this key is the first one"},
+              &flags.idempotency_key)
+      .Flag({"-q,--quiet", "", "Print only the image's id"}, &options->quiet)
+      .Flag({"--detach", "", "Print the build's id and leave it to the daemon"}, &options->detach)
+      .Flag({"--no-digest-cache", "", "Read every file of the context again"},
+            &options->no_digest_cache);
+}
+
+}  // namespace
+
+void AddBuildCommand(Command& root) {
+  Command build = root.Sub("build", "Build an image",
+                           "zlayer build -t app:1 --build-arg VERSION=1.2 -f docker/Dockerfile .");
+  auto options = std::make_shared<Options>();
+  AddSourceOptions(build, options.get());
+  AddResultOptions(build, options.get());
+  AddProgressOption(build, &options->progress);
+  build.Run([options](Session& session) { return Build(session, *options).Run(); });
+}
+
+}  // namespace zlayer

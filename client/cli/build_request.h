@@ -1,0 +1,72 @@
+// From the flags of `zlayer build` to what is submitted.
+#ifndef ZLAYER_CLIENT_CLI_BUILD_REQUEST_H_
+#define ZLAYER_CLIENT_CLI_BUILD_REQUEST_H_
+
+#include <absl/status/statusor.h>
+
+#include <functional>
+#include <map>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "zlayer/v1/build.pb.h"
+
+namespace zlayer {
+
+struct BuildFlags {
+  std::string context = ".";
+  std::string file;        // -f
+  std::string zimagefile;  // -z
+  std::vector<std::string> tags;
+  std::vector<std::string> build_args;  // K=V, or K for the environment's value
+  std::string target;
+  bool no_cache = false;
+  std::vector<std::string> no_cache_filters;
+  std::vector<std::string> labels;          // K=V
+  std::vector<std::string> annotations;     // K=V
+  std::vector<std::string> build_contexts;  // NAME=DIR, NAME=docker-image://REF, NAME=https://...
+  std::vector<std::string> platforms;
+  std::vector<std::string> cache_from;
+  std::vector<std::string> cache_to;
+  std::vector<std::string> outputs;  // DIR or type=T,K=V,...
+  std::string pull;                  // newer, always, never
+  std::string network = "default";   // default, host
+  bool push = false;
+  bool squash = false;
+  int32_t priority = 0;
+  std::string idempotency_key;
+};
+
+// The build file as it was found on this side.
+struct BuildFile {
+  std::string name;  // for messages
+  std::string content;
+  std::string ignore_name;  // of the file that `ignore_text` is from
+  std::string ignore_text;
+};
+
+// The value of a variable of the environment, if it is set.
+using Environment = std::function<std::optional<std::string>(const std::string&)>;
+
+// What the flags ask for. Without `file`, the build file is the one named by the flags in the
+// context (a tar). Contexts that are directories are left out: see DirectoryContexts. Usage errors
+// (session.h): a flag's value does not read.
+absl::StatusOr<v1::SubmitBuildRequest> MakeBuildRequest(const BuildFlags& flags,
+                                                        const std::optional<BuildFile>& file,
+                                                        const Environment& environment);
+
+// The directories to upload, by context name. The build context itself is "" unless it is a tar.
+absl::StatusOr<std::map<std::string, std::string>> DirectoryContexts(const BuildFlags& flags);
+
+// Reads the build file and its ignore file: `-f` as given (`-` is stdin), else `Dockerfile` in the
+// context; for the ignore file `<build file>.dockerignore`, else `.dockerignore` of the context.
+// Nullopt: the file is in the tar that is the context. kNotFound: there is none, with a sentence
+// that says so.
+absl::StatusOr<std::optional<BuildFile>> ReadBuildFile(const BuildFlags& flags,
+                                                       std::stop_token stop);
+
+}  // namespace zlayer
+
+#endif  // ZLAYER_CLIENT_CLI_BUILD_REQUEST_H_

@@ -1,0 +1,257 @@
+#include "client/cli/build_request.h"
+
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <string>
+
+#include "base/files.h"
+#include "client/cli/session.h"
+#include "tests/status_matchers.h"
+
+namespace zlayer {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::Pair;
+using ::testing::UnorderedElementsAre;
+
+std::optional<std::string> FakeEnvironment(const std::string& name) {
+  return name == "SET" ? std::optional<std::string>("from environment") : std::nullopt;
+}
+
+absl::StatusOr<v1::SubmitBuildRequest> Make(const BuildFlags& flags) {
+  BuildFile file;
+  file.name = "docker/Dockerfile";
+  file.content = "FROM scratch\n";
+  file.ignore_text = "*.o\n";
+  return MakeBuildRequest(flags, file, FakeEnvironment);
+}
+
+TEST(MakeBuildRequestTest, WithoutFlagsOnlyTheFileIsSet) {
+  ASSERT_OK_AND_ASSIGN(v1::SubmitBuildRequest request, Make(BuildFlags()));
+  const v1::InlineFile& file = request.spec().dockerfile_inline();
+  EXPECT_EQ(file.name(), "docker/Dockerfile");
+  EXPECT_EQ(file.content(), "FROM scratch\n");
+  EXPECT_EQ(file.ignore_file(), "*.o\n");
+  request.mutable_spec()->clear_dockerfile_inline();
+  EXPECT_EQ(request.spec().ByteSizeLong(), 0u) << request.DebugString();
+  request.clear_spec();
+  EXPECT_EQ(request.ByteSizeLong(), 0u) << request.DebugString();
+}
+
+TEST(MakeBuildRequestTest, EveryFlagReachesItsField) {
+  BuildFlags flags;
+  flags.tags = {"a:1", "b:2"};
+  flags.target = "final";
+  flags.no_cache = true;
+  flags.no_cache_filters = {"x,y", "z"};
+  flags.labels = {"l=1=2", "m="};
+  flags.annotations = {"org.x=y"};
+  flags.platforms = {"linux/amd64,linux/arm64"};
+  flags.cache_from = {"type=registry,ref=x"};
+  flags.cache_to = {"type=inline"};
+  flags.outputs = {"out", "type=tar,dest=a.tar"};
+  flags.pull = "always";
+  flags.network = "host";
+  flags.push = true;
+  flags.squash = true;
+  flags.priority = -7;
+  flags.idempotency_key = "key";
+  ASSERT_OK_AND_ASSIGN(v1::SubmitBuildRequest request, Make(flags));
+  const v1::BuildSpec& spec = request.spec();
+  EXPECT_EQ(request.priority(), -7);
+  EXPECT_EQ(request.idempotency_key(), "key");
+  EXPECT_THAT(spec.tags(), ElementsAre("a:1", "b:2"));
+  EXPECT_EQ(spec.target(), "final");
+  EXPECT_TRUE(spec.no_cache());
+  EXPECT_THAT(spec.no_cache_stages(), ElementsAre("x", "y", "z"));
+  EXPECT_THAT(spec.labels(), UnorderedElementsAre(Pair("l", "1=2"), Pair("m", "")));
+  EXPECT_THAT(spec.annotations(), ElementsAre(Pair("org.x", "y")));
+  EXPECT_THAT(spec.platforms(), ElementsAre("linux/amd64", "linux/arm64"));
+  EXPECT_THAT(spec.cache_from(), ElementsAre("type=registry,ref=x"));
+  EXPECT_THAT(spec.cache_to(), ElementsAre("type=inline"));
+  ASSERT_EQ(spec.outputs_size(), 2);
+  EXPECT_EQ(spec.outputs(0).type(), "local");
+  EXPECT_THAT(spec.outputs(0).attributes(), ElementsAre(Pair("dest", "out")));
+  EXPECT_EQ(spec.outputs(1).type(), "tar");
+  EXPECT_THAT(spec.outputs(1).attributes(), ElementsAre(Pair("dest", "a.tar")));
+  EXPECT_EQ(spec.pull(), v1::BuildSpec::PULL_ALWAYS);
+  EXPECT_TRUE(spec.host_network());
+  EXPECT_TRUE(spec.push());
+  EXPECT_TRUE(spec.squash());
+}
+
+TEST(MakeBuildRequestTest, BuildArgsMayComeFromTheEnvironment) {
+  BuildFlags flags;
+  flags.build_args = {"A=1", "SET", "UNSET", "B="};
+  ASSERT_OK_AND_ASSIGN(v1::SubmitBuildRequest request, Make(flags));
+  EXPECT_THAT(request.spec().build_args(),
+              UnorderedElementsAre(Pair("A", "1"), Pair("SET", "from environment"), Pair("B", "")));
+}
+
+TEST(MakeBuildRequestTest, WhatDoesNotReadIsAUsageError) {
+  auto expect_usage = [](const BuildFlags& flags, const std::string& text) {
+    absl::Status status = Make(flags).status();
+    EXPECT_THAT(status, StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr(text)));
+    EXPECT_EQ(ExitCode(status, false), 2) << text;
+  };
+  BuildFlags flags;
+  flags.labels = {"novalue"};
+  expect_usage(flags, "--label takes KEY=VALUE, not \"novalue\"");
+  flags = BuildFlags();
+  flags.annotations = {"=x"};
+  expect_usage(flags, "--annotation");
+  flags = BuildFlags();
+  flags.build_args = {""};
+  expect_usage(flags, "--build-arg");
+  flags = BuildFlags();
+  flags.build_contexts = {"x"};
+  expect_usage(flags, "--build-context takes NAME=DIR");
+  flags = BuildFlags();
+  flags.outputs = {"dest=x"};
+  expect_usage(flags, "names no type");
+  flags = BuildFlags();
+  flags.tags = {"\xff"};
+  expect_usage(flags, "--tag takes UTF-8");
+}
+
+TEST(MakeBuildRequestTest, ContextsGoWhereTheyAreMade) {
+  BuildFlags flags;
+  flags.context = "src";
+  flags.build_contexts = {"lib=../lib", "base=docker-image://debian:12", "net=https://x/y.tar"};
+  ASSERT_OK_AND_ASSIGN(v1::SubmitBuildRequest request, Make(flags));
+  const auto& contexts = request.spec().contexts();
+  ASSERT_EQ(contexts.size(), 2u);
+  EXPECT_EQ(contexts.at("base").image(), "debian:12");
+  EXPECT_EQ(contexts.at("net").http().url(), "https://x/y.tar");
+  ASSERT_OK_AND_ASSIGN(auto directories, DirectoryContexts(flags));
+  EXPECT_THAT(directories, ElementsAre(Pair("", "src"), Pair("lib", "../lib")));
+  flags.context = "-";
+  ASSERT_OK_AND_ASSIGN(directories, DirectoryContexts(flags));
+  EXPECT_THAT(directories, ElementsAre(Pair("lib", "../lib")));
+}
+
+TEST(MakeBuildRequestTest, AFileInTheTarIsNamed) {
+  BuildFlags flags;
+  flags.context = "-";
+  ASSERT_OK_AND_ASSIGN(auto request, MakeBuildRequest(flags, std::nullopt, FakeEnvironment));
+  EXPECT_EQ(request.spec().dockerfile(), "Dockerfile");
+  flags.file = "docker/F";
+  ASSERT_OK_AND_ASSIGN(request, MakeBuildRequest(flags, std::nullopt, FakeEnvironment));
+  EXPECT_EQ(request.spec().dockerfile(), "docker/F");
+}
+
+TEST(MakeBuildRequestTest, AZImagefileIsOne) {
+  BuildFlags flags;
+  flags.zimagefile = "ZImagefile";
+  ASSERT_OK_AND_ASSIGN(v1::SubmitBuildRequest request, Make(flags));
+  EXPECT_EQ(request.spec().zimagefile_inline().content(), "FROM scratch\n");
+}
+
+class ReadBuildFileTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    ASSERT_OK_AND_ASSIGN(directory_, ScopedDirectory::Make(::testing::TempDir(), "file"));
+    flags_.context = directory_.path();
+  }
+  void Write(const std::string& path, std::string_view content) {
+    ASSERT_OK(WriteFileAtomically(At(path), content));
+  }
+  std::string At(const std::string& path) { return directory_.path() + "/" + path; }
+  absl::StatusOr<std::optional<BuildFile>> Read() { return ReadBuildFile(flags_, {}); }
+
+  ScopedDirectory directory_;
+  BuildFlags flags_;
+};
+
+TEST_F(ReadBuildFileTest, TakesTheDockerfileOfTheContext) {
+  Write("Dockerfile", "FROM a");
+  Write(".dockerignore", "x");
+  ASSERT_OK_AND_ASSIGN(auto file, Read());
+  ASSERT_TRUE(file.has_value());
+  EXPECT_EQ(file->name, "Dockerfile");
+  EXPECT_EQ(file->content, "FROM a");
+  EXPECT_EQ(file->ignore_text, "x");
+  EXPECT_EQ(file->ignore_name, ".dockerignore");
+}
+
+TEST_F(ReadBuildFileTest, TheIgnoreFileOfTheBuildFileGoesFirst) {
+  Write("other", "FROM b");
+  Write(".dockerignore", "x");
+  Write("other.dockerignore", "y");
+  flags_.file = At("other");
+  ASSERT_OK_AND_ASSIGN(auto file, Read());
+  EXPECT_EQ(file->name, At("other"));
+  EXPECT_EQ(file->content, "FROM b");
+  EXPECT_EQ(file->ignore_text, "y");
+}
+
+TEST_F(ReadBuildFileTest, WithoutIgnoreFileNothingIsIgnored) {
+  Write("Dockerfile", "FROM a");
+  ASSERT_OK_AND_ASSIGN(auto file, Read());
+  EXPECT_EQ(file->ignore_text, "");
+}
+
+TEST_F(ReadBuildFileTest, AMissingFileIsNamed) {
+  EXPECT_THAT(Read(), StatusIs(absl::StatusCode::kNotFound,
+                               "no Dockerfile at " + At("Dockerfile") + "; name another with -f"));
+  flags_.file = At("gone");
+  EXPECT_THAT(Read(), StatusIs(absl::StatusCode::kNotFound,
+                               "no Dockerfile at " + At("gone") + "; name another with -f"));
+}
+
+TEST_F(ReadBuildFileTest, AMissingContextIsNamed) {
+  flags_.context = At("gone");
+  EXPECT_THAT(Read(), StatusIs(absl::StatusCode::kNotFound,
+                               "the build context \"" + At("gone") + "\" does not exist"));
+}
+
+TEST_F(ReadBuildFileTest, AFileThatIsTooLargeIsRefused) {
+  Write("Dockerfile", std::string((1 << 20) + 1, '#'));
+  EXPECT_THAT(Read(), StatusIs(absl::StatusCode::kResourceExhausted));
+}
+
+TEST_F(ReadBuildFileTest, ReadsStdin) {
+  Write("input", "FROM stdin");
+  Write(".dockerignore", "x");
+  int saved = dup(STDIN_FILENO);
+  ASSERT_OK_AND_ASSIGN(UniqueFd fd, OpenFile(At("input"), O_RDONLY));
+  ASSERT_EQ(dup2(fd.get(), STDIN_FILENO), STDIN_FILENO);
+  flags_.file = "-";
+  auto read = Read();
+  dup2(saved, STDIN_FILENO);
+  close(saved);
+  ASSERT_OK(read);
+  EXPECT_EQ((*read)->name, "Dockerfile");
+  EXPECT_EQ((*read)->content, "FROM stdin");
+  EXPECT_EQ((*read)->ignore_text, "x");
+}
+
+TEST_F(ReadBuildFileTest, InATarTheFileIsThereUnlessItIsHere) {
+  flags_.context = "-";
+  ASSERT_OK_AND_ASSIGN(auto file, Read());
+  EXPECT_FALSE(file.has_value());
+  flags_.file = At("F");
+  ASSERT_OK_AND_ASSIGN(file, Read());
+  EXPECT_FALSE(file.has_value());
+  Write("F", "FROM here");
+  ASSERT_OK_AND_ASSIGN(file, Read());
+  ASSERT_TRUE(file.has_value());
+  EXPECT_EQ(file->content, "FROM here");
+}
+
+TEST_F(ReadBuildFileTest, ContradictionsAreUsageErrors) {
+  flags_.file = "-";
+  flags_.context = "-";
+  EXPECT_EQ(ExitCode(Read().status(), false), 2);
+  flags_.file = "a";
+  flags_.zimagefile = "b";
+  EXPECT_EQ(ExitCode(Read().status(), false), 2);
+}
+
+}  // namespace
+}  // namespace zlayer

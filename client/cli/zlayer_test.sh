@@ -1,0 +1,69 @@
+#!/bin/sh
+# Runs the built program where no daemon is.
+set -u
+zlayer=$1
+failed=0
+directory=$(mktemp -d)
+trap 'rm -rf "$directory"' EXIT
+export ZLAYER_ADDRESS="unix://$directory/none.sock"
+export XDG_CACHE_HOME="$directory/cache"
+mkdir "$directory/context"
+
+# check NAME EXIT_CODE TEXT COMMAND...: the command ends so, and stdout or stderr holds the text; an
+# error is one line on stderr.
+check() {
+  name=$1 code=$2 text=$3
+  shift 3
+  "$@" >"$directory/out" 2>"$directory/err" </dev/null
+  got=$?
+  if [ "$got" != "$code" ]; then
+    echo "FAILED $name: exit code $got, not $code"
+    cat "$directory/err"
+    failed=1
+  fi
+  if ! cat "$directory/out" "$directory/err" | grep -qF -- "$text"; then
+    echo "FAILED $name: no \"$text\" in:"
+    cat "$directory/out" "$directory/err"
+    failed=1
+  fi
+  if [ "$code" != 0 ] && [ "$(wc -l <"$directory/err")" != 1 ]; then
+    echo "FAILED $name: the error is not one line"
+    cat "$directory/err"
+    failed=1
+  fi
+}
+
+for command in build images inspect import export tag rmi builds info version "builds ls" \
+  "builds show" "builds logs" "builds watch" "builds cancel"; do
+  # shellcheck disable=SC2086
+  check "help of $command" 0 "Example:" "$zlayer" $command --help
+done
+check "help" 0 "builds" "$zlayer" --help
+check "no command" 2 "zlayer: " "$zlayer"
+check "unknown command" 2 "--help" "$zlayer" frobnicate
+check "unknown flag" 2 "zlayer build: " "$zlayer" build --frobnicate
+check "bad choice" 2 "odd" "$zlayer" build --progress odd .
+check "bad address" 2 "unix:///PATH" "$zlayer" --address tcp://x images
+check "layout to stdout" 2 "-o" "$zlayer" export --format oci-layout -o - x
+check "no output" 2 "-o FILE" "$zlayer" export x
+check "no daemon" 3 "no daemon answers at $ZLAYER_ADDRESS: start zlayerd" "$zlayer" images
+check "no daemon, info" 3 "no daemon answers" "$zlayer" info
+check "no daemon, flag" 3 "no daemon answers at unix:///nowhere" \
+  "$zlayer" info --address unix:///nowhere
+check "no daemon, watch" 3 "no daemon answers" "$zlayer" builds watch x
+check "no Dockerfile" 1 "no Dockerfile at $directory/context/Dockerfile; name another with -f" \
+  "$zlayer" build "$directory/context"
+check "no context" 1 "does not exist" "$zlayer" build "$directory/gone"
+echo "FROM scratch" >"$directory/context/Dockerfile"
+check "no daemon, build" 3 "no daemon answers" "$zlayer" build "$directory/context"
+check "bad label" 2 "--label takes KEY=VALUE" "$zlayer" build --label x "$directory/context"
+echo "[" >"$directory/context/.dockerignore"
+check "bad ignore file" 1 ".dockerignore:1" "$zlayer" build "$directory/context"
+check "nothing to import" 1 "gone" "$zlayer" import "$directory/gone"
+check "no daemon, export" 3 "no daemon answers" "$zlayer" export -o "$directory/x.tar" x
+check "version" 0 "zlayer 0.1.0" "$zlayer" version
+if [ -n "$(ls "$directory" | grep -v -x -e out -e err -e context)" ]; then
+  echo "FAILED: something was left behind:" "$(ls "$directory")"
+  failed=1
+fi
+exit $failed
