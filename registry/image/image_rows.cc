@@ -9,12 +9,6 @@
 namespace zlayer {
 namespace {
 
-// Whether the query with this digest has a row.
-absl::StatusOr<bool> Any(Connection& connection, std::string_view sql, const Digest& digest) {
-  ASSIGN_OR_RETURN(Statement query, connection.Prepare(sql));
-  return query.BindDigest(1, digest).Step();
-}
-
 uint64_t SizeOf(const std::vector<ImageLayer>& layers) {
   uint64_t size = 0;
   for (const ImageLayer& layer : layers) {
@@ -208,17 +202,14 @@ absl::Status RemoveUnnamed(Connection& connection, const Digest& manifest) {
 }
 
 absl::StatusOr<bool> IsBlobUsed(Connection& connection, const Digest& blob) {
-  return Any(connection,
-             "SELECT 1 WHERE EXISTS (SELECT 1 FROM images WHERE manifest = ?1) "
-             "OR EXISTS (SELECT 1 FROM images WHERE config = ?1) "
-             "OR EXISTS (SELECT 1 FROM image_layers WHERE digest = ?1) "
-             "OR EXISTS (SELECT 1 FROM packs WHERE blob = ?1) "
-             "OR EXISTS (SELECT 1 FROM layers WHERE diff_id = ?1 AND tar_format = 0)",
-             blob);
-}
-
-absl::StatusOr<bool> HasTarIdentity(Connection& connection, const Digest& layer) {
-  return Any(connection, "SELECT 1 FROM layers WHERE id = ? AND diff_id IS NOT NULL", layer);
+  ASSIGN_OR_RETURN(
+      Statement query,
+      connection.Prepare("SELECT 1 WHERE EXISTS (SELECT 1 FROM images WHERE manifest = ?1) "
+                         "OR EXISTS (SELECT 1 FROM images WHERE config = ?1) "
+                         "OR EXISTS (SELECT 1 FROM image_layers WHERE digest = ?1) "
+                         "OR EXISTS (SELECT 1 FROM packs WHERE blob = ?1) "
+                         "OR EXISTS (SELECT 1 FROM layers WHERE diff_id = ?1 AND tar_format = 0)"));
+  return query.BindDigest(1, blob).Step();
 }
 
 }  // namespace zlayer

@@ -77,9 +77,6 @@ absl::Status RemoveUnnamed(Connection& connection, const Digest& manifest);
 // of a layer's tar.
 absl::StatusOr<bool> IsBlobUsed(Connection& connection, const Digest& blob);
 
-// Whether it is known what the layer's tar is.
-absl::StatusOr<bool> HasTarIdentity(Connection& connection, const Digest& layer);
-
 }  // namespace zlayer
 
 #endif  // ZLAYER_REGISTRY_IMAGE_IMAGE_ROWS_H_

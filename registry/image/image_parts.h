@@ -1,0 +1,27 @@
+// The stores that images stand on.
+#ifndef ZLAYER_REGISTRY_IMAGE_IMAGE_PARTS_H_
+#define ZLAYER_REGISTRY_IMAGE_IMAGE_PARTS_H_
+
+#include <string>
+
+#include "registry/blob/blob_store.h"
+#include "registry/content/content_store.h"
+#include "registry/image/blob_leases.h"
+#include "registry/layer/layer_store.h"
+#include "registry/meta/database.h"
+
+namespace zlayer {
+
+// Nothing here is owned.
+struct ImageParts {
+  Database* database = nullptr;
+  BlobStore* blobs = nullptr;
+  ContentStore* contents = nullptr;
+  LayerStore* layers = nullptr;
+  BlobLeases* leases = nullptr;
+  std::string tmp_directory;
+};
+
+}  // namespace zlayer
+
+#endif  // ZLAYER_REGISTRY_IMAGE_IMAGE_PARTS_H_

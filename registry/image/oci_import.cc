@@ -1,0 +1,251 @@
+#include "registry/image/oci_import.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include "base/errors.h"
+#include "base/status_macros.h"
+#include "base/strings.h"
+#include "registry/image/platform.h"
+#include "registry/image/reference.h"
+
+namespace zlayer {
+namespace {
+
+constexpr int kMaxIndexDepth = 4;
+constexpr size_t kMaxLayers = 1000;
+
+std::string Annotation(const Descriptor& descriptor, std::string_view key) {
+  auto found = descriptor.annotations.find(std::string(key));
+  return found == descriptor.annotations.end() ? std::string() : found->second;
+}
+
+// BuildKit's provenance stands beside the images that it is about.
+bool IsAttestation(const Descriptor& descriptor) {
+  return descriptor.platform.os() == "unknown" ||
+         !Annotation(descriptor, "vnd.docker.reference.type").empty();
+}
+
+bool MayRunOn(const Descriptor& descriptor, const v1::Platform& host) {
+  return descriptor.platform.os().empty() || PlatformMatches(descriptor.platform, host);
+}
+
+std::string FormatPlatforms(const std::vector<Descriptor>& manifests) {
+  std::set<std::string> platforms;
+  for (const Descriptor& manifest : manifests) {
+    platforms.insert(FormatPlatform(manifest.platform));
+  }
+  return Join({platforms.begin(), platforms.end()}, ", ");
+}
+
+// What the archive calls the image, normalized, or nothing.
+absl::StatusOr<std::string> NameOf(const Descriptor& descriptor) {
+  std::string name = Annotation(descriptor, kImageNameAnnotation);
+  if (name.empty()) {
+    name = Annotation(descriptor, kRefNameAnnotation);
+    if (name.empty()) {
+      return name;
+    }
+    if (name.find_first_of(":/@") == std::string::npos) {
+      return InvalidArgument(fmt::format(
+          "the archive has only a tag for its image, \"{}\": say what it is to be called (zlayer "
+          "import FILE REF)",
+          name));
+    }
+  }
+  absl::StatusOr<Reference> reference = Reference::Parse(name);
+  if (!reference.ok()) {
+    return InvalidArgument(
+        fmt::format("{}, but the archive calls its image so: say what it is to be called (zlayer "
+                    "import FILE REF)",
+                    Message(reference.status())));
+  }
+  reference->digest.clear();
+  return reference->tag.empty() ? std::string() : reference->Normalized();
+}
+
+}  // namespace
+
+OciImport::OciImport(const ImageParts& parts, std::stop_token stop)
+    : parts_(parts), stop_(stop), blobs_(parts), layers_(parts, stop) {}
+
+absl::StatusOr<std::vector<ImportedImage>> OciImport::Run(const ContentFile& archive,
+                                                          const std::string& name) {
+  RETURN_IF_ERROR(blobs_.Add(archive, stop_));
+  absl::StatusOr<std::vector<Descriptor>> manifests = ParseIndex(blobs_.index());
+  if (!manifests.ok()) {
+    return Annotate(manifests.status(), "the archive's index.json");
+  }
+  ASSIGN_OR_RETURN(std::vector<Descriptor> chosen, Choose(*manifests, 0));
+  std::vector<ImportedImage> images;
+  std::set<Digest> different;
+  for (const Descriptor& descriptor : chosen) {
+    different.insert(descriptor.digest);
+    if (!name.empty() && different.size() > 1) {
+      return InvalidArgument(
+          fmt::format("the archive has several images, which cannot all be called \"{}\": import "
+                      "it without a name",
+                      name));
+    }
+    ImportedImage image{{}, name};
+    if (name.empty()) {
+      ASSIGN_OR_RETURN(image.name, NameOf(descriptor));
+    }
+    ASSIGN_OR_RETURN(image.row, ImportImage(descriptor));
+    images.push_back(std::move(image));
+  }
+  RETURN_IF_ERROR(layers_.Publish());
+  return images;
+}
+
+// The only image, or those for the host, with nested indexes resolved; never empty.
+absl::StatusOr<std::vector<Descriptor>> OciImport::Choose(const std::vector<Descriptor>& manifests,
+                                                          int depth) const {
+  std::vector<Descriptor> candidates;
+  std::copy_if(manifests.begin(), manifests.end(), std::back_inserter(candidates),
+               [](const Descriptor& manifest) { return !IsAttestation(manifest); });
+  if (candidates.empty()) {
+    return InvalidArgument("the archive has no image");
+  }
+  v1::Platform host = HostPlatform();
+  std::vector<Descriptor> chosen;
+  for (const Descriptor& candidate : candidates) {
+    if (candidates.size() == 1 || MayRunOn(candidate, host)) {
+      ASSIGN_OR_RETURN(std::vector<Descriptor> images, Resolve(candidate, depth));
+      std::move(images.begin(), images.end(), std::back_inserter(chosen));
+    }
+  }
+  if (chosen.empty()) {
+    return InvalidArgument(fmt::format("the archive has no image for {}, only for {}",
+                                       FormatPlatform(host), FormatPlatforms(candidates)));
+  }
+  return chosen;
+}
+
+// A manifest is itself; an index is the first of its images that suits, under the index's name.
+absl::StatusOr<std::vector<Descriptor>> OciImport::Resolve(const Descriptor& chosen,
+                                                           int depth) const {
+  if (IsManifestMediaType(chosen.media_type)) {
+    return std::vector<Descriptor>{chosen};
+  }
+  if (!IsIndexMediaType(chosen.media_type)) {
+    return InvalidArgument(
+        fmt::format("the archive's {} has the media type \"{}\", which is not an "
+                    "image's",
+                    chosen.digest.ToString(), chosen.media_type));
+  }
+  if (depth >= kMaxIndexDepth) {
+    return InvalidArgument(
+        fmt::format("the archive's indexes are nested more than {} deep", kMaxIndexDepth));
+  }
+  ASSIGN_OR_RETURN(std::string json,
+                   blobs_.Read(chosen.digest, "an image index", kMaxManifestBytes));
+  absl::StatusOr<std::vector<Descriptor>> manifests = ParseIndex(json);
+  if (!manifests.ok()) {
+    return Annotate(manifests.status(), fmt::format("index {}", chosen.digest.ToString()));
+  }
+  ASSIGN_OR_RETURN(std::vector<Descriptor> images, Choose(*manifests, depth + 1));
+  images.resize(1);
+  images[0].annotations = chosen.annotations;
+  return images;
+}
+
+absl::StatusOr<ManifestDocument> OciImport::ReadManifest(const Descriptor& descriptor) const {
+  ASSIGN_OR_RETURN(std::string json,
+                   blobs_.Read(descriptor.digest, "an image manifest", kMaxManifestBytes));
+  ASSIGN_OR_RETURN(ManifestDocument manifest, ParseManifest(json));
+  if (!IsConfigMediaType(manifest.config.media_type)) {
+    return InvalidArgument(
+        fmt::format("its configuration has the media type \"{}\": this is not a "
+                    "container image",
+                    manifest.config.media_type));
+  }
+  if (manifest.layers.size() > kMaxLayers) {
+    return InvalidArgument(fmt::format("it has {} layers, at most {} are allowed",
+                                       manifest.layers.size(), kMaxLayers));
+  }
+  return manifest;
+}
+
+absl::StatusOr<std::vector<LayerSource>> OciImport::Sources(const ManifestDocument& manifest,
+                                                            const ConfigDocument& config) const {
+  if (manifest.layers.size() != config.diff_ids.size()) {
+    return InvalidArgument(fmt::format("it has {} layers, but its configuration has {} diff ids",
+                                       manifest.layers.size(), config.diff_ids.size()));
+  }
+  std::vector<LayerSource> sources;
+  for (size_t i = 0; i < manifest.layers.size(); ++i) {
+    const Descriptor& layer = manifest.layers[i];
+    if (!IsLayerMediaType(layer.media_type)) {
+      return InvalidArgument(fmt::format("layer {} has the media type \"{}\", which is not a tar's",
+                                         i + 1, layer.media_type));
+    }
+    LayerSource source{layer.digest, config.diff_ids[i], {}};
+    ASSIGN_OR_RETURN(source.file, blobs_.Open(layer.digest, fmt::format("layer {}", i + 1)));
+    if (source.file.size != layer.size) {
+      return InvalidArgument(fmt::format("layer {} has {} bytes, the manifest says {}", i + 1,
+                                         source.file.size, layer.size));
+    }
+    sources.push_back(std::move(source));
+  }
+  return sources;
+}
+
+absl::StatusOr<ConfigDocument> OciImport::ReadConfig(const ManifestDocument& manifest) const {
+  ASSIGN_OR_RETURN(std::string json,
+                   blobs_.Read(manifest.config.digest, "the configuration", kMaxConfigBytes));
+  absl::StatusOr<ConfigDocument> config = ParseConfig(json);
+  if (!config.ok()) {
+    return Annotate(config.status(),
+                    fmt::format("configuration {}", manifest.config.digest.ToString()));
+  }
+  return config;
+}
+
+// The image as an earlier import or build left it: its layers need not be read again.
+absl::StatusOr<std::optional<ImageRow>> OciImport::FindStored(const Digest& manifest) const {
+  std::optional<ImageRow> stored;
+  RETURN_IF_ERROR(parts_.database->Read([&](Connection& connection) -> absl::Status {
+    absl::StatusOr<ImageRow> row = ReadImage(connection, manifest);
+    if (row.ok()) {
+      stored = *std::move(row);
+    }
+    return absl::IsNotFound(row.status()) ? absl::OkStatus() : row.status();
+  }));
+  return stored;
+}
+
+absl::StatusOr<ImageRow> OciImport::ReadLayers(const Descriptor& descriptor,
+                                               const ManifestDocument& manifest,
+                                               const ConfigDocument& config) {
+  ASSIGN_OR_RETURN(std::vector<LayerSource> sources, Sources(manifest, config));
+  ASSIGN_OR_RETURN(std::optional<ImageRow> stored, FindStored(descriptor.digest));
+  if (stored.has_value()) {
+    return *std::move(stored);
+  }
+  ASSIGN_OR_RETURN(std::vector<Digest> ids, layers_.Read(sources));
+  ImageRow row{descriptor.digest, manifest.config.digest, config.created_ns, {}};
+  for (size_t i = 0; i < ids.size(); ++i) {
+    const Descriptor& layer = manifest.layers[i];
+    row.layers.push_back({ids[i], config.diff_ids[i], layer.digest, layer.size, layer.media_type});
+  }
+  return row;
+}
+
+absl::StatusOr<ImageRow> OciImport::ImportImage(const Descriptor& descriptor) {
+  auto read = [&]() -> absl::StatusOr<ImageRow> {
+    ASSIGN_OR_RETURN(ManifestDocument manifest, ReadManifest(descriptor));
+    ASSIGN_OR_RETURN(ConfigDocument config, ReadConfig(manifest));
+    return ReadLayers(descriptor, manifest, config);
+  };
+  absl::StatusOr<ImageRow> row = read();
+  if (!row.ok()) {
+    return Annotate(row.status(), fmt::format("image {}", descriptor.digest.ToString()));
+  }
+  return row;
+}
+
+}  // namespace zlayer
