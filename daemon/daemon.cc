@@ -92,9 +92,9 @@ class LocalDaemon : public Daemon {
     system.backends = {backend_.get()};
     system.max_running = config_.queue.max_running;
     system_service_ = MakeSystemService(system);
-    ASSIGN_OR_RETURN(server_, StartServer(config_.address, {build_service_.get(),
-                                                            image_service_.get(),
-                                                            system_service_.get()}));
+    ASSIGN_OR_RETURN(
+        server_, StartServer(config_.address,
+                             {build_service_.get(), image_service_.get(), system_service_.get()}));
     return absl::OkStatus();
   }
 

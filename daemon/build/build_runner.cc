@@ -1,6 +1,5 @@
 #include "daemon/build/build_runner.h"
 
-
 #include <map>
 #include <optional>
 #include <string>
@@ -122,8 +121,7 @@ absl::StatusOr<v1::InlineFile> BuildRun::DockerfileOfContext() {
   }
   v1::InlineFile file;
   file.set_name(spec_.dockerfile().empty() ? "Dockerfile" : spec_.dockerfile());
-  ASSIGN_OR_RETURN(*file.mutable_content(),
-                   ReadContextFile(store_.layers(), context, file.name()));
+  ASSIGN_OR_RETURN(*file.mutable_content(), ReadContextFile(store_.layers(), context, file.name()));
   return file;
 }
 
@@ -159,7 +157,8 @@ absl::StatusOr<std::optional<v1::InlineFile>> BuildRun::FindIgnoreFile(
     file.set_content(dockerfile.ignore_file());
     return std::optional<v1::InlineFile>(std::move(file));
   }
-  for (const std::string& name : {dockerfile.name() + ".dockerignore", std::string(".dockerignore")}) {
+  for (const std::string& name :
+       {dockerfile.name() + ".dockerignore", std::string(".dockerignore")}) {
     absl::StatusOr<std::string> text = ReadContextFile(store_.layers(), context, name);
     if (text.ok()) {
       file.set_name(name);
@@ -175,9 +174,9 @@ absl::StatusOr<std::optional<v1::InlineFile>> BuildRun::FindIgnoreFile(
 
 absl::StatusOr<v1::BuildComplete> BuildRun::Commit(NewImage image) {
   image.annotations.insert(spec_.annotations().begin(), spec_.annotations().end());
-  ASSIGN_OR_RETURN(StoredImage stored,
-                   store_.images().Commit(name_space_, image,
-                                          {spec_.tags().begin(), spec_.tags().end()}));
+  ASSIGN_OR_RETURN(
+      StoredImage stored,
+      store_.images().Commit(name_space_, image, {spec_.tags().begin(), spec_.tags().end()}));
   v1::BuildComplete complete;
   complete.set_image_id(stored.config_digest.ToString());
   complete.set_manifest_digest(stored.manifest.ToString());

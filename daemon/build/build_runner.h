@@ -18,8 +18,8 @@ struct BuildRunnerOptions {
   BuildQueue* queue = nullptr;
 };
 
-// A build that is run again after it was interrupted finds what it did in the cache. Each run begins
-// with giving up the uploaded contexts of builds that have ended.
+// A build that is run again after it was interrupted finds what it did in the cache. Each run
+// begins with giving up the uploaded contexts of builds that have ended.
 std::unique_ptr<BuildRunner> MakeBuildRunner(const BuildRunnerOptions& options);
 
 }  // namespace zlayer

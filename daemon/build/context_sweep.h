@@ -11,9 +11,9 @@
 
 namespace zlayer {
 
-// A context is kept from the acknowledgement of a build that names it. Builds end in many ways (in a
-// run, canceled while they wait, at a restart), so instead of each of those, a sweep compares what
-// is kept with what builds in the queue name. Thread-safe.
+// A context is kept from the acknowledgement of a build that names it. Builds end in many ways (in
+// a run, canceled while they wait, at a restart), so instead of each of those, a sweep compares
+// what is kept with what builds in the queue name. Thread-safe.
 class ContextSweep {
  public:
   // Both outlive the object.

@@ -39,10 +39,10 @@ class StoreImageResolver : public ImageResolver {
     }
     RETURN_IF_ERROR(image.status());
     if (!PlatformMatches(image->platform, platform)) {
-      return WithReason(
-          FailedPrecondition(fmt::format("image {} is for {}, and {} is wanted", reference,
-                                         FormatPlatform(image->platform), FormatPlatform(platform))),
-          "WRONG_PLATFORM", reference);
+      return WithReason(FailedPrecondition(fmt::format("image {} is for {}, and {} is wanted",
+                                                       reference, FormatPlatform(image->platform),
+                                                       FormatPlatform(platform))),
+                        "WRONG_PLATFORM", reference);
     }
     return ResolvedImage{parsed.Normalized(), image->manifest.ToString(),
                          std::move(image->platform), std::move(image->config)};

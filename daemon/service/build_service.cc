@@ -48,12 +48,12 @@ class QueueBuildService : public v1::BuildService::CallbackService {
 
   grpc::ServerWriteReactor<v1::BuildEvent>* WatchBuild(
       grpc::CallbackServerContext*, const v1::WatchBuildRequest* request) override {
-    return StreamEvents(
-        options_.host, options_.logs, [this, request]() -> absl::StatusOr<WatchPosition> {
-          RETURN_IF_ERROR(options_.queue->Get(request->build_id()).status());
-          return WatchPosition{request->build_id(), request->after_sequence(),
-                               !request->no_follow()};
-        });
+    return StreamEvents(options_.host, options_.logs,
+                        [this, request]() -> absl::StatusOr<WatchPosition> {
+                          RETURN_IF_ERROR(options_.queue->Get(request->build_id()).status());
+                          return WatchPosition{request->build_id(), request->after_sequence(),
+                                               !request->no_follow()};
+                        });
   }
 
   grpc::ServerUnaryReactor* GetBuild(grpc::CallbackServerContext*,
@@ -132,7 +132,8 @@ absl::StatusOr<v1::ListBuildsResponse> QueueBuildService::List(
   if (!request.namespace_().empty()) {
     ASSIGN_OR_RETURN(name_space, NamespaceOf(request.namespace_()));
   }
-  uint32_t limit = request.page_size() == 0 ? kDefaultPage : std::min(request.page_size(), kMaxPage);
+  uint32_t limit =
+      request.page_size() == 0 ? kDefaultPage : std::min(request.page_size(), kMaxPage);
   ASSIGN_OR_RETURN(std::vector<v1::BuildStatus> builds, options_.queue->List(name_space, limit));
   v1::ListBuildsResponse response;
   size_t bytes = 0;

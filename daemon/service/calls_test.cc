@@ -57,7 +57,8 @@ class Signal {
 // What a test makes the server do.
 struct Behaviour {
   UnaryHandler<v1::GetBuildRequest, v1::BuildStatus> unary;
-  std::function<std::unique_ptr<UploadHandler<v1::UploadContextRequest, v1::UploadContextResponse>>()>
+  std::function<
+      std::unique_ptr<UploadHandler<v1::UploadContextRequest, v1::UploadContextResponse>>()>
       upload;
   std::function<std::unique_ptr<UploadHandler<v1::ImportImageRequest, v1::ImportImageResponse>>()>
       import;

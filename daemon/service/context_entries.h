@@ -64,7 +64,7 @@ class ContextEntries {
   std::vector<Item> items_;
   std::vector<std::string> open_;  // directories that the last entry is in, or is
   uint64_t metadata_bytes_ = 0;
-  LayerIndexBuilder probe_;        // judges paths
+  LayerIndexBuilder probe_;  // judges paths
 };
 
 }  // namespace zlayer

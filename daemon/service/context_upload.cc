@@ -72,10 +72,10 @@ class ContextReceiver : public ContextUpload {
 
   std::unique_ptr<Spool> spool_;  // kTar
 
-  ContextEntries entries_;        // kEntries, kContents
+  ContextEntries entries_;  // kEntries, kContents
   std::vector<uint64_t> wanted_;
   size_t next_wanted_ = 0;
-  uint64_t file_bytes_ = 0;       // received of the file under way
+  uint64_t file_bytes_ = 0;  // received of the file under way
   std::unique_ptr<PackWriter> pack_;
 };
 
@@ -198,9 +198,9 @@ absl::Status ContextReceiver::AddContent(const v1::FileContent& content,
   uint64_t position = wanted_[next_wanted_];
   const Entry& file = entries_.At(position);
   if (content.entry() != position) {
-    return InvalidArgument(fmt::format(
-        "the content of entry {} was sent where that of entry {} ({}) was due", content.entry(),
-        position, ToUtf8(file.path)));
+    return InvalidArgument(
+        fmt::format("the content of entry {} was sent where that of entry {} ({}) was due",
+                    content.entry(), position, ToUtf8(file.path)));
   }
   if (!content.error().empty()) {
     return FileError(file, ToUtf8(content.error().substr(0, kMaxReason)));

@@ -22,8 +22,8 @@ namespace zlayer {
 // Makes the messages, on a thread of the transfer pool. `write` waits until the client took the
 // message before; an error of it (kCancelled: the client is gone) is to be returned.
 template <typename Response>
-using Producer = std::function<absl::Status(
-    const std::function<absl::Status(Response)>& write, std::stop_token stop)>;
+using Producer = std::function<absl::Status(const std::function<absl::Status(Response)>& write,
+                                            std::stop_token stop)>;
 
 template <typename Response>
 class DownloadStream : public grpc::ServerWriteReactor<Response> {

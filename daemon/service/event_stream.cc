@@ -61,8 +61,7 @@ class EventStream : public grpc::ServerWriteReactor<v1::BuildEvent> {
     ASSIGN_OR_RETURN(v1::BuildEvent last, logs_->Last(position.build_id));
     ended_ = IsTerminal(last) && last.sequence() <= after_;
     // A log that lost its newest events to a power failure is shorter than what the client saw.
-    ASSIGN_OR_RETURN(reader_,
-                     logs_->Read(position.build_id, std::min(after_, last.sequence())));
+    ASSIGN_OR_RETURN(reader_, logs_->Read(position.build_id, std::min(after_, last.sequence())));
     return absl::OkStatus();
   }
 
@@ -85,7 +84,8 @@ class EventStream : public grpc::ServerWriteReactor<v1::BuildEvent> {
         return End(absl::OkStatus());
       }
       if (host_.stopping.stop_requested()) {
-        return End(Unavailable("the daemon is stopping; the build can be watched again after that"));
+        return End(
+            Unavailable("the daemon is stopping; the build can be watched again after that"));
       }
       if (write_failed_ || Canceled()) {
         return End(Cancelled("the client went away"));

@@ -11,11 +11,11 @@ namespace zlayer {
 // Thread-safe.
 class IdleTimer {
  public:
-  // Calls `expired`, on a thread of gRPC's, when nobody called Touch for `limit`. `expired` must not
-  // block; when it returns true the timer goes on as if touched then, else it is over.
+  // Calls `expired`, on a thread of gRPC's, when nobody called Touch for `limit`. `expired` must
+  // not block; when it returns true the timer goes on as if touched then, else it is over.
   IdleTimer(std::chrono::nanoseconds limit, std::function<bool()> expired);
-  // No call of `expired` is under way once this returns. Must not be called from `expired`, nor with
-  // a lock held that `expired` takes.
+  // No call of `expired` is under way once this returns. Must not be called from `expired`, nor
+  // with a lock held that `expired` takes.
   ~IdleTimer();
   IdleTimer(const IdleTimer&) = delete;
   IdleTimer& operator=(const IdleTimer&) = delete;

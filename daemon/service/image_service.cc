@@ -113,8 +113,8 @@ absl::Status CheckFormat(const std::string& format) {
   v1::ErrorDetail detail;
   detail.set_reason("UNSUPPORTED_OPTION");
   detail.set_subject("format");
-  return WithDetail(
-      Unimplemented("option format is not supported by this version but for \"oci\""), detail);
+  return WithDetail(Unimplemented("option format is not supported by this version but for \"oci\""),
+                    detail);
 }
 
 class StoreImageService : public v1::ImageService::CallbackService {
@@ -152,8 +152,7 @@ class StoreImageService : public v1::ImageService::CallbackService {
         request, response,
         [this](const v1::TagImageRequest& tag,
                const std::string& name_space) -> absl::StatusOr<v1::Image> {
-          ASSIGN_OR_RETURN(StoredImage image,
-                           Images().Tag(name_space, tag.source(), tag.target()));
+          ASSIGN_OR_RETURN(StoredImage image, Images().Tag(name_space, tag.source(), tag.target()));
           return ToImageNamed(image, tag.target());
         });
   }

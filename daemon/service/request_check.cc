@@ -108,8 +108,7 @@ constexpr Option kUnsupported[] = {
     {"outputs", HasForeignOutput},
     {"retries", [](const BuildSpec& s) { return s.retries() > 0; }},
     {"host_network", [](const BuildSpec& s) { return s.host_network(); }},
-    {"backend",
-     [](const BuildSpec& s) { return !s.backend().empty() && s.backend() != "native"; }},
+    {"backend", [](const BuildSpec& s) { return !s.backend().empty() && s.backend() != "native"; }},
     {"windows_ltsc", [](const BuildSpec& s) { return !s.windows_ltsc().empty(); }},
     {"secrets", [](const BuildSpec& s) { return s.secrets_size() > 0; }},
     {"entitlements", [](const BuildSpec& s) { return s.entitlements_size() > 0; }},
@@ -131,8 +130,8 @@ absl::Status CheckSupported(const BuildSpec& spec) {
 
 absl::Status CheckTags(const BuildSpec& spec) {
   if (spec.tags_size() > kMaxTags) {
-    return Invalid("tags", fmt::format("{} are too many; {} is the most", spec.tags_size(),
-                                       kMaxTags));
+    return Invalid("tags",
+                   fmt::format("{} are too many; {} is the most", spec.tags_size(), kMaxTags));
   }
   for (const std::string& tag : spec.tags()) {
     absl::StatusOr<Reference> reference = Reference::Parse(tag);
@@ -140,7 +139,8 @@ absl::Status CheckTags(const BuildSpec& spec) {
       return WithOption(Annotate(reference.status(), "tags"), "INVALID_OPTION", "tags");
     }
     if (!reference->digest.empty()) {
-      return Invalid("tags", fmt::format("\"{}\" has a digest, which only the build can tell", tag));
+      return Invalid("tags",
+                     fmt::format("\"{}\" has a digest, which only the build can tell", tag));
     }
   }
   return absl::OkStatus();
@@ -189,7 +189,8 @@ absl::Status CheckSource(const BuildSpec& spec) {
 absl::Status CheckContexts(const BuildSpec& spec) {
   for (const auto& [name, source] : spec.contexts()) {
     if (source.uploaded().empty()) {
-      return Invalid("contexts", fmt::format("context \"{}\" does not say where it comes from", name));
+      return Invalid("contexts",
+                     fmt::format("context \"{}\" does not say where it comes from", name));
     }
   }
   bool from_context = spec.source_case() == BuildSpec::kDockerfile ||

@@ -116,9 +116,7 @@ INSTANTIATE_TEST_SUITE_P(
         UnsupportedCase{"layers", [](BuildSpec& s) { s.set_layers(false); }},
         UnsupportedCase{"outputs", [](BuildSpec& s) { s.add_outputs()->set_type("local"); }},
         UnsupportedCase{"outputs",
-                        [](BuildSpec& s) {
-                          (*s.add_outputs()->mutable_attributes())["a"] = "b";
-                        }},
+                        [](BuildSpec& s) { (*s.add_outputs()->mutable_attributes())["a"] = "b"; }},
         UnsupportedCase{"retries", [](BuildSpec& s) { s.set_retries(1); }},
         UnsupportedCase{"host_network", [](BuildSpec& s) { s.set_host_network(true); }},
         UnsupportedCase{"backend", [](BuildSpec& s) { s.set_backend("buildah"); }},
@@ -162,10 +160,9 @@ INSTANTIATE_TEST_SUITE_P(
     Values, Invalid,
     ::testing::Values(
         InvalidCase{"tags", [](Request& r) { r.mutable_spec()->add_tags("Upper:1"); }},
-        InvalidCase{"tags",
-                    [](Request& r) {
-                      r.mutable_spec()->add_tags("a@sha256:" + std::string(64, '0'));
-                    }},
+        InvalidCase{
+            "tags",
+            [](Request& r) { r.mutable_spec()->add_tags("a@sha256:" + std::string(64, '0')); }},
         InvalidCase{"tags",
                     [](Request& r) {
                       for (int i = 0; i < 100; ++i) {
@@ -189,11 +186,8 @@ INSTANTIATE_TEST_SUITE_P(
                           std::string((1 << 20) + 1, '#'));
                     }},
         InvalidCase{"dockerfile",
-                    [](Request& r) {
-                      r.mutable_spec()->set_dockerfile(std::string("a\0b", 3));
-                    }},
-        InvalidCase{"contexts",
-                    [](Request& r) { r.mutable_spec()->set_dockerfile("Dockerfile"); }},
+                    [](Request& r) { r.mutable_spec()->set_dockerfile(std::string("a\0b", 3)); }},
+        InvalidCase{"contexts", [](Request& r) { r.mutable_spec()->set_dockerfile("Dockerfile"); }},
         InvalidCase{"contexts", [](Request& r) { r.mutable_spec()->clear_source(); }},
         InvalidCase{"contexts", [](Request& r) { (*r.mutable_spec()->mutable_contexts())["x"]; }}),
     [](const auto& info) { return std::to_string(info.index) + "_" + info.param.option; });

@@ -28,10 +28,10 @@ namespace zlayer {
 
 // What both kinds share. `Reactor` is gRPC's base class.
 //
-// The call has a result as soon as the handler is done or failed, the client is gone, nothing moves,
-// or the daemon stops. It finishes when it has a result, no step runs, nobody is about to call gRPC
-// and no write is in flight; Settle decides that under the lock, and gRPC is called outside it.
-// Tasks and callbacks hold the object through `self_`, which OnDone gives up.
+// The call has a result as soon as the handler is done or failed, the client is gone, nothing
+// moves, or the daemon stops. It finishes when it has a result, no step runs, nobody is about to
+// call gRPC and no write is in flight; Settle decides that under the lock, and gRPC is called
+// outside it. Tasks and callbacks hold the object through `self_`, which OnDone gives up.
 template <typename Reactor, typename Request, typename Response>
 class UploadBase : public Reactor {
  public:
@@ -224,7 +224,7 @@ class UploadStream
   }
 
  protected:
-  bool Queue(std::vector<Response> replies) override {
+  bool Queue(std::vector<Response> replies) override ABSL_EXCLUSIVE_LOCKS_REQUIRED(this->mutex_) {
     bool idle = out_.empty();
     for (Response& reply : replies) {
       out_.push_back(std::move(reply));
@@ -232,7 +232,9 @@ class UploadStream
     return idle && !out_.empty();
   }
 
-  bool Writing() const override { return !out_.empty(); }
+  bool Writing() const override ABSL_EXCLUSIVE_LOCKS_REQUIRED(this->mutex_) {
+    return !out_.empty();
+  }
 
   void Write() override {
     const Response* next = nullptr;
@@ -258,13 +260,13 @@ class UploadCall : public UploadBase<grpc::ServerReadReactor<Request>, Request, 
       : Base(host, context, std::move(handler)), response_(response) {}
 
  protected:
-  bool Queue(std::vector<Response> replies) override {
+  bool Queue(std::vector<Response> replies) override ABSL_EXCLUSIVE_LOCKS_REQUIRED(this->mutex_) {
     if (!replies.empty()) {
       *response_ = std::move(replies.back());
     }
     return false;
   }
-  bool Writing() const override { return false; }
+  bool Writing() const override ABSL_EXCLUSIVE_LOCKS_REQUIRED(this->mutex_) { return false; }
   void Write() override {}
 
  private:
@@ -276,8 +278,7 @@ template <typename Request, typename Response>
 grpc::ServerBidiReactor<Request, Response>* ReceiveStream(
     const CallHost& host, grpc::CallbackServerContext* context,
     std::unique_ptr<UploadHandler<Request, Response>> handler) {
-  auto call =
-      std::make_shared<UploadStream<Request, Response>>(host, context, std::move(handler));
+  auto call = std::make_shared<UploadStream<Request, Response>>(host, context, std::move(handler));
   call->Begin(call);
   return call.get();
 }
@@ -286,8 +287,8 @@ template <typename Request, typename Response>
 grpc::ServerReadReactor<Request>* ReceiveOnce(
     const CallHost& host, grpc::CallbackServerContext* context, Response* response,
     std::unique_ptr<UploadHandler<Request, Response>> handler) {
-  auto call = std::make_shared<UploadCall<Request, Response>>(host, context, response,
-                                                              std::move(handler));
+  auto call =
+      std::make_shared<UploadCall<Request, Response>>(host, context, response, std::move(handler));
   call->Begin(call);
   return call.get();
 }
