@@ -1,0 +1,385 @@
+#include "daemon/build/build_runner.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/errors.h"
+#include "base/files.h"
+#include "base/status_macros.h"
+#include "proto/error_detail.h"
+#include "registry/image/platform.h"
+#include "tests/status_matchers.h"
+
+namespace zlayer {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::Contains;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+using ::testing::Pair;
+
+// Records the job and returns an image without layers.
+class FakeBackend : public Backend {
+ public:
+  v1::BackendInfo Info() const override { return {}; }
+
+  absl::StatusOr<NewImage> Build(const BuildJob& job, EventSink&, std::stop_token) override {
+    jobs.push_back(job);
+    if (during) {
+      during(job);
+    }
+    RETURN_IF_ERROR(result);
+    NewImage image;
+    image.platform = HostPlatform();
+    image.created_ns = 1'700'000'000'000'000'000;
+    return image;
+  }
+
+  std::vector<BuildJob> jobs;
+  std::function<void(const BuildJob&)> during;
+  absl::Status result;
+};
+
+class RecordingSink : public EventSink {
+ public:
+  void Emit(v1::BuildEvent event) override { events.push_back(std::move(event)); }
+  std::vector<v1::BuildEvent> events;
+};
+
+using Contents = std::map<std::string, std::string>;
+
+class BuildRunnerTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    ASSERT_OK_AND_ASSIGN(directory_, ScopedDirectory::Make(::testing::TempDir(), "runner"));
+    ASSERT_OK_AND_ASSIGN(store_, Store::Open(directory_.path() + "/root", SystemClock()));
+    queue_ = OpenBuildQueue(&store_->database(), SystemClock());
+    runner_ = MakeBuildRunner({store_.get(), &backend_, queue_.get()});
+    build_.id = "b1";
+    build_.request.set_namespace_("team");
+  }
+
+  v1::BuildSpec& Spec() { return *build_.request.mutable_spec(); }
+
+  void SetDockerfile(const std::string& text) {
+    Spec().mutable_dockerfile_inline()->set_content(text);
+  }
+
+  absl::StatusOr<v1::BuildComplete> Run() { return runner_->Run(build_, sink_, {}); }
+
+  // An image of `platform` under `name`.
+  void AddBase(const std::string& name, const v1::Platform& platform) {
+    NewImage image;
+    image.platform = platform;
+    image.config.add_env("BASE=" + name);
+    ASSERT_OK(store_->images().Commit("team", image, {name}));
+  }
+
+  // Stores a context of files, with the directories that they need.
+  absl::StatusOr<std::string> AddContext(const Contents& files, bool from_tar) {
+    ASSIGN_OR_RETURN(std::unique_ptr<PackWriter> pack, store_->contents().NewPack());
+    LayerIndexBuilder builder;
+    for (const auto& [path, content] : files) {
+      for (size_t slash = path.find('/'); slash != std::string::npos;
+           slash = path.find('/', slash + 1)) {
+        Entry parent;
+        parent.path = path.substr(0, slash);
+        parent.type = EntryType::kDirectory;
+        RETURN_IF_ERROR(builder.Add(parent));
+      }
+      Entry entry;
+      entry.path = path;
+      entry.size = content.size();
+      RETURN_IF_ERROR(pack->Append(content));
+      ASSIGN_OR_RETURN(entry.content, pack->End());
+      RETURN_IF_ERROR(builder.Add(entry));
+    }
+    RETURN_IF_ERROR(pack->Commit());
+    ASSIGN_OR_RETURN(std::string index, builder.Serialize());
+    ASSIGN_OR_RETURN(LayerRef layer, store_->layers().Add(index, ""));
+    ASSIGN_OR_RETURN(StoredContext context, store_->contexts().Put("team", layer->id(), from_tar));
+    return context.id;
+  }
+
+  void SetContext(const Contents& files, bool from_tar) {
+    ASSERT_OK_AND_ASSIGN(context_, AddContext(files, from_tar));
+    (*Spec().mutable_contexts())[""].set_uploaded(context_);
+  }
+
+  // Paths in the job's context, when the backend sees it.
+  void RecordPaths() {
+    backend_.during = [this](const BuildJob& job) {
+      absl::StatusOr<StoredContext> context = store_->contexts().Get("team", job.contexts.at(""));
+      ASSERT_OK(context);
+      ASSERT_OK_AND_ASSIGN(LayerRef layer, store_->layers().Get(context->layer));
+      for (size_t i = 0; i < layer->size(); ++i) {
+        paths_.emplace_back(layer->PathAt(i));
+      }
+    };
+  }
+
+  ScopedDirectory directory_;
+  std::unique_ptr<Store> store_;
+  std::unique_ptr<BuildQueue> queue_;
+  FakeBackend backend_;
+  RecordingSink sink_;
+  std::unique_ptr<BuildRunner> runner_;
+  QueuedBuild build_;
+  std::string context_;
+  std::vector<std::string> paths_;
+};
+
+TEST_F(BuildRunnerTest, CommitsWhatTheBackendMade) {
+  SetDockerfile("FROM scratch\nLABEL a=b\n");
+  Spec().add_tags("app:1");
+  Spec().set_no_cache(true);
+  (*Spec().mutable_annotations())["org.example"] = "yes";
+  ASSERT_OK_AND_ASSIGN(v1::BuildComplete complete, Run());
+  ASSERT_OK_AND_ASSIGN(StoredImage image, store_->images().Get("team", "app:1"));
+  EXPECT_EQ(complete.image_id(), image.config_digest.ToString());
+  EXPECT_EQ(complete.manifest_digest(), image.manifest.ToString());
+  EXPECT_THAT(complete.tags(), ElementsAre("docker.io/library/app:1"));
+  EXPECT_EQ(complete.layer_count(), 0u);
+  EXPECT_THAT(image.manifest_json, HasSubstr("org.example"));
+  ASSERT_EQ(backend_.jobs.size(), 1u);
+  EXPECT_EQ(backend_.jobs[0].build_id, "b1");
+  EXPECT_EQ(backend_.jobs[0].name_space, "team");
+  EXPECT_TRUE(backend_.jobs[0].no_cache);
+  EXPECT_EQ(backend_.jobs[0].graph->stages_size(), 1);
+}
+
+TEST_F(BuildRunnerTest, PassesArgumentsTargetAndLabels) {
+  SetDockerfile("FROM scratch AS one\nARG A\nLABEL arg=$A\nFROM scratch AS two\n");
+  (*Spec().mutable_build_args())["A"] = "value";
+  (*Spec().mutable_labels())["mine"] = "1";
+  Spec().set_target("one");
+  ASSERT_OK(Run());
+  const v1::Graph& graph = *backend_.jobs[0].graph;
+  EXPECT_THAT(graph.targets(), ElementsAre(0));
+  std::map<std::string, std::string> labels;
+  for (const v1::Operation& operation : graph.stages(0).operations()) {
+    for (const v1::ConfigChange& change : operation.config()) {
+      if (change.has_set_label()) {
+        labels[change.set_label().key()] = change.set_label().value();
+      }
+    }
+  }
+  EXPECT_THAT(labels, ElementsAre(Pair("arg", "value"), Pair("mine", "1")));
+}
+
+TEST_F(BuildRunnerTest, ReadsTheDockerfileOfTheContext) {
+  SetContext({{"docker/app", "FROM scratch\nLABEL from=context\n"}}, false);
+  Spec().set_dockerfile("docker/app");
+  ASSERT_OK(Run());
+  EXPECT_EQ(backend_.jobs[0].graph->stages(0).operations(1).text(), "LABEL from=context");
+  EXPECT_EQ(backend_.jobs[0].graph->stages(0).operations(1).source().file(), "docker/app");
+  EXPECT_THAT(backend_.jobs[0].contexts, ElementsAre(Pair("", context_)));
+}
+
+TEST_F(BuildRunnerTest, TheFileIsCalledDockerfileUnlessNamed) {
+  SetContext({{"Dockerfile", "FROM scratch\n"}}, false);
+  ASSERT_OK(Run());
+}
+
+TEST_F(BuildRunnerTest, AMissingDockerfileIsNamed) {
+  SetContext({{"other", ""}}, false);
+  EXPECT_THAT(Run(), StatusIs(absl::StatusCode::kNotFound,
+                              HasSubstr("the build context has no file Dockerfile")));
+  EXPECT_THAT(backend_.jobs, IsEmpty());
+}
+
+TEST_F(BuildRunnerTest, ADirectoryIsNoDockerfile) {
+  SetContext({{"Dockerfile/x", ""}}, false);
+  EXPECT_THAT(Run(), StatusIs(absl::StatusCode::kInvalidArgument,
+                              HasSubstr("Dockerfile is not a regular file")));
+}
+
+TEST_F(BuildRunnerTest, AnUnknownContextIsAnError) {
+  (*Spec().mutable_contexts())[""].set_uploaded("gone");
+  EXPECT_THAT(Run(), StatusIs(absl::StatusCode::kNotFound, HasSubstr("gone")));
+}
+
+TEST_F(BuildRunnerTest, AppliesTheIgnoreFileOfATar) {
+  SetContext({{"Dockerfile", "FROM scratch\n"},
+              {".dockerignore", "logs\n*.o\n!keep.o\nsecret\n!secret/public\n"},
+              {"a.c", ""},
+              {"a.o", ""},
+              {"keep.o", ""},
+              {"logs/1", ""},
+              {"secret/key", ""},
+              {"secret/public/key", ""}},
+             true);
+  RecordPaths();
+  ASSERT_OK(Run());
+  EXPECT_THAT(paths_, ElementsAre(".dockerignore", "Dockerfile", "a.c", "keep.o", "secret",
+                                  "secret/public", "secret/public/key"));
+  EXPECT_NE(backend_.jobs[0].contexts.at(""), context_);
+  EXPECT_THAT(store_->contexts().Get("team", backend_.jobs[0].contexts.at("")),
+              StatusIs(absl::StatusCode::kNotFound));
+}
+
+TEST_F(BuildRunnerTest, PrefersTheIgnoreFileOfTheDockerfile) {
+  SetContext({{"app", "FROM scratch\n"},
+              {"app.dockerignore", "b\n"},
+              {".dockerignore", "a\n"},
+              {"a", ""},
+              {"b", ""}},
+             true);
+  Spec().set_dockerfile("app");
+  RecordPaths();
+  ASSERT_OK(Run());
+  EXPECT_THAT(paths_, AllOf(Contains("a"), Not(Contains("b"))));
+}
+
+TEST_F(BuildRunnerTest, ReadsADockerfileThatIsIgnored) {
+  SetContext({{"Dockerfile", "FROM scratch\n"}, {".dockerignore", "*\n"}}, true);
+  RecordPaths();
+  ASSERT_OK(Run());
+  EXPECT_THAT(paths_, IsEmpty());
+}
+
+TEST_F(BuildRunnerTest, ClientsThatSendFilesIgnoreThemselves) {
+  SetContext({{"Dockerfile", "FROM scratch\n"}, {".dockerignore", "a\n"}, {"a", ""}}, false);
+  RecordPaths();
+  ASSERT_OK(Run());
+  EXPECT_THAT(paths_, Contains("a"));
+}
+
+TEST_F(BuildRunnerTest, AnErrorInAnIgnoreFileHasItsLine) {
+  SetContext({{"Dockerfile", "FROM scratch\n"}, {".dockerignore", "a\n!\n"}}, true);
+  EXPECT_THAT(Run(), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr(".dockerignore:2: ")));
+}
+
+TEST_F(BuildRunnerTest, ResolvesBasesInTheStore) {
+  AddBase("base:1", HostPlatform());
+  SetDockerfile("FROM base:1\n");
+  ASSERT_OK(Run());
+  const v1::ImageBase& base = backend_.jobs[0].graph->stages(0).operations(0).image();
+  ASSERT_OK_AND_ASSIGN(StoredImage image, store_->images().Get("team", "base:1"));
+  EXPECT_EQ(base.reference(), "docker.io/library/base:1");
+  EXPECT_EQ(base.digest(), image.manifest.ToString());
+}
+
+TEST_F(BuildRunnerTest, AnUnknownBaseIsNamed) {
+  SetDockerfile("FROM nothing:here\n");
+  absl::StatusOr<v1::BuildComplete> result = Run();
+  EXPECT_THAT(result, StatusIs(absl::StatusCode::kNotFound, HasSubstr("nothing:here")));
+  EXPECT_EQ(DetailOf(result.status()).reason(), "IMAGE_NOT_FOUND");
+  EXPECT_EQ(DetailOf(result.status()).source().first_line(), 1u);
+}
+
+TEST_F(BuildRunnerTest, ABaseForAnotherPlatformIsRefused) {
+  v1::Platform other;
+  other.set_os("linux");
+  other.set_architecture("s390x");
+  AddBase("base:1", other);
+  SetDockerfile("FROM base:1\n");
+  EXPECT_THAT(Run(), StatusIs(absl::StatusCode::kFailedPrecondition,
+                              AllOf(HasSubstr("base:1"), HasSubstr("linux/s390x"))));
+}
+
+TEST_F(BuildRunnerTest, CompletesAGraph) {
+  AddBase("base:1", HostPlatform());
+  v1::Graph& graph = *Spec().mutable_graph();
+  v1::Stage* stage = graph.add_stages();
+  stage->add_operations()->mutable_image()->set_reference("base:1");
+  v1::Copy* copy = stage->add_operations()->mutable_copy();
+  copy->set_destination("/x");
+  copy->add_sources()->set_path("a");
+  copy->mutable_sources(0)->mutable_from()->mutable_image()->set_reference("base:1");
+  graph.add_targets(0);
+  (*Spec().mutable_labels())["b"] = "2";
+  (*Spec().mutable_labels())["a"] = "1";
+  ASSERT_OK(Run());
+  ASSERT_OK_AND_ASSIGN(StoredImage image, store_->images().Get("team", "base:1"));
+  const v1::Stage& planned = backend_.jobs[0].graph->stages(0);
+  EXPECT_EQ(planned.operations(0).image().digest(), image.manifest.ToString());
+  EXPECT_EQ(planned.operations(1).copy().sources(0).from().image().digest(),
+            image.manifest.ToString());
+  EXPECT_EQ(FormatPlatform(planned.platform()), FormatPlatform(HostPlatform()));
+  ASSERT_EQ(planned.operations(1).config_size(), 2);
+  EXPECT_EQ(planned.operations(1).config(0).set_label().key(), "a");
+  EXPECT_EQ(planned.operations(1).config(1).set_label().value(), "2");
+}
+
+TEST_F(BuildRunnerTest, KeepsTheDigestsOfAGraph) {
+  v1::Graph& graph = *Spec().mutable_graph();
+  v1::ImageBase* base = graph.add_stages()->add_operations()->mutable_image();
+  base->set_reference("docker.io/library/gone:1");
+  base->set_digest(Digest::Of("x").ToString());
+  graph.add_targets(0);
+  ASSERT_OK(Run());
+  EXPECT_EQ(backend_.jobs[0].graph->stages(0).operations(0).image().digest(),
+            Digest::Of("x").ToString());
+}
+
+TEST_F(BuildRunnerTest, WarningsAreEvents) {
+  SetDockerfile("FROM scratch\nMAINTAINER me\n");
+  ASSERT_OK(Run());
+  ASSERT_FALSE(sink_.events.empty());
+  EXPECT_TRUE(sink_.events[0].has_warning());
+}
+
+TEST_F(BuildRunnerTest, AFailedBuildLeavesNoImage) {
+  SetDockerfile("FROM scratch\n");
+  Spec().add_tags("app:1");
+  backend_.result = Internal("it broke");
+  EXPECT_THAT(Run(), StatusIs(absl::StatusCode::kInternal, "it broke"));
+  EXPECT_THAT(store_->images().Get("team", "app:1"), StatusIs(absl::StatusCode::kNotFound));
+}
+
+TEST_F(BuildRunnerTest, ABuildStoppedAtItsEndIsNotCommitted) {
+  SetDockerfile("FROM scratch\n");
+  Spec().add_tags("app:1");
+  std::stop_source stop;
+  backend_.during = [&](const BuildJob&) { stop.request_stop(); };
+  EXPECT_THAT(runner_->Run(build_, sink_, stop.get_token()),
+              StatusIs(absl::StatusCode::kCancelled));
+  EXPECT_THAT(store_->images().Get("team", "app:1"), StatusIs(absl::StatusCode::kNotFound));
+}
+
+TEST_F(BuildRunnerTest, GivesUpContextsOfBuildsThatEnded) {
+  ASSERT_OK_AND_ASSIGN(std::string ended, AddContext({{"a", "1"}}, false));
+  ASSERT_OK_AND_ASSIGN(std::string waiting, AddContext({{"a", "2"}}, false));
+  ASSERT_OK_AND_ASSIGN(std::string uploaded, AddContext({{"a", "3"}}, false));
+  v1::SubmitBuildRequest request;
+  request.set_namespace_("team");
+  (*request.mutable_spec()->mutable_contexts())[""].set_uploaded(waiting);
+  ASSERT_OK(queue_->Submit(request));
+  ASSERT_OK(store_->contexts().Keep("team", ended));
+  ASSERT_OK(store_->contexts().Keep("team", waiting));
+  SetDockerfile("FROM scratch\n");
+  ASSERT_OK(Run());
+  EXPECT_THAT(store_->contexts().Get("team", ended), StatusIs(absl::StatusCode::kNotFound));
+  EXPECT_OK(store_->contexts().Get("team", waiting));
+  EXPECT_OK(store_->contexts().Get("team", uploaded));
+}
+
+TEST_F(BuildRunnerTest, AnotherRunLeavesAFilteredContextAlone) {
+  SetContext({{"Dockerfile", "FROM scratch\n"}, {".dockerignore", "x\n"}}, true);
+  QueuedBuild other;
+  other.id = "b2";
+  other.request.mutable_spec()->mutable_dockerfile_inline()->set_content("FROM scratch\n");
+  int depth = 0;
+  backend_.during = [&](const BuildJob& job) {
+    if (depth++ > 0) {
+      return;
+    }
+    EXPECT_OK(runner_->Run(other, sink_, {}));
+    EXPECT_OK(store_->contexts().Get("team", job.contexts.at("")));
+  };
+  ASSERT_OK(Run());
+  EXPECT_EQ(depth, 2);
+}
+
+}  // namespace
+}  // namespace zlayer
