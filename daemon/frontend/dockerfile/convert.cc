@@ -22,6 +22,7 @@
 #include "daemon/frontend/dockerfile/values.h"
 #include "daemon/frontend/dockerfile/words.h"
 #include "proto/error_detail.h"
+#include "registry/image/platform.h"
 
 namespace zlayer {
 namespace {
@@ -212,8 +213,8 @@ absl::StatusOr<std::optional<size_t>> Converter::CopyStage(const std::string& fr
   std::optional<size_t> stage;
   if (const auto number = ParseUint(from)) {
     if (*number >= file_.stages.size()) {
-      return InvalidArgument(fmt::format("--from={} is not a stage: there are {}", from,
-                                         file_.stages.size()));
+      return InvalidArgument(
+          fmt::format("--from={} is not a stage: there are {}", from, file_.stages.size()));
     }
     stage = *number;
   } else if (const auto at = stages_by_name_.find(ToLower(from)); at != stages_by_name_.end()) {
@@ -233,9 +234,10 @@ absl::Status Converter::PlanBase(size_t index) {
   NeededStage& needed = *needed_[index];
   ASSIGN_OR_RETURN(needed.base, ExpandGlobal(base.base, from.source));
   if (needed.base.empty()) {
-    return InvalidArgument(fmt::format("the base {} is empty; an ARG before the first FROM, with a "
-                                       "value, can set it",
-                                       GoQuote(base.base)));
+    return InvalidArgument(
+        fmt::format("the base {} is empty; an ARG before the first FROM, with a "
+                    "value, can set it",
+                    GoQuote(base.base)));
   }
   if (const auto at = stages_by_name_.find(ToLower(needed.base));
       at != stages_by_name_.end() && at->second < index) {
@@ -246,7 +248,7 @@ absl::Status Converter::PlanBase(size_t index) {
   }
   ASSIGN_OR_RETURN(const std::string text, ExpandGlobal(base.platform, from.source));
   ASSIGN_OR_RETURN(const v1::Platform platform, ParsePlatform(text, request_.platform));
-  if (!SamePlatform(platform, request_.platform)) {
+  if (!PlatformMatches(platform, request_.platform)) {
     return Unimplemented(
         fmt::format("FROM --platform={} in a build for {} is not supported by this version",
                     FormatPlatform(platform), FormatPlatform(request_.platform)));
@@ -295,8 +297,7 @@ absl::StatusOr<const ResolvedImage*> Converter::ResolveImage(const std::string& 
     if (!IsUtf8(reference)) {
       return InvalidArgument(fmt::format("{} is not an image's name", GoQuote(reference)));
     }
-    ASSIGN_OR_RETURN(ResolvedImage image,
-                     resolver_.Resolve(reference, request_.platform, stop_));
+    ASSIGN_OR_RETURN(ResolvedImage image, resolver_.Resolve(reference, request_.platform, stop_));
     at = images_.emplace(reference, std::move(image)).first;
   }
   return &at->second;
@@ -366,7 +367,8 @@ absl::StatusOr<v1::Operation> Converter::ConvertBase(size_t index, StageState* s
 absl::Status Converter::CheckSize(const StageState& state, const v1::Operation& operation) {
   bytes_ += operation.ByteSizeLong();
   if (state.bytes > kMaxStageBytes) {
-    return InvalidArgument("the instructions of this stage and its bases expand to more than 4 MiB");
+    return InvalidArgument(
+        "the instructions of this stage and its bases expand to more than 4 MiB");
   }
   if (bytes_ > kMaxGraphBytes) {
     return InvalidArgument("the build expands to more than 64 MiB of operations");

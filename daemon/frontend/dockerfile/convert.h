@@ -17,12 +17,12 @@
 namespace zlayer {
 
 struct DockerfileRequest {
-  std::string name;                               // for messages: "Dockerfile"
+  std::string name;  // for messages: "Dockerfile"
   std::string text;
   std::map<std::string, std::string> build_args;
-  std::string target;                             // stage by name (any case) or number; empty: the last
-  v1::Platform platform;                          // what stages without --platform are built for
-  std::map<std::string, std::string> labels;      // added to the target stage, after its own
+  std::string target;                         // stage by name (any case) or number; empty: the last
+  v1::Platform platform;                      // what stages without --platform are built for
+  std::map<std::string, std::string> labels;  // added to the target stage, after its own
 };
 
 struct DockerfileGraph {
@@ -31,8 +31,8 @@ struct DockerfileGraph {
 };
 
 // Errors carry the file and line (proto/error_detail.h). kInvalidArgument: the file is wrong, or a
-// build argument or target does not fit it; kUnimplemented: an instruction or flag that this version
-// does not carry out; else what `resolver` said.
+// build argument or target does not fit it; kUnimplemented: an instruction or flag that this
+// version does not carry out; else what `resolver` said.
 absl::StatusOr<DockerfileGraph> ConvertDockerfile(const DockerfileRequest& request,
                                                   ImageResolver& resolver, std::stop_token stop);
 

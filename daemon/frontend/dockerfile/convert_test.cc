@@ -194,9 +194,9 @@ TEST_F(ConvertTest, RefusesOnBuildTriggers) {
 }
 
 TEST_F(ConvertTest, ChildStagesInheritStateButNotTheCommand) {
-  const std::vector<v1::Operation> operations =
-      Operations("FROM busybox AS a\nARG X=1\nENV Y=2\nUSER u\nSHELL [\"/s\"]\nWORKDIR /w\n"
-                 "FROM a\nRUN z\n");
+  const std::vector<v1::Operation> operations = Operations(
+      "FROM busybox AS a\nARG X=1\nENV Y=2\nUSER u\nSHELL [\"/s\"]\nWORKDIR /w\n"
+      "FROM a\nRUN z\n");
   const v1::Run& run = operations[0].run();
   EXPECT_THAT(run.env(), ElementsAre("PATH=/bin", "X=1", "Y=2"));
   EXPECT_EQ(run.user(), "u");
@@ -225,9 +225,8 @@ TEST_F(ConvertTest, PlatformArgumentsNeedArg) {
 TEST_F(ConvertTest, ProxiesReachRunOnly) {
   request_.build_args = {{"https_proxy", "http://p"}, {"NO_PROXY", "local"}};
   const v1::Operation run = Last("ENV NO_PROXY=mine\nRUN x");
-  EXPECT_THAT(run.run().env(),
-              ElementsAre("PATH=/bin", "NO_PROXY=mine", "HTTPS_PROXY=http://p",
-                          "https_proxy=http://p", "no_proxy=local"));
+  EXPECT_THAT(run.run().env(), ElementsAre("PATH=/bin", "NO_PROXY=mine", "HTTPS_PROXY=http://p",
+                                           "https_proxy=http://p", "no_proxy=local"));
   EXPECT_EQ(run.created_by(), "RUN /bin/sh -c x");
   EXPECT_THAT(warnings_, IsEmpty());
 }
@@ -241,15 +240,14 @@ TEST_F(ConvertTest, OnlyTheSamePlatformIsBuilt) {
               StatusIs(absl::StatusCode::kUnimplemented, HasSubstr("linux/arm64")));
   EXPECT_THAT(Convert("FROM --platform=what/is/this/then busybox"),
               StatusIs(absl::StatusCode::kInvalidArgument));
-  EXPECT_THAT(Convert("FROM --platform=$NO busybox"),
-              StatusIs(absl::StatusCode::kInvalidArgument));
+  EXPECT_THAT(Convert("FROM --platform=$NO busybox"), StatusIs(absl::StatusCode::kInvalidArgument));
 }
 
 TEST_F(ConvertTest, ResolvesDestinations) {
   const std::pair<const char*, const char*> cases[] = {
-      {"/x", "/x"},     {"/x/", "/x/"},     {"x", "/w/x"},    {"x/", "/w/x/"},  {".", "/w/"},
-      {"./", "/w/"},    {"..", "/"},        {"/", "/"},       {"/x/../y/", "/y/"}, {"/x/.", "/x/"},
-      {"$D", "/d e"},   {"\"\"", "/w/"},
+      {"/x", "/x"},        {"/x/", "/x/"},  {"x", "/w/x"},  {"x/", "/w/x/"},
+      {".", "/w/"},        {"./", "/w/"},   {"..", "/"},    {"/", "/"},
+      {"/x/../y/", "/y/"}, {"/x/.", "/x/"}, {"$D", "/d e"}, {"\"\"", "/w/"},
   };
   for (const auto& [written, expected] : cases) {
     const v1::Operation copy = Last(std::string("WORKDIR /w\nENV D=\"/d e\"\nCOPY a ") + written);
@@ -402,14 +400,12 @@ TEST_F(ConvertTest, BoundsWhatAFileMultiplies) {
   for (int i = 0; i < 40; ++i) {
     doubling += "ENV A=$A$A\n";
   }
-  EXPECT_THAT(Refusal(doubling),
-              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("MiB")));
+  EXPECT_THAT(Refusal(doubling), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("MiB")));
   std::string wide = "ENV A=" + std::string(200'000, 'x') + "\nENV";
   for (int i = 0; i < 9000; ++i) {
     wide += " v" + std::to_string(i) + "=$A";
   }
-  EXPECT_THAT(Refusal(wide),
-              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("4 MiB")));
+  EXPECT_THAT(Refusal(wide), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("4 MiB")));
   std::string runs = "ENV A=" + std::string(300'000, 'x') + "\n";
   for (int i = 0; i < 5000; ++i) {
     runs += "RUN x\n";

@@ -17,20 +17,19 @@ struct Range {
 };
 
 constexpr Range kNotLetters[] = {
-    {0x80, 0xa9},       {0xab, 0xb4},       {0xb6, 0xb9},       {0xbb, 0xbf},
-    {0xd7, 0xd7},       {0xf7, 0xf7},       {0x2000, 0x2070},   {0x2072, 0x207e},
-    {0x2080, 0x208f},   {0x20a0, 0x2101},   {0x2190, 0x2bff},   {0x2e00, 0x2e7f},
-    {0x3000, 0x3004},   {0x3007, 0x3030},   {0xe000, 0xf8ff},   {0xfe00, 0xfe6f},
-    {0xff00, 0xff20},   {0xff3b, 0xff40},   {0xff5b, 0xff65},   {0xffe0, 0xffff},
+    {0x80, 0xa9},       {0xab, 0xb4},       {0xb6, 0xb9},          {0xbb, 0xbf},
+    {0xd7, 0xd7},       {0xf7, 0xf7},       {0x2000, 0x2070},      {0x2072, 0x207e},
+    {0x2080, 0x208f},   {0x20a0, 0x2101},   {0x2190, 0x2bff},      {0x2e00, 0x2e7f},
+    {0x3000, 0x3004},   {0x3007, 0x3030},   {0xe000, 0xf8ff},      {0xfe00, 0xfe6f},
+    {0xff00, 0xff20},   {0xff3b, 0xff40},   {0xff5b, 0xff65},      {0xffe0, 0xffff},
     {0x1d000, 0x1d3ff}, {0x1f000, 0x1fbff}, {0xe0000, 0xffffffff},
 };
 
 // Printable or not outside ASCII: controls, other white space, formatting and private use are not.
 constexpr Range kNotPrintable[] = {
-    {0x80, 0xa0},     {0xad, 0xad},     {0x1680, 0x1680}, {0x180e, 0x180e},
-    {0x2000, 0x200f}, {0x2028, 0x202f}, {0x205f, 0x206f}, {0x3000, 0x3000},
-    {0xe000, 0xf8ff}, {0xfeff, 0xfeff}, {0xfff0, 0xfffb}, {0xfffe, 0xffff},
-    {0xe0000, 0x10ffff},
+    {0x80, 0xa0},     {0xad, 0xad},     {0x1680, 0x1680},    {0x180e, 0x180e}, {0x2000, 0x200f},
+    {0x2028, 0x202f}, {0x205f, 0x206f}, {0x3000, 0x3000},    {0xe000, 0xf8ff}, {0xfeff, 0xfeff},
+    {0xfff0, 0xfffb}, {0xfffe, 0xffff}, {0xe0000, 0x10ffff},
 };
 
 template <size_t N>
@@ -72,8 +71,8 @@ int64_t TakeUnit(std::string_view* text) {
     std::string_view name;
     int64_t nanoseconds;
   } kUnits[] = {
-      {"ns", 1},          {"us", 1000},       {"\u00b5s", 1000},       {"\u03bcs", 1000},
-      {"ms", 1'000'000},  {"s", 1'000'000'000}, {"m", 60'000'000'000}, {"h", 3'600'000'000'000},
+      {"ns", 1},         {"us", 1000},         {"\u00b5s", 1000},     {"\u03bcs", 1000},
+      {"ms", 1'000'000}, {"s", 1'000'000'000}, {"m", 60'000'000'000}, {"h", 3'600'000'000'000},
   };
   const std::string_view name = text->substr(0, text->find_first_of(".0123456789"));
   text->remove_prefix(name.size());
@@ -219,7 +218,8 @@ std::optional<int64_t> ParseGoDuration(std::string_view text) {
 
 std::string FormatGoDuration(int64_t nanoseconds) {
   const bool negative = nanoseconds < 0;
-  uint64_t rest = negative ? -static_cast<uint64_t>(nanoseconds) : static_cast<uint64_t>(nanoseconds);
+  uint64_t rest =
+      negative ? -static_cast<uint64_t>(nanoseconds) : static_cast<uint64_t>(nanoseconds);
   const auto decimal = [](uint64_t value, uint64_t unit, std::string_view name) {
     std::string text = std::to_string(value / unit);
     if (value % unit != 0) {

@@ -34,8 +34,10 @@ TEST(GoTextTest, QuotesAsGo) {
 
 TEST(GoTextTest, CleansPaths) {
   const std::pair<const char*, const char*> cases[] = {
-      {"", "."},          {".", "."},       {"a//b/./c/", "a/b/c"}, {"a/../b", "b"}, {"a/..", "."},
-      {"../../a", "../../a"}, {"/../a", "/a"},  {"/", "/"},             {"//", "/"},     {"./a", "a"},
+      {"", "."},       {".", "."},    {"a//b/./c/", "a/b/c"},
+      {"a/../b", "b"}, {"a/..", "."}, {"../../a", "../../a"},
+      {"/../a", "/a"}, {"/", "/"},    {"//", "/"},
+      {"./a", "a"},
   };
   for (const auto& [path, clean] : cases) {
     EXPECT_EQ(GoCleanPath(path), clean) << path;

@@ -1,10 +1,11 @@
 // .dockerignore: which files of a context stay behind.
 //
 // One pattern a line, relative to the context's root. Blank lines and lines that begin with '#' are
-// skipped, patterns are cleaned ("./a/" is "a"), a leading '/' is dropped. `*` and `?` match within a
-// component, `**` matches any number of components, `[a-z]` is a class, `\` escapes. A pattern that
-// matches a directory holds for all that is in it. A pattern with '!' in front keeps what earlier
-// ones ignore; of all patterns that match a path (or a directory above it) the last one decides.
+// skipped, patterns are cleaned ("./a/" is "a"), a leading '/' is dropped. `*` and `?` match within
+// a component, `**` matches any number of components, `[a-z]` is a class, `\` escapes. A pattern
+// that matches a directory holds for all that is in it. A pattern with '!' in front keeps what
+// earlier ones ignore; of all patterns that match a path (or a directory above it) the last one
+// decides.
 #ifndef ZLAYER_DAEMON_FRONTEND_DOCKERFILE_IGNORE_H_
 #define ZLAYER_DAEMON_FRONTEND_DOCKERFILE_IGNORE_H_
 
@@ -27,16 +28,16 @@ class IgnoreRules {
 
   IgnoreRules() = default;
 
-  // kInvalidArgument with "`name`:LINE: " in front: a pattern is malformed or longer than 4096 bytes,
-  // "!" stands alone, or the text has more than 1 MiB or 10,000 patterns.
+  // kInvalidArgument with "`name`:LINE: " in front: a pattern is malformed or longer than 4096
+  // bytes, "!" stands alone, or the text has more than 1 MiB or 10,000 patterns.
   static absl::StatusOr<IgnoreRules> Parse(std::string_view text, std::string_view name);
 
-  // What holds for a path relative to the context's root and clean: no "." or "..", no '/' at either
-  // end. Need not exist. The root itself ("" or ".") is never ignored.
+  // What holds for a path relative to the context's root and clean: no "." or "..", no '/' at
+  // either end. Need not exist. The root itself ("" or ".") is never ignored.
   Match Matches(std::string_view path) const;
 
-  // Whether something below `directory`, which is ignored, may be kept by a later pattern with '!': a
-  // walk must look into it then. May err towards true.
+  // Whether something below `directory`, which is ignored, may be kept by a later pattern with '!':
+  // a walk must look into it then. May err towards true.
   bool MayContainKept(std::string_view directory) const;
 
   bool empty() const { return rules_.empty(); }

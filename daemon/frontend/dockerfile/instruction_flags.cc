@@ -26,8 +26,8 @@ absl::Status UnknownFlag(std::string_view keyword, std::string_view name,
 absl::Status CheckValue(const FlagSpec& spec, bool has_value, std::string* value) {
   if (spec.kind == FlagSpec::kText) {
     return has_value ? absl::OkStatus()
-                     : InvalidArgument(fmt::format("the flag --{0} needs a value: --{0}=VALUE",
-                                                   spec.name));
+                     : InvalidArgument(
+                           fmt::format("the flag --{0} needs a value: --{0}=VALUE", spec.name));
   }
   *value = has_value ? ToLower(*value) : "true";
   if (*value != "true" && *value != "false") {

@@ -23,8 +23,9 @@ struct FlagSpec {
 
 class InstructionFlags {
  public:
-  // kInvalidArgument: a flag that `known` does not name, one that is given twice, without its value,
-  // or with something else than true or false. kUnimplemented: a refused flag, unless it is "=false".
+  // kInvalidArgument: a flag that `known` does not name, one that is given twice, without its
+  // value, or with something else than true or false. kUnimplemented: a refused flag, unless it is
+  // "=false".
   static absl::StatusOr<InstructionFlags> Parse(const DockerfileNode& node,
                                                 const std::vector<FlagSpec>& known);
 

@@ -37,9 +37,9 @@ absl::Status NoFlags(const DockerfileNode& node) {
 CommandLine ToCommandLine(const DockerfileNode& node, size_t skip = 0) {
   CommandLine command;
   command.shell = !node.json;
-  command.words.assign(node.arguments.begin() + static_cast<std::ptrdiff_t>(
-                                                    std::min(skip, node.arguments.size())),
-                       node.arguments.end());
+  command.words.assign(
+      node.arguments.begin() + static_cast<std::ptrdiff_t>(std::min(skip, node.arguments.size())),
+      node.arguments.end());
   return command;
 }
 
@@ -131,8 +131,8 @@ absl::StatusOr<InstructionBody> ParseRun(const DockerfileNode& node) {
   } else if (network == "host") {
     run.network = v1::NETWORK_HOST;
   } else if (!network.empty() && network != "default") {
-    return InvalidArgument(fmt::format("RUN --network is none, host or default, not {}",
-                                       GoQuote(network)));
+    return InvalidArgument(
+        fmt::format("RUN --network is none, host or default, not {}", GoQuote(network)));
   }
   run.command = ToCommandLine(node);
   if (run.command.words.empty()) {
@@ -144,10 +144,8 @@ absl::StatusOr<InstructionBody> ParseRun(const DockerfileNode& node) {
 absl::StatusOr<InstructionBody> ParseCopy(const DockerfileNode& node) {
   CopyInstruction copy;
   copy.add = node.keyword == "add";
-  std::vector<FlagSpec> known = {{"chown"},
-                                 {"chmod"},
-                                 {"link", FlagSpec::kBoolean, true},
-                                 {"exclude", FlagSpec::kText, true}};
+  std::vector<FlagSpec> known = {
+      {"chown"}, {"chmod"}, {"link", FlagSpec::kBoolean, true}, {"exclude", FlagSpec::kText, true}};
   if (copy.add) {
     known.push_back({"checksum", FlagSpec::kText, true});
     known.push_back({"keep-git-dir", FlagSpec::kBoolean, true});
@@ -234,8 +232,8 @@ absl::Status ReadDuration(const InstructionFlags& flags, std::string_view name,
   }
   const std::optional<int64_t> duration = ParseGoDuration(text);
   if (!duration) {
-    return InvalidArgument(fmt::format("--{} is a duration such as 30s or 1m30s, not {}", name,
-                                       GoQuote(text)));
+    return InvalidArgument(
+        fmt::format("--{} is a duration such as 30s or 1m30s, not {}", name, GoQuote(text)));
   }
   if (*duration != 0 && *duration < kMillisecond) {
     return InvalidArgument(fmt::format("--{} is at least 1ms, not {}", name, text));
@@ -251,8 +249,7 @@ absl::Status ReadHealthcheckFlags(const DockerfileNode& node, v1::Healthcheck* c
           node, {{"interval"}, {"timeout"}, {"start-period"}, {"start-interval"}, {"retries"}}));
   RETURN_IF_ERROR(
       ReadDuration(flags, "interval", [check](int64_t d) { check->set_interval_ns(d); }));
-  RETURN_IF_ERROR(
-      ReadDuration(flags, "timeout", [check](int64_t d) { check->set_timeout_ns(d); }));
+  RETURN_IF_ERROR(ReadDuration(flags, "timeout", [check](int64_t d) { check->set_timeout_ns(d); }));
   RETURN_IF_ERROR(
       ReadDuration(flags, "start-period", [check](int64_t d) { check->set_start_period_ns(d); }));
   RETURN_IF_ERROR(ReadDuration(flags, "start-interval",
@@ -281,7 +278,8 @@ absl::StatusOr<InstructionBody> ParseHealthcheck(const DockerfileNode& node) {
     return body;
   }
   if (type != "CMD") {
-    return InvalidArgument("HEALTHCHECK is written \"HEALTHCHECK CMD ...\" or \"HEALTHCHECK NONE\"");
+    return InvalidArgument(
+        "HEALTHCHECK is written \"HEALTHCHECK CMD ...\" or \"HEALTHCHECK NONE\"");
   }
   const CommandLine command = ToCommandLine(node, 1);
   if (command.words.empty()) {

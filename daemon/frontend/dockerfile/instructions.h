@@ -117,8 +117,8 @@ struct DockerfileInstructions {
 };
 
 // Errors name the file and line, with the instruction and stage in the detail
-// (proto/error_detail.h). kInvalidArgument: an instruction or flag is unknown, or malformed; a stage's
-// name is used twice; something but ARG stands before the first FROM; there is no FROM.
+// (proto/error_detail.h). kInvalidArgument: an instruction or flag is unknown, or malformed; a
+// stage's name is used twice; something but ARG stands before the first FROM; there is no FROM.
 // kUnimplemented: ONBUILD, a heredoc, or a flag that this version does not carry out.
 absl::StatusOr<DockerfileInstructions> ParseInstructions(const LexedDockerfile& lexed,
                                                          std::string_view name);

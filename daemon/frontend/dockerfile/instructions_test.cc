@@ -59,9 +59,11 @@ TEST(InstructionsTest, GroupsIntoStages) {
 }
 
 TEST(InstructionsTest, TextIsOneLine) {
-  ASSERT_OK_AND_ASSIGN(const DockerfileInstructions parsed,
-                       Parse("FROM a\nRUN  echo  \"x  y\"\nRUN a && \\\n\t  b \\\n    c\nRUN \x1b[1m\xff\n"
-                             "RUN " + std::string(3000, 'x')));
+  ASSERT_OK_AND_ASSIGN(
+      const DockerfileInstructions parsed,
+      Parse("FROM a\nRUN  echo  \"x  y\"\nRUN a && \\\n\t  b \\\n    c\nRUN \x1b[1m\xff\n"
+            "RUN " +
+            std::string(3000, 'x')));
   const auto& instructions = parsed.stages[0].instructions;
   EXPECT_EQ(instructions[0].text, "RUN  echo  \"x  y\"");
   EXPECT_EQ(instructions[1].text, "RUN a && b c");
@@ -85,8 +87,8 @@ TEST(InstructionsTest, ReadsRun) {
 }
 
 TEST(InstructionsTest, ReadsCopyAndAdd) {
-  const CopyInstruction copy =
-      Only<CopyInstruction>("COPY --from=x --chown=a:b --chmod=0644 --link=false [\"a b\", \"c\", \"/d\"]");
+  const CopyInstruction copy = Only<CopyInstruction>(
+      "COPY --from=x --chown=a:b --chmod=0644 --link=false [\"a b\", \"c\", \"/d\"]");
   EXPECT_FALSE(copy.add);
   EXPECT_EQ(copy.from, "x");
   EXPECT_EQ(copy.owner, "a:b");
@@ -136,10 +138,10 @@ TEST(InstructionsTest, ReadsTheRest) {
 }
 
 TEST(InstructionsTest, ReadsHealthcheck) {
-  const v1::Healthcheck check =
-      Only<HealthcheckInstruction>("HEALTHCHECK --interval=1m30s --timeout=1s --start-period=2s "
-                                   "--start-interval=100ms --retries=4 CMD curl -f x || exit 1")
-          .healthcheck;
+  const v1::Healthcheck check = Only<HealthcheckInstruction>(
+                                    "HEALTHCHECK --interval=1m30s --timeout=1s --start-period=2s "
+                                    "--start-interval=100ms --retries=4 CMD curl -f x || exit 1")
+                                    .healthcheck;
   EXPECT_THAT(check.test(), ElementsAre("CMD-SHELL", "curl -f x || exit 1"));
   EXPECT_EQ(check.interval_ns(), 90'000'000'000);
   EXPECT_EQ(check.timeout_ns(), 1'000'000'000);
@@ -150,9 +152,10 @@ TEST(InstructionsTest, ReadsHealthcheck) {
               ElementsAre("CMD", "a"));
   EXPECT_THAT(Only<HealthcheckInstruction>("HEALTHCHECK NONE").healthcheck.test(),
               ElementsAre("NONE"));
-  for (const char* bad : {"HEALTHCHECK", "HEALTHCHECK CMD", "HEALTHCHECK NONE x", "HEALTHCHECK HTTP x",
-                          "HEALTHCHECK --interval=5 CMD x", "HEALTHCHECK --interval=1us CMD x",
-                          "HEALTHCHECK --retries=-1 CMD x", "HEALTHCHECK --what=1 CMD x"}) {
+  for (const char* bad :
+       {"HEALTHCHECK", "HEALTHCHECK CMD", "HEALTHCHECK NONE x", "HEALTHCHECK HTTP x",
+        "HEALTHCHECK --interval=5 CMD x", "HEALTHCHECK --interval=1us CMD x",
+        "HEALTHCHECK --retries=-1 CMD x", "HEALTHCHECK --what=1 CMD x"}) {
     EXPECT_THAT(Refusal(bad), StatusIs(absl::StatusCode::kInvalidArgument)) << bad;
   }
 }
@@ -194,7 +197,7 @@ TEST(InstructionsTest, RefusesWhatIsNotCarriedOut) {
 
 TEST(InstructionsTest, ChecksStages) {
   EXPECT_THAT(Parse("RUN x\nFROM a"), StatusIs(absl::StatusCode::kInvalidArgument,
-                                              HasSubstr("Dockerfile:1: RUN stands before")));
+                                               HasSubstr("Dockerfile:1: RUN stands before")));
   EXPECT_THAT(Parse("ARG x"),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("there is no FROM")));
   EXPECT_THAT(Parse("FROM a AS x\nFROM b AS X"),

@@ -105,8 +105,8 @@ absl::Status Lexer::ReadDirective(std::string_view line) {
   directive->line = line_;
   for (const DockerfileDirective& seen : result_.directives) {
     if (seen.name == directive->name) {
-      return Error(InvalidArgument(fmt::format("the directive \"{}\" is given a second time",
-                                               directive->name)),
+      return Error(InvalidArgument(
+                       fmt::format("the directive \"{}\" is given a second time", directive->name)),
                    line_);
     }
   }
@@ -135,9 +135,8 @@ bool Lexer::StripContinuation(std::string* line) const {
 
 absl::StatusOr<LexedDockerfile> Lexer::Lex() {
   if (rest_.size() > kMaxText) {
-    return Error(InvalidArgument(fmt::format("the file has {} bytes, more than 1 MiB",
-                                             rest_.size())),
-                 1);
+    return Error(
+        InvalidArgument(fmt::format("the file has {} bytes, more than 1 MiB", rest_.size())), 1);
   }
   if (rest_.starts_with(kByteOrderMark)) {
     rest_.remove_prefix(kByteOrderMark.size());
@@ -226,9 +225,8 @@ absl::Status Lexer::ReadHeredoc(DockerfileHeredoc* heredoc) {
     }
     heredoc->content += *raw;
   }
-  return InvalidArgument(
-      fmt::format("the heredoc \"{}\" does not end: no line is \"{}\" alone", heredoc->name,
-                  heredoc->name));
+  return InvalidArgument(fmt::format("the heredoc \"{}\" does not end: no line is \"{}\" alone",
+                                     heredoc->name, heredoc->name));
 }
 
 void DumpNode(const DockerfileNode& node, std::string* out) {

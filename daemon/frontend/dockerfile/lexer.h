@@ -27,9 +27,9 @@ struct DockerfileHeredoc {
 };
 
 struct DockerfileNode {
-  std::string keyword;       // lower case: "copy"; any text, as in "foo bar"
-  std::string keyword_text;  // as written
-  std::string original;      // the whole instruction with its lines joined
+  std::string keyword;             // lower case: "copy"; any text, as in "foo bar"
+  std::string keyword_text;        // as written
+  std::string original;            // the whole instruction with its lines joined
   std::vector<std::string> flags;  // "--chown=a"; quotes are dropped, nothing else is looked at
   std::string arguments_text;      // what follows the flags, trimmed
   // By keyword. ENV, LABEL: triples of key, value and "=" ("" for the form `ENV key value`), quotes
@@ -65,10 +65,10 @@ struct LexedDockerfile {
   std::vector<DockerfileLexWarning> warnings;
 };
 
-// `name` is the file's name in messages. kInvalidArgument, with file and line (proto/error_detail.h):
-// a directive is repeated or has a bad value, ENV or LABEL is malformed, a JSON list has something
-// other than strings, a heredoc does not end, there is no instruction, or the text has more than
-// 1 MiB or 10,000 instructions.
+// `name` is the file's name in messages. kInvalidArgument, with file and line
+// (proto/error_detail.h): a directive is repeated or has a bad value, ENV or LABEL is malformed, a
+// JSON list has something other than strings, a heredoc does not end, there is no instruction, or
+// the text has more than 1 MiB or 10,000 instructions.
 absl::StatusOr<LexedDockerfile> LexDockerfile(std::string_view text, std::string_view name);
 
 // The nodes as BuildKit dumps its syntax tree: `(copy ["--from=a"] "x" "/y")`, a line for each, no

@@ -108,12 +108,13 @@ TEST(LexerTest, WarnsAboutEmptyContinuation) {
 }
 
 TEST(LexerTest, ReadsNamesAndValues) {
-  EXPECT_THAT(Dump("ENV a=b c=\"d e\" f=g\\ h"),
-              IsOkAndHolds("(env \"a\" \"b\" \"=\" \"c\" \"\\\"d e\\\"\" \"=\" \"f\" \"g\\\\ h\" \"=\")"));
+  EXPECT_THAT(
+      Dump("ENV a=b c=\"d e\" f=g\\ h"),
+      IsOkAndHolds("(env \"a\" \"b\" \"=\" \"c\" \"\\\"d e\\\"\" \"=\" \"f\" \"g\\\\ h\" \"=\")"));
   EXPECT_THAT(Dump("LABEL a b=c"), IsOkAndHolds("(label \"a\" \"b=c\" \"\")"));
   EXPECT_THAT(Dump("ENV\nARG"), IsOkAndHolds("(env)\n(arg)"));
   EXPECT_THAT(Dump("FROM a\nENV a"), StatusIs(absl::StatusCode::kInvalidArgument,
-                                             HasSubstr("Dockerfile:2: ENV a has a name")));
+                                              HasSubstr("Dockerfile:2: ENV a has a name")));
   EXPECT_THAT(Dump("ENV a=b c"), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("\"c\"")));
 }
 
@@ -156,8 +157,8 @@ TEST(LexerTest, WhatLooksLikeAHeredocIsNone) {
 }
 
 TEST(LexerTest, RefusesWhatDoesNotEnd) {
-  EXPECT_THAT(Dump("FROM a\nRUN <<EOF\nb\n"),
-              StatusIs(absl::StatusCode::kInvalidArgument, StartsWith("Dockerfile:2: the heredoc")));
+  EXPECT_THAT(Dump("FROM a\nRUN <<EOF\nb\n"), StatusIs(absl::StatusCode::kInvalidArgument,
+                                                       StartsWith("Dockerfile:2: the heredoc")));
 }
 
 TEST(LexerTest, ErrorsCarryTheRange) {

@@ -213,7 +213,16 @@ absl::Status ParseHealthcheck(std::string_view rest, DockerfileNode* node) {
   return ParseMaybeJson(TrimGoSpaceLeft(rest.substr(end)), node);
 }
 
-enum class Form { kNameValues, kWords, kBlanks, kText, kMaybeJson, kMaybeJsonToList, kHealth, kOnBuild };
+enum class Form {
+  kNameValues,
+  kWords,
+  kBlanks,
+  kText,
+  kMaybeJson,
+  kMaybeJsonToList,
+  kHealth,
+  kOnBuild
+};
 
 const std::map<std::string_view, Form>& Forms() {
   static const auto* forms = new std::map<std::string_view, Form>{

@@ -11,7 +11,8 @@
 
 namespace zlayer {
 
-// Lines, comments and heredocs are left to the caller. kInvalidArgument: the arguments are malformed.
+// Lines, comments and heredocs are left to the caller. kInvalidArgument: the arguments are
+// malformed.
 absl::StatusOr<DockerfileNode> ParseNode(std::string_view line, char escape);
 
 // The heredocs that an instruction announces, without content, in the order in which they follow;

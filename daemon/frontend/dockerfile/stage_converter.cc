@@ -24,9 +24,7 @@ constexpr std::string_view kProxyNames[] = {"http_proxy", "https_proxy", "ftp_pr
                                             "all_proxy"};
 
 // As Go prints a list: [a b].
-std::string Brackets(const std::vector<std::string>& words) {
-  return "[" + Join(words, " ") + "]";
-}
+std::string Brackets(const std::vector<std::string>& words) { return "[" + Join(words, " ") + "]"; }
 
 bool IsUrl(std::string_view source) {
   return source.starts_with("http://") || source.starts_with("https://");
@@ -44,8 +42,7 @@ std::string AbsolutePath(std::string_view path, const std::string& working_direc
 
 // A destination as the graph has it: absolute, clean, with a final '/' where it means a directory.
 std::string AbsoluteDestination(std::string_view path, const std::string& working_directory) {
-  const bool directory =
-      path.empty() || path == "." || path.ends_with('/') || path.ends_with("/.");
+  const bool directory = path.empty() || path == "." || path.ends_with('/') || path.ends_with("/.");
   const std::string absolute = AbsolutePath(path, working_directory);
   return directory && absolute != "/" ? absolute + "/" : absolute;
 }
@@ -89,9 +86,8 @@ std::string FindInvalidUtf8(const google::protobuf::Message& message) {
     const int count = field->is_repeated() ? reflection.FieldSize(message, field) : 1;
     for (int i = 0; i < count; ++i) {
       if (field->cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE) {
-        const auto& nested = field->is_repeated()
-                                 ? reflection.GetRepeatedMessage(message, field, i)
-                                 : reflection.GetMessage(message, field);
+        const auto& nested = field->is_repeated() ? reflection.GetRepeatedMessage(message, field, i)
+                                                  : reflection.GetMessage(message, field);
         if (std::string found = FindInvalidUtf8(nested); !found.empty()) {
           return found;
         }
@@ -173,8 +169,7 @@ absl::Status StageConverter::Visitor::Spend(size_t bytes) {
 absl::Status StageConverter::Visitor::CheckVariables(size_t more) const {
   return state_->variables.entries().size() + more <= kMaxVariables
              ? absl::OkStatus()
-             : InvalidArgument(
-                   fmt::format("the stage sets more than {} variables", kMaxVariables));
+             : InvalidArgument(fmt::format("the stage sets more than {} variables", kMaxVariables));
 }
 
 absl::StatusOr<ExpandedWord> StageConverter::Visitor::ExpandAll(std::string_view word) {
@@ -216,10 +211,10 @@ absl::StatusOr<std::vector<NameValue>> StageConverter::Visitor::ExpandPairs(
 
 void StageConverter::Visitor::WarnLegacy(bool legacy) {
   if (legacy) {
-    AddWarning("LegacyKeyValueFormat",
-               fmt::format("{0} name value is an old form; write {0} name=value",
-                           instruction_.keyword),
-               instruction_.source, scope_.warnings);
+    AddWarning(
+        "LegacyKeyValueFormat",
+        fmt::format("{0} name value is an old form; write {0} name=value", instruction_.keyword),
+        instruction_.source, scope_.warnings);
   }
 }
 
@@ -338,8 +333,8 @@ absl::Status StageConverter::Visitor::operator()(const CopyInstruction& instruct
   copy->set_owner(owner);
   ASSIGN_OR_RETURN(const std::string mode, Expand(instruction.mode));
   if (!mode.empty() && !ChangeMode(mode, 0, false)) {
-    return InvalidArgument(fmt::format(
-        "--chmod is octal (0755) or symbolic (u=rwX,go=rX), not {}", GoQuote(mode)));
+    return InvalidArgument(
+        fmt::format("--chmod is octal (0755) or symbolic (u=rwX,go=rX), not {}", GoQuote(mode)));
   }
   copy->set_mode(mode);
   copy->set_unpack(instruction.add ? v1::Copy::LOCAL_ARCHIVES : v1::Copy::NEVER);
@@ -430,9 +425,10 @@ absl::Status StageConverter::Visitor::operator()(const VolumeInstruction& volume
 absl::Status StageConverter::Visitor::operator()(const StopsignalInstruction& stopsignal) {
   ASSIGN_OR_RETURN(const std::string signal, Expand(stopsignal.signal));
   if (!IsSignal(signal)) {
-    return InvalidArgument(fmt::format("{} is not a signal; STOPSIGNAL takes a name (SIGTERM) or a "
-                                       "number",
-                                       GoQuote(signal)));
+    return InvalidArgument(
+        fmt::format("{} is not a signal; STOPSIGNAL takes a name (SIGTERM) or a "
+                    "number",
+                    GoQuote(signal)));
   }
   created_by_ = "STOPSIGNAL " + signal;
   AddChange()->set_set_stop_signal(signal);
@@ -466,9 +462,9 @@ absl::StatusOr<v1::Operation> StageConverter::Convert(const Instruction& instruc
   RETURN_IF_ERROR(std::visit(visitor, instruction.body));
   v1::Operation operation = visitor.Take();
   if (const std::string field = FindInvalidUtf8(operation); !field.empty()) {
-    return InvalidArgument(fmt::format(
-        "{} has bytes that are not UTF-8, which an image's configuration cannot hold",
-        instruction.keyword));
+    return InvalidArgument(
+        fmt::format("{} has bytes that are not UTF-8, which an image's configuration cannot hold",
+                    instruction.keyword));
   }
   for (const v1::ConfigChange& change : operation.config()) {
     state_->Apply(change);

@@ -49,7 +49,8 @@ void AddWarning(std::string_view rule, std::string_view message, const v1::Sourc
                 std::vector<v1::Warning>* warnings);
 
 // Sets what users see of an instruction in an operation: its text, its source and `created_by`.
-void Describe(const Instruction& instruction, std::string_view created_by, v1::Operation* operation);
+void Describe(const Instruction& instruction, std::string_view created_by,
+              v1::Operation* operation);
 
 // The name of a field of the operation that must be UTF-8 and is not; empty for none.
 std::string FindInvalidUtf8(const google::protobuf::Message& message);

@@ -42,7 +42,9 @@ void StageState::Apply(const v1::ConfigChange& change) {
   }
 }
 
-std::string StageState::working_directory() const { return GoCleanPath("/" + config.working_dir()); }
+std::string StageState::working_directory() const {
+  return GoCleanPath("/" + config.working_dir());
+}
 
 std::vector<std::string> StageState::WithShell(const CommandLine& command) const {
   if (!command.shell) {

@@ -37,8 +37,8 @@ inline constexpr size_t kMaxPorts = 1 << 16;
 struct StageState {
   v1::ImageConfig config;
   bool command_is_own = false;
-  // What commands run with and words expand: the configuration's environment, and arguments. Whatever
-  // of ENV and ARG set a variable last counts.
+  // What commands run with and words expand: the configuration's environment, and arguments.
+  // Whatever of ENV and ARG set a variable last counts.
   Variables variables;
   std::set<std::string, std::less<>> arguments;  // declared by ARG, with or without a value
   size_t bytes = 0;                              // of the operations that led here

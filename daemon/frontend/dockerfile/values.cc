@@ -43,7 +43,8 @@ v1::Platform Canonical(v1::Platform platform) {
   if (!variant.empty() && variant[0] >= '0' && variant[0] <= '9') {
     variant.insert(0, "v");
   }
-  if ((architecture == "amd64" && variant == "v1") || (architecture == "arm64" && variant == "v8")) {
+  if ((architecture == "amd64" && variant == "v1") ||
+      (architecture == "arm64" && variant == "v8")) {
     variant.clear();
   } else if (architecture == "arm" && variant.empty()) {
     variant = "v7";
@@ -102,16 +103,6 @@ absl::StatusOr<v1::Platform> ParsePlatform(std::string_view text, const v1::Plat
       "{} is not a platform; one is written as linux/amd64 or linux/arm/v7", GoQuote(text)));
 }
 
-std::string FormatPlatform(const v1::Platform& platform) {
-  const v1::Platform canonical = Canonical(platform);
-  std::string text = canonical.os() + "/" + canonical.architecture();
-  return canonical.variant().empty() ? text : text + "/" + canonical.variant();
-}
-
-bool SamePlatform(const v1::Platform& a, const v1::Platform& b) {
-  return FormatPlatform(a) == FormatPlatform(b);
-}
-
 absl::StatusOr<std::vector<std::string>> ParsePorts(std::string_view text) {
   const size_t colon = text.rfind(':');
   const std::string_view port = colon == std::string_view::npos ? text : text.substr(colon + 1);
@@ -119,7 +110,8 @@ absl::StatusOr<std::vector<std::string>> ParsePorts(std::string_view text) {
   const std::string protocol =
       slash == std::string_view::npos ? "tcp" : ToLower(port.substr(slash + 1));
   const std::optional<PortRange> range = ParsePortRange(port.substr(0, slash));
-  if (!range || (protocol != "tcp" && protocol != "udp" && protocol != "sctp" && !protocol.empty())) {
+  if (!range ||
+      (protocol != "tcp" && protocol != "udp" && protocol != "sctp" && !protocol.empty())) {
     return InvalidArgument(fmt::format(
         "{} is not a port; one is written as 80, 80/udp or 8000-8010/tcp", GoQuote(text)));
   }
@@ -135,10 +127,10 @@ bool IsSignal(std::string_view text) {
     return *number >= 1 && *number <= 64;
   }
   constexpr std::string_view kNames[] = {
-      "ABRT", "ALRM", "BUS",  "CHLD",  "CLD",  "CONT", "FPE",  "HUP",    "ILL",  "INT",  "IO",
-      "IOT",  "KILL", "PIPE", "POLL",  "PROF", "PWR",  "QUIT", "SEGV",   "STOP", "SYS",  "TERM",
-      "TRAP", "TSTP", "TTIN", "TTOU",  "URG",  "USR1", "USR2", "VTALRM", "XCPU", "XFSZ", "WINCH",
-      "STKFLT", "RTMIN", "RTMAX"};
+      "ABRT", "ALRM", "BUS",    "CHLD", "CLD",  "CONT",  "FPE",    "HUP",   "ILL",
+      "INT",  "IO",   "IOT",    "KILL", "PIPE", "POLL",  "PROF",   "PWR",   "QUIT",
+      "SEGV", "STOP", "SYS",    "TERM", "TRAP", "TSTP",  "TTIN",   "TTOU",  "URG",
+      "USR1", "USR2", "VTALRM", "XCPU", "XFSZ", "WINCH", "STKFLT", "RTMIN", "RTMAX"};
   std::string name = ToUpper(text);
   if (name.starts_with("SIG")) {
     name.erase(0, 3);

@@ -12,15 +12,10 @@
 
 namespace zlayer {
 
-// "linux/arm64/v8", "amd64" (an architecture, of `host`'s system) or "linux" (a system, with `host`'s
-// architecture), with the usual other names ("x86_64") made canonical. kInvalidArgument: it is none.
+// "linux/arm64/v8", "amd64" (an architecture, of `host`'s system) or "linux" (a system, with
+// `host`'s architecture), with the usual other names ("x86_64") made canonical. kInvalidArgument:
+// it is none.
 absl::StatusOr<v1::Platform> ParsePlatform(std::string_view text, const v1::Platform& host);
-
-// "linux/arm64/v8"; no variant where it is the architecture's first.
-std::string FormatPlatform(const v1::Platform& platform);
-
-// Whether both name the same system, architecture and variant.
-bool SamePlatform(const v1::Platform& a, const v1::Platform& b);
 
 // What EXPOSE means: "80" is {"80/tcp"}, "8000-8002/udp" three ports; a host's address and port in
 // front ("127.0.0.1:8080:80") are dropped. kInvalidArgument: malformed.

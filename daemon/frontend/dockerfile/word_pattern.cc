@@ -106,8 +106,8 @@ class Matcher {
     bool any = false;
     for (size_t i = 0; i < tokens_.size(); ++i) {
       const Token& token = tokens_[i];
-      const bool takes = token.kind == Token::kLiteral ? token.literal == character
-                                                       : character != "\n";
+      const bool takes =
+          token.kind == Token::kLiteral ? token.literal == character : character != "\n";
       if (states_[i] != 0 && takes) {
         next_[token.kind == Token::kStar ? i : i + 1] = 1;
         any = true;

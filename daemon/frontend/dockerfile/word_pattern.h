@@ -1,5 +1,5 @@
-// The patterns of ${name#p}, ${name%p} and ${name/p/w}: `*` is any run of characters, `?` is any one
-// character, `\` before `*`, `?` or `\` takes away its meaning. A line break matches neither.
+// The patterns of ${name#p}, ${name%p} and ${name/p/w}: `*` is any run of characters, `?` is any
+// one character, `\` before `*`, `?` or `\` takes away its meaning. A line break matches neither.
 #ifndef ZLAYER_DAEMON_FRONTEND_DOCKERFILE_WORD_PATTERN_H_
 #define ZLAYER_DAEMON_FRONTEND_DOCKERFILE_WORD_PATTERN_H_
 

@@ -282,9 +282,10 @@ absl::StatusOr<std::string> Expander::Modified(std::string_view name, char modif
       return missing ? "" : word;
     case '?':
       if (missing) {
-        return InvalidArgument(fmt::format(
-            "{}: {}", name,
-            !word.empty() ? word : value ? "must not be empty" : "must be set"));
+        return InvalidArgument(fmt::format("{}: {}", name,
+                                           !word.empty() ? word
+                                           : value       ? "must not be empty"
+                                                         : "must be set"));
       }
       return *std::move(value);
     default:
@@ -344,8 +345,7 @@ absl::StatusOr<ExpandedWord> ExpandWord(std::string_view word, const VariableLoo
                                         const WordOptions& options) {
   absl::StatusOr<ExpandedWord> result = Expander(word, lookup, options).Expand();
   if (!result.ok()) {
-    return Annotate(result.status(),
-                    fmt::format("cannot expand {}", GoQuote(word.substr(0, 200))));
+    return Annotate(result.status(), fmt::format("cannot expand {}", GoQuote(word.substr(0, 200))));
   }
   return result;
 }

@@ -91,8 +91,7 @@ TEST(WordsConformanceTest, Split) {
     }
     const size_t bar = line.find(" | ");
     ASSERT_NE(bar, std::string::npos) << line;
-    ASSERT_OK_AND_ASSIGN(const ExpandedWord result,
-                         ExpandWord(line.substr(0, bar), In(variables)));
+    ASSERT_OK_AND_ASSIGN(const ExpandedWord result, ExpandWord(line.substr(0, bar), In(variables)));
     EXPECT_EQ(Join(result.words, ","), line.substr(bar + 3)) << line;
   }
 }
@@ -143,7 +142,8 @@ TEST(WordsTest, ReplacesPatterns) {
 }
 
 TEST(WordsTest, ReportsUnsetNamesOnce) {
-  ASSERT_OK_AND_ASSIGN(const ExpandedWord result, ExpandWord("$x ${z:-1} $x $a ${y}", In({{"a", ""}})));
+  ASSERT_OK_AND_ASSIGN(const ExpandedWord result,
+                       ExpandWord("$x ${z:-1} $x $a ${y}", In({{"a", ""}})));
   EXPECT_THAT(result.unset, ElementsAre("x", "y"));
 }
 
@@ -197,7 +197,8 @@ TEST(WordsTest, BoundsDepthAndLength) {
     wide += "$a";
   }
   const Variables variables = {{"a", std::string(1000, 'x')}};
-  EXPECT_THAT(Text(wide, variables), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("1 MiB")));
+  EXPECT_THAT(Text(wide, variables),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("1 MiB")));
   EXPECT_THAT(Text("\"" + wide + "\"", variables),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("1 MiB")));
   const Variables long_value = {{"a", std::string(100'000, 'x')}};
