@@ -134,7 +134,9 @@ class LayerIndexBuilder {
   // Checks that parents are directories that are present (the root is implied) and that hard links
   // name a file of this layer (an interchange of leader and link, so that the leader comes first,
   // is made here, and metadata of a link set to the leader's), then serialises. kInvalidArgument
-  // says which path is wrong, kResourceExhausted that paths and attributes exceed 4 GiB.
+  // says which path is wrong, kResourceExhausted that paths and attributes exceed 4 GiB. Files may
+  // be without a content digest while their bytes are elsewhere (a context under way); a layer that
+  // is stored has all of them.
   absl::StatusOr<std::string> Serialize();
 
  private:

@@ -311,11 +311,8 @@ absl::StatusOr<std::string> LayerIndexBuilder::Serialize() {
   RETURN_IF_ERROR(CheckParents());
   RETURN_IF_ERROR(OrderLinks());
   Serializer serializer;
-  for (const auto& [path, entry] : entries_) {
-    if (entry.type == EntryType::kFile && entry.content.IsNone()) {
-      return PathError(path, "is a file whose content has no digest");
-    }
-    RETURN_IF_ERROR(serializer.Append(entry));
+  for (const auto& item : entries_) {
+    RETURN_IF_ERROR(serializer.Append(item.second));
   }
   return serializer.Finish();
 }
