@@ -1,0 +1,224 @@
+#include "backends/native/file/layer_draft.h"
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "backends/native/testing/store_fixture.h"
+#include "base/tar_writer.h"
+
+namespace zlayer {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+constexpr int64_t kNow = 1'700'000'000'000'000'000;
+
+class LayerDraftTest : public StoreTest {
+ protected:
+  void SetUp() override {
+    StoreTest::SetUp();
+    base_ = Files({Dir("bin"), File("bin/sh", "sh"), Dir("srv", 0700), Link("opt", "srv"),
+                   File("file", "old"), Dir("tmp", 01777)});
+    context_ = Files({Owned(File("a.txt", "a"), 5, 6), File("b.txt", "b", 0600), Dir("dir", 0711),
+                      Dir("dir/sub"), File("dir/sub/x", "x"), Link("dir/link", "sub/x"),
+                      Link("to-dir", "dir")});
+  }
+
+  // Copies from the context and returns the finished layer's entries, one line each.
+  std::vector<std::string> Copy(const std::vector<std::string>& patterns, CopyOptions options,
+                                bool reset_owner = true) {
+    LayerDraft draft(&base_, kNow);
+    EXPECT_OK(draft.Copy(Sources(patterns, reset_owner), options));
+    return Finish(draft);
+  }
+
+  absl::Status CopyStatus(const std::vector<std::string>& patterns, const std::string& to) {
+    LayerDraft draft(&base_, kNow);
+    return draft.Copy(Sources(patterns, true), {.destination = to});
+  }
+
+  std::vector<CopySource> Sources(const std::vector<std::string>& patterns, bool reset_owner) {
+    std::vector<CopySource> sources;
+    for (const std::string& pattern : patterns) {
+      sources.push_back({.from = &context_, .pattern = pattern, .reset_owner = reset_owner});
+    }
+    return sources;
+  }
+
+  std::vector<std::string> Finish(LayerDraft& draft) {
+    auto bytes = draft.Finish(&store_->contents(), {});
+    EXPECT_OK(bytes);
+    if (!bytes.ok()) {
+      return {};
+    }
+    auto layer = store_->layers().Add(*bytes, "");
+    EXPECT_OK(layer);
+    std::vector<std::string> lines;
+    for (const Entry& entry : EntriesOf(**layer)) {
+      lines.push_back(fmt::format("{} {} {:o} {}:{}{}", "fdl???"[static_cast<int>(entry.type)],
+                                  entry.path, entry.mode, entry.uid, entry.gid,
+                                  entry.implied_parent ? " implied" : ""));
+      if (entry.type == EntryType::kFile) {
+        EXPECT_OK(store_->contents().Open(entry.content)) << entry.path;
+      }
+    }
+    return lines;
+  }
+
+  Filesystem base_;
+  Filesystem context_;
+};
+
+TEST_F(LayerDraftTest, AFileToAName) {
+  EXPECT_THAT(Copy({"a.txt"}, {.destination = "/new"}), ElementsAre("f new 644 0:0"));
+}
+
+TEST_F(LayerDraftTest, AFileIntoADirectoryThatIsThere) {
+  EXPECT_THAT(Copy({"a.txt"}, {.destination = "/srv"}),
+              ElementsAre("d srv 700 0:0 implied", "f srv/a.txt 644 0:0"));
+}
+
+TEST_F(LayerDraftTest, AFinalSlashMakesADirectory) {
+  EXPECT_THAT(Copy({"a.txt"}, {.destination = "/x/y/", .owner = Owner{7, 8}}),
+              ElementsAre("d x 755 7:8", "d x/y 755 7:8", "f x/y/a.txt 644 7:8"));
+}
+
+TEST_F(LayerDraftTest, SeveralFilesGoIntoADirectory) {
+  EXPECT_THAT(Copy({"*.txt"}, {.destination = "/many"}),
+              ElementsAre("d many 755 0:0", "f many/a.txt 644 0:0", "f many/b.txt 600 0:0"));
+}
+
+TEST_F(LayerDraftTest, OfADirectoryTheContentIsCopied) {
+  EXPECT_THAT(Copy({"dir"}, {.destination = "/srv"}),
+              ElementsAre("d srv 700 0:0 implied", "l srv/link 777 0:0", "d srv/sub 755 0:0",
+                          "f srv/sub/x 644 0:0"));
+}
+
+TEST_F(LayerDraftTest, ADirectoryToANewNameKeepsItsMode) {
+  EXPECT_THAT(Copy({"dir"}, {.destination = "/new"}),
+              ElementsAre("d new 711 0:0", "l new/link 777 0:0", "d new/sub 755 0:0",
+                          "f new/sub/x 644 0:0"));
+}
+
+TEST_F(LayerDraftTest, TheDestinationsLinksAreFollowed) {
+  EXPECT_THAT(Copy({"a.txt"}, {.destination = "/opt/"}),
+              ElementsAre("d srv 700 0:0 implied", "f srv/a.txt 644 0:0"));
+}
+
+TEST_F(LayerDraftTest, TheSourcesLinksAreFollowed) {
+  EXPECT_THAT(Copy({"to-dir/sub"}, {.destination = "/s"}),
+              ElementsAre("d s 755 0:0", "f s/x 644 0:0"));
+}
+
+TEST_F(LayerDraftTest, OwnersAreKeptFromStages) {
+  EXPECT_THAT(Copy({"a.txt"}, {.destination = "/new"}, /*reset_owner=*/false),
+              ElementsAre("f new 644 5:6"));
+}
+
+TEST_F(LayerDraftTest, ModesChangeForAllButLinks) {
+  EXPECT_THAT(Copy({"dir"}, {.destination = "/n", .mode = "go="}),
+              ElementsAre("d n 700 0:0", "l n/link 777 0:0", "d n/sub 700 0:0",
+                          "f n/sub/x 600 0:0"));
+}
+
+TEST_F(LayerDraftTest, AFileReplacesAFile) {
+  EXPECT_THAT(Copy({"a.txt"}, {.destination = "/file"}), ElementsAre("f file 644 0:0"));
+}
+
+TEST_F(LayerDraftTest, InlineFiles) {
+  const std::string content = "#!/bin/sh\n";
+  LayerDraft draft(&base_, kNow);
+  ASSERT_OK(draft.Copy({{.pattern = "run.sh", .inline_file = &content}},
+                       {.destination = "/bin/", .mode = "755"}));
+  EXPECT_THAT(Finish(draft), ElementsAre("d bin 755 0:0 implied", "f bin/run.sh 755 0:0"));
+}
+
+TEST_F(LayerDraftTest, WhatDoesNotFitIsRefusedByName) {
+  EXPECT_THAT(CopyStatus({"nothing"}, "/x"),
+              StatusIs(absl::StatusCode::kNotFound, HasSubstr("/nothing")));
+  EXPECT_THAT(CopyStatus({"dir"}, "/file"),
+              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("/file")));
+  EXPECT_THAT(CopyStatus({"a.txt"}, "/file/"), StatusIs(absl::StatusCode::kFailedPrecondition));
+  EXPECT_FALSE(CopyStatus({"a.txt"}, "/file/x").ok());
+}
+
+TEST_F(LayerDraftTest, NeitherKindReplacesTheOtherWithinATree) {
+  base_ = Files({Dir("d"), File("d/sub", "a file"), Dir("e"), Dir("e/link")});
+  EXPECT_THAT(CopyStatus({"dir"}, "/d"),
+              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("/d/sub")));
+  EXPECT_THAT(CopyStatus({"dir"}, "/e"),
+              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("/e/link")));
+}
+
+TEST_F(LayerDraftTest, HardLinksStayLinksOfOneFile) {
+  Entry link = FileEntry("z", "same");
+  link.hard_link = "a";
+  context_ = Files({File("a", "same"), {link, "same"}, File("b", "same")});
+  LayerDraft draft(&base_, kNow);
+  ASSERT_OK(draft.Copy(Sources({"/"}, true), {.destination = "/t/"}));
+  ASSERT_OK_AND_ASSIGN(const std::string bytes, draft.Finish(&store_->contents(), {}));
+  ASSERT_OK_AND_ASSIGN(const LayerRef layer, store_->layers().Add(bytes, ""));
+  EXPECT_EQ(layer->At(layer->Find("t/a")).hard_link, "");
+  EXPECT_EQ(layer->At(layer->Find("t/b")).hard_link, "");
+  EXPECT_EQ(layer->At(layer->Find("t/z")).hard_link, "t/a");
+}
+
+TEST_F(LayerDraftTest, TheSameCopyMakesTheSameContentDigestWheneverItRuns) {
+  LayerDraft first(&base_, kNow);
+  LayerDraft second(&base_, kNow + 1'000'000'000);
+  std::vector<Digest> digests;
+  for (LayerDraft* draft : {&first, &second}) {
+    ASSERT_OK(draft->Copy(Sources({"dir"}, true), {.destination = "/made/here/"}));
+    ASSERT_OK_AND_ASSIGN(std::string bytes, draft->Serialize());
+    ASSERT_OK_AND_ASSIGN(const auto index, LayerIndex::FromBytes(std::move(bytes)));
+    digests.push_back(index->ContentDigest());
+  }
+  EXPECT_EQ(digests[0], digests[1]);
+}
+
+TEST_F(LayerDraftTest, MakeDirectoryMakesWhatIsMissing) {
+  LayerDraft draft(&base_, kNow);
+  ASSERT_OK(draft.MakeDirectory("/opt/a/b", 0750, Owner{1, 2}));
+  EXPECT_THAT(Finish(draft),
+              ElementsAre("d srv 700 0:0 implied", "d srv/a 750 1:2", "d srv/a/b 750 1:2"));
+}
+
+TEST_F(LayerDraftTest, MakeDirectoryOfWhatIsThereChangesNothing) {
+  LayerDraft draft(&base_, kNow);
+  ASSERT_OK(draft.MakeDirectory("/tmp", 0, Owner()));
+  EXPECT_THAT(Finish(draft), IsEmpty());
+  EXPECT_THAT(draft.MakeDirectory("/file", 0, Owner()),
+              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("/file")));
+}
+
+TEST_F(LayerDraftTest, ArchivesAreUnpackedWhereAsked) {
+  std::string tar;
+  TarWriter writer([&](std::string_view data) {
+    tar.append(data);
+    return absl::OkStatus();
+  });
+  ASSERT_OK(writer.Entry({.path = "in", .type = TarHeader::Type::kDirectory, .mode = 0750}));
+  ASSERT_OK(writer.Entry({.path = "in/f", .mode = 0640, .uid = 9, .gid = 9, .size = 2}));
+  ASSERT_OK(writer.Data("hi"));
+  ASSERT_OK(writer.Entry({.path = "opt/g", .mode = 0644, .size = 0}));
+  ASSERT_OK(writer.Finish());
+  context_ = Files({File("a.tar", tar)});
+
+  LayerDraft unpacked(&base_, kNow);
+  ASSERT_OK(unpacked.Copy(Sources({"a.tar"}, true), {.destination = "/", .unpack = true}));
+  EXPECT_THAT(unpacked.ArchiveKey(), HasSubstr(Digest::Of(tar).ToString()));
+  EXPECT_THAT(Finish(unpacked),
+              ElementsAre("d in 750 0:0", "f in/f 640 9:9", "d srv 700 0:0 implied",
+                          "f srv/g 644 0:0"));
+
+  EXPECT_THAT(Copy({"a.tar"}, {.destination = "/"}), ElementsAre("f a.tar 644 0:0"));
+}
+
+}  // namespace
+}  // namespace zlayer
