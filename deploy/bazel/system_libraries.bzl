@@ -21,6 +21,11 @@ _MODULES = {
     "zstd": ["libzstd"],
 }
 
+# What the command line links statically: binding the symbols of 70 shared libraries takes longer than
+# most of its commands. OpenSSL and zlib stay shared, as fixes to them come by themselves.
+_STATIC_MODULES = ["libarchive"] + _MODULES["grpc"] + _MODULES["absl"]
+_SHARED = ["-lssl", "-lcrypto", "-lz", "-lrt", "-latomic", "-lpthread"]
+
 _LIBRARY = """
 cc_library(
     name = "{name}",
@@ -51,9 +56,16 @@ def _system_libraries_impl(ctx):
             linkopts = repr(_pkg_config(ctx, modules, "--libs")),
         ))
     ctx.file("BUILD.bazel", "\n".join(build))
+    archives = [flag for flag in _pkg_config(ctx, _STATIC_MODULES, "--libs") if flag.startswith("-l")]
+    ctx.file("static.bzl", "STATIC_LINKOPTS = " + repr(
+        ["-Wl,--as-needed", "-Wl,-Bstatic", "-Wl,--start-group"] +
+        sorted({flag: None for flag in archives if flag not in _SHARED}.keys()) +
+        ["-Wl,--end-group", "-Wl,-Bdynamic"],
+    ) + "\n")
 
 system_libraries = repository_rule(
     implementation = _system_libraries_impl,
-    doc = "One repository with a cc_library for each library of _MODULES.",
+    doc = "One repository with a cc_library for each library of _MODULES, and static.bzl: linkopts " +
+          "of a cc_binary that takes gRPC and what belongs to it from static archives.",
     local = True,
 )
