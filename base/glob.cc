@@ -55,8 +55,8 @@ bool TakeClass(std::string_view* pattern, uint32_t value, bool* matched) {
   }
 }
 
-// Takes one element other than '*' from the pattern and what it matches from the name. False: it does
-// not match.
+// Takes one element other than '*' from the pattern and what it matches from the name. False: it
+// does not match.
 bool TakeElement(std::string_view* pattern, std::string_view* name) {
   const char first = pattern->front();
   if (name->empty()) {
@@ -86,8 +86,8 @@ bool TakeElement(std::string_view* pattern, std::string_view* name) {
 absl::Status CheckGlob(std::string_view pattern) {
   const std::string_view whole = pattern;
   const auto bad = [whole](std::string_view why) {
-    return InvalidArgument("the pattern \"" + ToUtf8(whole) + "\" is malformed: " +
-                           std::string(why));
+    return InvalidArgument("the pattern \"" + ToUtf8(whole) +
+                           "\" is malformed: " + std::string(why));
   };
   while (!pattern.empty()) {
     const char first = pattern.front();

@@ -17,15 +17,15 @@
 
 namespace zlayer {
 
-// Whether `pattern` matches all of `name`. kInvalidArgument: the pattern is malformed (see CheckGlob),
-// whatever the name.
+// Whether `pattern` matches all of `name`. kInvalidArgument: the pattern is malformed (see
+// CheckGlob), whatever the name.
 absl::StatusOr<bool> GlobMatch(std::string_view pattern, std::string_view name);
 
 // kInvalidArgument, naming the pattern, where a class is not closed or empty, or a '\' ends it.
 absl::Status CheckGlob(std::string_view pattern);
 
-// Whether the text contains a '*', '?' or '[' that no '\' precedes. Text without is a plain path (in
-// which a '\' still escapes).
+// Whether the text contains a '*', '?' or '[' that no '\' precedes. Text without is a plain path
+// (in which a '\' still escapes).
 bool HasGlob(std::string_view text);
 
 }  // namespace zlayer
