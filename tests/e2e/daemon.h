@@ -57,7 +57,7 @@ bool WaitUntil(Condition condition, double seconds = 20) {
   return true;
 }
 
-// Pids of processes whose command line contains `text`.
+// Pids of processes whose command line contains `text`, or of all where it is empty.
 std::vector<pid_t> ProcessesWith(std::string_view text);
 
 // Base of the tests. Skips where it cannot work: without root.

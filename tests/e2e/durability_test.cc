@@ -3,6 +3,9 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include <algorithm>
+#include <cstdlib>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -35,6 +38,7 @@ class DurabilityTest : public DaemonTest {
     EXPECT_EQ(submitted.exit_code, 0) << submitted.err;
     const std::string id = submitted.out.substr(0, submitted.out.find('\n'));
     EXPECT_TRUE(WaitUntil([&] { return Zlayer({"builds", "logs", id}).out == "running\n"; }));
+    holders_ = MountHolders();
     return id;
   }
 
@@ -60,12 +64,35 @@ class DurabilityTest : public DaemonTest {
     return true;
   }
 
-  // Overlays in any mount namespace whose upper directory is in this test's root.
-  bool MountsAreGone() {
-    return Execute({"sh", "-c", "cat /proc/[0-9]*/mountinfo 2>/dev/null | grep -c \"upperdir=" +
-                                    Root() + "\""})
-               .out == "0\n";
+  // Processes below the daemon that have an overlay mounted.
+  std::set<pid_t> MountHolders() const {
+    std::set<pid_t> holders;
+    for (pid_t pid : ProcessesWith("")) {
+      if (HasOverlay(pid) && DescendsFrom(pid, daemon_->pid())) {
+        holders.insert(pid);
+      }
+    }
+    return holders;
   }
+
+  static bool HasOverlay(pid_t pid) {
+    const auto mounts = ReadFile("/proc/" + std::to_string(pid) + "/mountinfo");
+    return mounts.ok() && mounts->find("upperdir=") != std::string::npos;
+  }
+
+  static bool DescendsFrom(pid_t pid, pid_t ancestor) {
+    while (pid > 1 && pid != ancestor) {
+      const auto stat = ReadFile("/proc/" + std::to_string(pid) + "/stat");
+      if (!stat.ok()) {
+        return false;
+      }
+      pid = std::atoi(stat->c_str() + stat->rfind(')') + 4);
+    }
+    return pid == ancestor;
+  }
+
+  // A mount namespace, with its mounts, goes with its last process.
+  bool MountsAreGone() const { return std::none_of(holders_.begin(), holders_.end(), HasOverlay); }
 
   static int Terminals(const std::vector<Json>& events) {
     int count = 0;
@@ -77,6 +104,7 @@ class DurabilityTest : public DaemonTest {
   }
 
   std::string marker_;
+  std::set<pid_t> holders_;
 };
 
 TEST_F(DurabilityTest, ACanceledBuildLeavesNothing) {
@@ -165,6 +193,8 @@ TEST_F(DurabilityTest, AKilledDaemonLeavesNoProcessAndTheBuildGoesOnAfterIt) {
 TEST_F(DurabilityTest, AnOrderlyEndPutsRunningBuildsBackIntoTheQueue) {
   const std::string id = StartBlockingBuild();
   daemon_->Signal(SIGTERM);
+  // Draining: nothing is accepted. A second signal does not wait for what runs.
+  EXPECT_TRUE(WaitUntil([&] { return Zlayer({"build", "--detach", Context()}).exit_code != 0; }));
   daemon_->Signal(SIGTERM);
   EXPECT_EQ(daemon_->Wait(20).exit_code, 0);
   daemon_.reset();

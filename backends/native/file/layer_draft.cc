@@ -98,7 +98,10 @@ absl::Status LayerDraft::Copy(const std::vector<CopySource>& sources, const Copy
       matches.emplace_back(&source, match);
     }
   }
-  const bool into_directory = options.destination.ends_with('/') || matches.size() > 1;
+  const std::optional<RootfsEntry> existing = parent_->view.Lookup(destination);
+  const bool into_directory =
+      options.destination.ends_with('/') || matches.size() > 1 ||
+      (existing.has_value() && existing->entry.type == EntryType::kDirectory);
   if (into_directory) {
     RETURN_IF_ERROR(MakeParents(destination, kDirectoryMode, options.owner.value_or(Owner())));
   } else {
@@ -254,8 +257,8 @@ absl::Status LayerDraft::Unpack(const Archive& archive, PackWriter* pack, std::s
 // As tar does: what is in the way is replaced, but a directory stays one; links that the image has
 // on the way to the destination are followed.
 absl::Status LayerDraft::AddUnpacked(const Archive& archive, Entry entry) {
-  if (entry.path.empty()) {
-    return absl::OkStatus();
+  if (entry.path.empty() || entry.implied_parent) {
+    return absl::OkStatus();  // the destination, and what MakeParents makes where it is missing
   }
   const auto target_of = [&](std::string_view path) -> absl::StatusOr<std::string> {
     const std::string target = Below(archive.destination, path);
@@ -263,9 +266,6 @@ absl::Status LayerDraft::AddUnpacked(const Archive& archive, Entry entry) {
                                                       : parent_->view.ResolveParent(target);
   };
   ASSIGN_OR_RETURN(const std::string target, target_of(entry.path));
-  if (entry.implied_parent && Lookup(target).has_value()) {
-    return MakeParents(target, kDirectoryMode, Owner());
-  }
   if (!entry.hard_link.empty()) {
     ASSIGN_OR_RETURN(entry.hard_link, target_of(entry.hard_link));
   }
