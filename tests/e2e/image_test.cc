@@ -220,6 +220,7 @@ TEST_F(OddFilesTest, PassThroughImportCopyRunExportAndImportUnchanged) {
 TEST_F(ImageTest, BrokenArchivesAreRefusedAndLeaveNothing) {
   BuildSmallImage("small");
   ASSERT_EQ(Zlayer({"export", "-o", Path("small.tar"), "small"}).exit_code, 0);
+  ASSERT_EQ(Zlayer({"rmi", "small"}).exit_code, 0);
   const std::string before = Zlayer({"images", "--format", "json"}).out;
   const std::string files_before = Shell("cd \"$1/root\" && find blobs packs indexes | sort").out;
   // Cut off; a byte of a blob changed; not an archive at all; empty.
