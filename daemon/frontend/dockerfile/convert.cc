@@ -155,7 +155,7 @@ absl::StatusOr<size_t> Converter::FindTarget() const {
 }
 
 absl::Status Converter::SetGlobalArgs(size_t target) {
-  const v1::Platform& platform = request_.platform;
+  const v1::Platform platform = CanonicalPlatform(request_.platform);
   const std::string values[] = {FormatPlatform(platform), platform.os(), platform.os_version(),
                                 platform.architecture(), platform.variant()};
   const auto set = [this](const std::string& name, const std::string& value) {

@@ -23,7 +23,25 @@ bool Contains(const std::string_view* begin, const std::string_view* end, std::s
   return std::find(begin, end, name) != end;
 }
 
-v1::Platform Canonical(v1::Platform platform) {
+struct PortRange {
+  uint64_t first;
+  uint64_t last;
+};
+
+std::optional<PortRange> ParsePortRange(std::string_view text) {
+  const size_t dash = text.find('-');
+  const std::optional<uint64_t> first = ParseUint(text.substr(0, dash));
+  const std::optional<uint64_t> last =
+      dash == std::string_view::npos ? first : ParseUint(text.substr(dash + 1));
+  if (!first || !last || *last < *first || *last > 65535) {
+    return std::nullopt;
+  }
+  return PortRange{*first, *last};
+}
+
+}  // namespace
+
+v1::Platform CanonicalPlatform(v1::Platform platform) {
   platform.set_os(ToLower(platform.os() == "macos" ? "darwin" : platform.os()));
   std::string architecture = ToLower(platform.architecture());
   std::string variant = ToLower(platform.variant());
@@ -54,24 +72,6 @@ v1::Platform Canonical(v1::Platform platform) {
   return platform;
 }
 
-struct PortRange {
-  uint64_t first;
-  uint64_t last;
-};
-
-std::optional<PortRange> ParsePortRange(std::string_view text) {
-  const size_t dash = text.find('-');
-  const std::optional<uint64_t> first = ParseUint(text.substr(0, dash));
-  const std::optional<uint64_t> last =
-      dash == std::string_view::npos ? first : ParseUint(text.substr(dash + 1));
-  if (!first || !last || *last < *first || *last > 65535) {
-    return std::nullopt;
-  }
-  return PortRange{*first, *last};
-}
-
-}  // namespace
-
 absl::StatusOr<v1::Platform> ParsePlatform(std::string_view text, const v1::Platform& host) {
   const std::vector<std::string_view> parts = Split(text, '/');
   v1::Platform platform;
@@ -83,12 +83,12 @@ absl::StatusOr<v1::Platform> ParsePlatform(std::string_view text, const v1::Plat
     platform.set_os(std::string(parts[0]));
     platform.set_architecture(std::string(parts[1]));
     platform.set_variant(std::string(parts.size() > 2 ? parts[2] : ""));
-    return Canonical(platform);
+    return CanonicalPlatform(platform);
   }
   if (valid) {
     platform.set_os(host.os());
     platform.set_architecture(std::string(parts[0]));
-    platform = Canonical(platform);
+    platform = CanonicalPlatform(platform);
     if (Contains(std::begin(kArchitectures), std::end(kArchitectures), platform.architecture())) {
       return platform;
     }
@@ -96,7 +96,7 @@ absl::StatusOr<v1::Platform> ParsePlatform(std::string_view text, const v1::Plat
     if (Contains(std::begin(kSystems), std::end(kSystems), system)) {
       platform = host;
       platform.set_os(system);
-      return Canonical(platform);
+      return CanonicalPlatform(platform);
     }
   }
   return InvalidArgument(fmt::format(

@@ -12,6 +12,10 @@
 
 namespace zlayer {
 
+// In BuildKit's names: "x86_64" is "amd64", and a variant that is the architecture itself (arm64's
+// v8) is dropped. What ARG TARGETPLATFORM and its like say.
+v1::Platform CanonicalPlatform(v1::Platform platform);
+
 // "linux/arm64/v8", "amd64" (an architecture, of `host`'s system) or "linux" (a system, with
 // `host`'s architecture), with the usual other names ("x86_64") made canonical. kInvalidArgument:
 // it is none.
