@@ -11,7 +11,6 @@ _MODULES = {
     "grpc": ["grpc++", "protobuf"],
     "gtest": ["gtest"],
     "gtest_main": ["gtest_main"],
-    "isal": ["libisal"],
     "json": ["nlohmann_json"],
     "protobuf": ["protobuf"],
     "seccomp": ["libseccomp"],

@@ -8,6 +8,7 @@
 #include <cstring>
 #include <limits>
 
+#include "base/crc32c.h"
 #include "base/errors.h"
 #include "base/files.h"
 #include "base/status_macros.h"
@@ -271,8 +272,7 @@ absl::Status CheckHeader(std::string_view bytes) {
       header.strings != rest - header.entries * sizeof(Record)) {
     return DataLoss("its length is not what its header says");
   }
-  if (index_format::Checksum(index_format::kChecksumStart,
-                             bytes.substr(index_format::kChecksummed)) != header.checksum) {
+  if (Crc32c(bytes.substr(index_format::kChecksummed)) != header.checksum) {
     return DataLoss("its checksum is wrong");
   }
   return absl::OkStatus();

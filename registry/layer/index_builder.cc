@@ -5,6 +5,7 @@
 #include <limits>
 #include <unordered_map>
 
+#include "base/crc32c.h"
 #include "base/errors.h"
 #include "base/status_macros.h"
 #include "base/strings.h"
@@ -205,8 +206,7 @@ std::string Serializer::Finish() {
   bytes.append(reinterpret_cast<const char*>(&header), sizeof(header));
   bytes += table_;
   bytes += strings_;
-  uint32_t checksum = index_format::Checksum(
-      index_format::kChecksumStart, std::string_view(bytes).substr(index_format::kChecksummed));
+  uint32_t checksum = Crc32c(std::string_view(bytes).substr(index_format::kChecksummed));
   std::memcpy(bytes.data() + offsetof(Header, checksum), &checksum, sizeof(checksum));
   return bytes;
 }

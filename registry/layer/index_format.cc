@@ -1,6 +1,5 @@
 #include "registry/layer/index_format.h"
 
-#include <isa-l/crc.h>
 
 #include <algorithm>
 #include <cstring>
@@ -73,18 +72,6 @@ size_t CommonPrefix(std::string_view a, std::string_view b) {
     ++i;
   }
   return i;
-}
-
-uint32_t Checksum(uint32_t state, std::string_view bytes) {
-  constexpr size_t kPiece = size_t{1} << 30;
-  while (!bytes.empty()) {
-    std::string_view piece = bytes.substr(0, kPiece);
-    // ISA-L takes a pointer to what it only reads.
-    auto* data = reinterpret_cast<unsigned char*>(const_cast<char*>(piece.data()));
-    state = crc32_iscsi(data, static_cast<int>(piece.size()), state);
-    bytes.remove_prefix(piece.size());
-  }
-  return state;
 }
 
 }  // namespace zlayer::index_format

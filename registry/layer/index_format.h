@@ -64,10 +64,6 @@ const char* TargetProblem(std::string_view target);
 // Length of what both start with.
 size_t CommonPrefix(std::string_view a, std::string_view b);
 
-// CRC-32C as in FORMAT.md; `state` begins as kChecksumStart.
-inline constexpr uint32_t kChecksumStart = 0xffffffff;
-uint32_t Checksum(uint32_t state, std::string_view bytes);
-
 }  // namespace zlayer::index_format
 
 #endif  // ZLAYER_REGISTRY_LAYER_INDEX_FORMAT_H_

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <functional>
 
+#include "base/crc32c.h"
 #include "base/files.h"
 #include "registry/layer/index_format.h"
 #include "registry/layer/testing/entries.h"
@@ -257,8 +258,7 @@ TEST(DamageTest, EveryFlippedBitIsDataLoss) {
 
 // With a checksum that is right.
 std::string Sealed(std::string bytes) {
-  uint32_t checksum = index_format::Checksum(
-      index_format::kChecksumStart, std::string_view(bytes).substr(index_format::kChecksummed));
+  uint32_t checksum = Crc32c(std::string_view(bytes).substr(index_format::kChecksummed));
   std::memcpy(bytes.data() + offsetof(Header, checksum), &checksum, sizeof(checksum));
   return bytes;
 }
