@@ -165,9 +165,10 @@ constexpr char kListing[] = R"sh(
 
 class OddFilesTest : public ImageTest {
  protected:
-  // busybox's mv does not keep them.
-  static std::string WithoutTimesOfLinks(const std::string& listing) {
-    return std::regex_replace(listing, std::regex("\\|[0-9]+\\|symbolic link"), "|symbolic link");
+  // The part of a listing that busybox's mv keeps: no times of links, no attributes.
+  static std::string WhatBusyboxMoves(const std::string& listing) {
+    return std::regex_replace(listing.substr(0, listing.find("# file: ")),
+                              std::regex("\\|[0-9]+\\|symbolic link"), "|symbolic link");
   }
 
   std::string Listing(const std::string& directory) {
@@ -208,13 +209,13 @@ TEST_F(OddFilesTest, PassThroughImportCopyRunExportAndImportUnchanged) {
   // Through the tree that a command stands on, moved, and the tree that it makes.
   WriteContext("Dockerfile", "FROM busybox\nCOPY --from=copied /odd /in/odd\nRUN mv /in/odd /odd\n");
   Build({"-t", "run"});
-  EXPECT_EQ(WithoutTimesOfLinks(ListingOf("run")), WithoutTimesOfLinks(expected));
+  EXPECT_EQ(WhatBusyboxMoves(ListingOf("run")), WhatBusyboxMoves(expected));
 
   ASSERT_EQ(Zlayer({"export", "-o", Path("run.tar"), "run"}).exit_code, 0);
   ASSERT_EQ(Zlayer({"rmi", "run"}).exit_code, 0);
   const Finished again = Zlayer({"import", Path("run.tar"), "again"});
   ASSERT_EQ(again.exit_code, 0) << again.err;
-  EXPECT_EQ(WithoutTimesOfLinks(ListingOf("again")), WithoutTimesOfLinks(expected));
+  EXPECT_EQ(WhatBusyboxMoves(ListingOf("again")), WhatBusyboxMoves(expected));
 }
 
 TEST_F(ImageTest, BrokenArchivesAreRefusedAndLeaveNothing) {
