@@ -280,14 +280,14 @@ TEST_F(BuildTest, UserDirectoryAndEnvironmentOfCommands) {
   WriteContext("Dockerfile", R"(FROM busybox
 ENV A=1 B="two words"
 ARG C=arg
-WORKDIR /work
+WORKDIR /app
 WORKDIR sub
 USER app
 RUN id -u > /tmp/list; id -G >> /tmp/list; pwd >> /tmp/list; echo "$A,$B,$C,$HOME,$PATH" >> /tmp/list
 )");
   Build({"-t", "user", "--build-arg", "C=given"});
   EXPECT_THAT(ReadFile(Unpack("user") + "/tmp/list"),
-              IsOkAndHolds(AllOf(StartsWith("1000\n1001 2000\n/work/sub\n"),
+              IsOkAndHolds(AllOf(StartsWith("1000\n1001 2000\n/app/sub\n"),
                                  HasSubstr("1,two words,given,/home/app,/usr/local/sbin:"))));
 }
 
