@@ -61,6 +61,7 @@ CREATE TABLE image_layers (
   PRIMARY KEY (manifest, position)
 ) WITHOUT ROWID;
 CREATE INDEX image_layers_by_layer ON image_layers (layer);
+CREATE INDEX image_layers_by_digest ON image_layers (digest);
 
 -- Which namespace has which image. A reference is normalized: docker.io/library/debian:bookworm; an
 -- image without a name has a row with an empty one.
