@@ -1,6 +1,7 @@
 #include "registry/layer/tree.h"
 
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -159,13 +160,19 @@ TEST_F(TreeTest, BothDirectionsStop) {
 TEST_F(TreeTest, DeepTreesNeedFewDescriptors) {
   std::vector<Entry> entries;
   std::string path;
-  for (int level = 0; level < 1100; ++level) {
+  for (int level = 0; level < 100; ++level) {
     path += level == 0 ? "d" : "/d";
     entries.push_back(DirectoryEntry(path));
   }
   auto index = MakeIndex(entries);
-  ASSERT_OK(WriteTree(*index, TreeOpener(tree_), copy_, {}));
+  rlimit before, few;
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+  few = before;
+  few.rlim_cur = 50;
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &few), 0);
+  EXPECT_OK(WriteTree(*index, TreeOpener(tree_), copy_, {}));
   EXPECT_EQ(Scan(copy_)->id(), index->id());
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
 }
 
 }  // namespace
