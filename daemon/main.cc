@@ -51,7 +51,7 @@ std::optional<int> ParseFlags(int argc, char** argv, Flags* flags) {
   } catch (const CLI::Success& done) {
     return app.exit(done);
   } catch (const CLI::ParseError& error) {
-    fmt::print(stderr, "zlayerd: {}; see zlayerd --help\n", error.what());
+    fmt::print(stderr, "{}; see zlayerd --help\n", error.what());
     return kExitUsage;
   }
   return std::nullopt;
@@ -151,7 +151,7 @@ int main(int argc, char** argv) {
     return *exit_code;
   }
   if (absl::Status status = zlayer::Run(flags); !status.ok()) {
-    fmt::print(stderr, "zlayerd: {}\n", zlayer::Message(status));
+    fmt::print(stderr, "{}\n", zlayer::Message(status));
     return zlayer::kExitFailed;
   }
   return zlayer::kExitDone;

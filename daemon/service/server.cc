@@ -74,8 +74,7 @@ absl::Status PreparePath(const std::string& path, const std::string& address) {
 
 class GrpcServer : public ApiServer {
  public:
-  GrpcServer(std::unique_ptr<grpc::Server> server, std::string path)
-      : server_(std::move(server)), path_(std::move(path)) {}
+  explicit GrpcServer(std::unique_ptr<grpc::Server> server) : server_(std::move(server)) {}
 
   ~GrpcServer() override { Shutdown(std::chrono::nanoseconds(0)); }
 
@@ -91,7 +90,6 @@ class GrpcServer : public ApiServer {
 
  private:
   const std::unique_ptr<grpc::Server> server_;
-  const std::string path_;
 };
 
 }  // namespace
@@ -122,7 +120,7 @@ absl::StatusOr<std::unique_ptr<ApiServer>> StartServer(
   if (chmod(path.c_str(), kSocketMode) != 0) {
     return ErrnoError(path);
   }
-  return std::make_unique<GrpcServer>(std::move(server), std::move(path));
+  return std::make_unique<GrpcServer>(std::move(server));
 }
 
 }  // namespace zlayer

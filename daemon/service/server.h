@@ -23,7 +23,7 @@ class ApiServer {
   // What the standard health service answers; it begins with SERVING.
   virtual void SetServing(bool serving) = 0;
   // Takes no more calls; those under way have `grace` to end, then are canceled. Returns when none
-  // is left. Open streams should have been told to end before.
+  // is left, and the socket is removed. Open streams should have been told to end before.
   virtual void Shutdown(std::chrono::nanoseconds grace) = 0;
 };
 

@@ -1,12 +1,17 @@
 #include "daemon/service/server.h"
 
 #include <gmock/gmock.h>
+#include <grpcpp/generic/generic_stub.h>
+#include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 
+#include <chrono>
 #include <cstring>
+#include <filesystem>
+#include <future>
 #include <string>
 
 #include "base/files.h"
@@ -42,6 +47,35 @@ TEST_F(ServerTest, MakesItsDirectoryAndASocketForOwnerAndGroup) {
   ASSERT_EQ(lstat(path_.c_str(), &info), 0);
   EXPECT_TRUE(S_ISSOCK(info.st_mode));
   EXPECT_EQ(info.st_mode & 0777, 0660u);
+}
+
+TEST_F(ServerTest, RemovesItsSocketAtTheEnd) {
+  ASSERT_OK_AND_ASSIGN(std::unique_ptr<ApiServer> server, StartServer(address_, {&service_}));
+  server->Shutdown(std::chrono::seconds(1));
+  EXPECT_FALSE(std::filesystem::exists(path_));
+}
+
+TEST_F(ServerTest, TheHealthServiceFollows) {
+  ASSERT_OK_AND_ASSIGN(std::unique_ptr<ApiServer> server, StartServer(address_, {&service_}));
+  auto stub = std::make_unique<grpc::GenericStub>(
+      grpc::CreateChannel(address_, grpc::InsecureChannelCredentials()));
+  // grpc.health.v1: an empty request, and a response with the status in field 1.
+  auto check = [&] {
+    grpc::ClientContext context;
+    const grpc::Slice empty;
+    grpc::ByteBuffer request(&empty, 1);
+    grpc::ByteBuffer response;
+    std::promise<grpc::Status> done;
+    stub->UnaryCall(&context, "/grpc.health.v1.Health/Check", {}, &request, &response,
+                    [&](grpc::Status status) { done.set_value(std::move(status)); });
+    EXPECT_TRUE(done.get_future().get().ok());
+    grpc::Slice slice;
+    EXPECT_TRUE(response.DumpToSingleSlice(&slice).ok());
+    return std::string(reinterpret_cast<const char*>(slice.begin()), slice.size());
+  };
+  EXPECT_EQ(check(), std::string("\x08\x01"));
+  server->SetServing(false);
+  EXPECT_EQ(check(), std::string("\x08\x02"));
 }
 
 TEST_F(ServerTest, DoesNotTakeAnAddressThatIsServed) {
