@@ -73,7 +73,7 @@ absl::StatusOr<std::optional<LayerRow>> LayerRows::Find(const Digest& layer) {
 
 absl::StatusOr<std::optional<uint64_t>> LayerRows::Add(const NewLayer& layer) {
   std::optional<uint64_t> tree;
-  RETURN_IF_ERROR(database_->Write([&](Connection& connection) -> absl::Status {
+  RETURN_IF_ERROR(database_->WriteUnsynced([&](Connection& connection) -> absl::Status {
     ASSIGN_OR_RETURN(Statement insert,
                      connection.Prepare(
                          "INSERT INTO layers (id, content_bytes, created, boot) VALUES (?, ?, ?, ?)"
@@ -94,7 +94,7 @@ absl::StatusOr<std::optional<uint64_t>> LayerRows::Add(const NewLayer& layer) {
 
 absl::StatusOr<uint64_t> LayerRows::SetTree(const Digest& layer, uint64_t tree) {
   uint64_t kept = tree;
-  RETURN_IF_ERROR(database_->Write([&](Connection& connection) -> absl::Status {
+  RETURN_IF_ERROR(database_->WriteUnsynced([&](Connection& connection) -> absl::Status {
     RETURN_IF_ERROR(GiveTree(connection, layer, tree));
     ASSIGN_OR_RETURN(std::optional<uint64_t> now, TreeOf(connection, layer));
     kept = now.value_or(tree);
@@ -105,7 +105,7 @@ absl::StatusOr<uint64_t> LayerRows::SetTree(const Digest& layer, uint64_t tree) 
 
 absl::Status LayerRows::SetTar(const Digest& layer, const Digest& diff_id, uint64_t size,
                                bool arrived) {
-  return database_->Write([&](Connection& connection) -> absl::Status {
+  return database_->WriteUnsynced([&](Connection& connection) -> absl::Status {
     RETURN_IF_ERROR(TreeOf(connection, layer).status());
     ASSIGN_OR_RETURN(
         Statement update,
