@@ -185,9 +185,18 @@ class CallsTest : public ::testing::Test {
     address_ = "unix://" + directory_.path() + "/s";
   }
 
+  // Ends what still runs before the members that tests add to this are destroyed.
+  void TearDown() override {
+    if (server_ != nullptr) {
+      server_->Shutdown(std::chrono::seconds(0));
+    }
+    quick_.reset();
+    transfers_.reset();
+  }
+
   void Start() {
-    host_.quick = &quick_;
-    host_.transfers = &transfers_;
+    host_.quick = quick_.get();
+    host_.transfers = transfers_.get();
     host_.stopping = stopping_.get_token();
     builds_ = std::make_unique<FakeBuildService>(host_, logs_.get(), behaviour_);
     images_ = std::make_unique<FakeImageService>(host_, behaviour_);
@@ -227,8 +236,8 @@ class CallsTest : public ::testing::Test {
   Behaviour behaviour_;
   CallHost host_;
   std::stop_source stopping_;
-  ThreadPool quick_{2};
-  ThreadPool transfers_{2};
+  std::unique_ptr<ThreadPool> quick_ = std::make_unique<ThreadPool>(2);
+  std::unique_ptr<ThreadPool> transfers_ = std::make_unique<ThreadPool>(2);
   std::unique_ptr<FakeBuildService> builds_;
   std::unique_ptr<FakeImageService> images_;
   std::unique_ptr<ApiServer> server_;

@@ -1,6 +1,7 @@
 #include "daemon/service/server.h"
 
 #include <fmt/format.h>
+#include <grpc/grpc.h>
 #include <grpcpp/ext/health_check_service_server_builder_option.h>
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/health_check_service_interface.h>
@@ -13,6 +14,7 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <mutex>
 #include <utility>
 
 #include "base/errors.h"
@@ -72,6 +74,13 @@ absl::Status PreparePath(const std::string& path, const std::string& address) {
   return unlink(path.c_str()) == 0 ? absl::OkStatus() : ErrnoError(path);
 }
 
+// The end of gRPC itself, which comes with the last object of its, may wait ten seconds for one of
+// its pollers. The process ends without it.
+void KeepLibrary() {
+  static std::once_flag once;
+  std::call_once(once, grpc_init);
+}
+
 class GrpcServer : public ApiServer {
  public:
   explicit GrpcServer(std::unique_ptr<grpc::Server> server) : server_(std::move(server)) {}
@@ -98,6 +107,7 @@ absl::StatusOr<std::unique_ptr<ApiServer>> StartServer(
     const std::string& address, const std::vector<grpc::Service*>& services) {
   ASSIGN_OR_RETURN(std::string path, SocketPath(address));
   RETURN_IF_ERROR(PreparePath(path, address));
+  KeepLibrary();
   grpc::EnableDefaultHealthCheckService(true);
   grpc::ResourceQuota quota("zlayerd");
   quota.Resize(kMaxBufferBytes);
