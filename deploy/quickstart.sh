@@ -46,6 +46,7 @@ else
   debootstrap --variant=minbase bookworm "$base" >"$base.log" ||
     { tail -n 5 "$base.log" >&2; exit 1; }
   rm -f "$base.log" "$base"/var/cache/apt/archives/*.deb
+  chmod 0755 "$base"  # mktemp's mode would be that of the image's root
   tar -C "$base" -c . | zlayer import - debian:bookworm
 fi
 

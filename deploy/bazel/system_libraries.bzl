@@ -4,7 +4,6 @@
 _MODULES = {
     "absl": ["absl_status", "absl_statusor", "absl_time", "absl_any_invocable", "absl_cleanup"],
     "archive": ["libarchive"],
-    "benchmark": ["benchmark"],
     "cli11": ["CLI11"],
     "crypto": ["libcrypto"],
     "gmock": ["gmock"],
