@@ -144,6 +144,10 @@ absl::Status Build::Run() {
 
 absl::Status Build::UploadContexts() {
   ASSIGN_OR_RETURN(auto directories, DirectoryContexts(options_.flags));
+  // What --from=NAME means depends on the names of all contexts, from the first upload on.
+  for (const auto& directory : directories) {
+    (*request_.mutable_spec()->mutable_contexts())[directory.first];
+  }
   for (const auto& directory : directories) {
     ASSIGN_OR_RETURN(v1::ContextReady ready, UploadOne(directory.first, directory.second));
     Arrived(directory.first, ready);

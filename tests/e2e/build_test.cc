@@ -244,6 +244,14 @@ TEST_F(BuildTest, IgnoredFilesAreNotThere) {
               IsOkAndHolds(std::string("./a.c\n./deep/b.c\n./keep.o\n")));
 }
 
+TEST_F(BuildTest, NamedContextsAreCopiedFrom) {
+  WriteContext("Dockerfile", "FROM busybox\nCOPY --from=assets logo /\nRUN cat /logo > /copy\n");
+  ASSERT_OK(MakeDirectories(Path("assets")));
+  ASSERT_OK(WriteFileAtomically(Path("assets/logo"), "drawing"));
+  Build({"-t", "named", "--build-context", "assets=" + Path("assets")});
+  EXPECT_THAT(ReadFile(Unpack("named") + "/copy"), IsOkAndHolds(std::string("drawing")));
+}
+
 TEST_F(BuildTest, ATarOnStandardInputIsAContext) {
   WriteContext("Dockerfile", "FROM busybox\nCOPY data /data\nRUN cat /data\n");
   WriteContext(".dockerignore", "skipped\n");

@@ -203,6 +203,9 @@ absl::StatusOr<std::string> Converter::ExpandGlobal(std::string_view word,
 
 absl::StatusOr<std::optional<size_t>> Converter::CopyStage(const std::string& from,
                                                            size_t index) const {
+  if (request_.contexts.contains(from)) {
+    return std::nullopt;
+  }
   ASSIGN_OR_RETURN(const ExpandedWord expanded,
                    ExpandWord(from, [](std::string_view) { return std::nullopt; }));
   if (expanded.text != from) {
@@ -305,6 +308,10 @@ absl::StatusOr<const ResolvedImage*> Converter::ResolveImage(const std::string& 
 
 absl::StatusOr<v1::Input> Converter::ResolveFrom(const std::string& from, size_t index) {
   v1::Input input;
+  if (request_.contexts.contains(from)) {
+    input.set_context(from);
+    return input;
+  }
   ASSIGN_OR_RETURN(const std::optional<size_t> stage, CopyStage(from, index));
   if (stage) {
     input.set_stage(needed_[*stage]->graph_index);

@@ -6,6 +6,7 @@
 #include <absl/status/statusor.h>
 
 #include <map>
+#include <set>
 #include <stop_token>
 #include <string>
 #include <vector>
@@ -23,6 +24,8 @@ struct DockerfileRequest {
   std::string target;                         // stage by name (any case) or number; empty: the last
   v1::Platform platform;                      // what stages without --platform are built for
   std::map<std::string, std::string> labels;  // added to the target stage, after its own
+  // Contexts beside the build context: --from=NAME means one of these before a stage or an image.
+  std::set<std::string> contexts;
 };
 
 struct DockerfileGraph {

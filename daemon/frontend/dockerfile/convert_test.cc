@@ -269,6 +269,16 @@ TEST_F(ConvertTest, CopiesFromContextStageAndImage) {
   EXPECT_EQ(operations[4].copy().mode(), "u=rwX");
 }
 
+TEST_F(ConvertTest, NamedContextsComeBeforeStagesAndImages) {
+  request_.contexts = {"assets", "build"};
+  ASSERT_OK_AND_ASSIGN(const DockerfileGraph converted,
+                       Convert("FROM unknown AS build\nFROM scratch\nCOPY --from=assets a /\n"
+                               "COPY --from=build b /"));
+  ASSERT_EQ(converted.graph.stages_size(), 1);
+  EXPECT_EQ(converted.graph.stages(0).operations(1).copy().sources(0).from().context(), "assets");
+  EXPECT_EQ(converted.graph.stages(0).operations(2).copy().sources(0).from().context(), "build");
+}
+
 TEST_F(ConvertTest, RefusesBadCopies) {
   const std::pair<const char*, const char*> cases[] = {
       {"COPY --from=base2 a b\nFROM busybox AS base2", "a later stage"},
