@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <linux/magic.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -33,6 +34,27 @@ absl::Status CheckFilesystem(const RootDirectory& root) {
         fmt::format("the root {} lies on overlayfs, where layers cannot be mounted: put it on "
                     "another filesystem with --root",
                     root.path));
+  }
+  return absl::OkStatus();
+}
+
+// Whoever can write here can put anything into images.
+absl::Status CheckOwner(const RootDirectory& root) {
+  struct stat info;
+  if (fstat(root.fd.get(), &info) != 0) {
+    return ErrnoError("looking at " + root.path);
+  }
+  if (info.st_uid != geteuid()) {
+    return FailedPrecondition(
+        fmt::format("the root {} belongs to user {}, and zlayerd runs as user {}: run it as the "
+                    "owner, change the owner, or choose another root with --root",
+                    root.path, info.st_uid, geteuid()));
+  }
+  if ((info.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
+    return FailedPrecondition(
+        fmt::format("others than its owner can write to the root {}: take that away with "
+                    "\"chmod go-w {}\"",
+                    root.path, root.path));
   }
   return absl::OkStatus();
 }
@@ -71,6 +93,7 @@ absl::StatusOr<RootDirectory> OpenRootDirectory(const std::string& path) {
     return ErrnoError(error.value(), path);
   }
   ASSIGN_OR_RETURN(root.fd, OpenFile(root.path, O_RDONLY | O_DIRECTORY));
+  RETURN_IF_ERROR(CheckOwner(root));
   RETURN_IF_ERROR(CheckFilesystem(root));
   ASSIGN_OR_RETURN(root.lock, TakeLock(root.path));
   for (const char* name : kDirectories) {

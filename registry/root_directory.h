@@ -19,7 +19,8 @@ struct RootDirectory {
 };
 
 // Makes the root, 0700, and what belongs in it where they are missing, and locks it.
-// kFailedPrecondition where another process has it, named by its pid, and on overlayfs.
+// kFailedPrecondition where another process has it, named by its pid, where it belongs to another
+// user or others can write to it, and on overlayfs.
 absl::StatusOr<RootDirectory> OpenRootDirectory(const std::string& path);
 
 }  // namespace zlayer

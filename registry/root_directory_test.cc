@@ -77,6 +77,14 @@ TEST_F(RootDirectoryTest, TheLockIsFreeAgainAfterwards) {
   EXPECT_OK(OpenRootDirectory(directory_.path()));
 }
 
+TEST_F(RootDirectoryTest, OnlyItsOwnerMayWriteToIt) {
+  ASSERT_EQ(chmod(directory_.path().c_str(), 0770), 0);
+  EXPECT_THAT(OpenRootDirectory(directory_.path()),
+              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("chmod go-w")));
+  ASSERT_EQ(chmod(directory_.path().c_str(), 0755), 0);
+  EXPECT_OK(OpenRootDirectory(directory_.path()));
+}
+
 // The child dies without cleaning up: what kill -9 leaves behind.
 TEST_F(RootDirectoryTest, TheLockOfADeadProcessDoesNotCount) {
   EXPECT_EQ(RunInChild([&] {
