@@ -1,0 +1,208 @@
+"""The builders that are compared: how each is started, builds, and gives its image away.
+
+Every one has a storage directory of its own below the work directory, and nothing of the machine's
+own Docker or containers is touched.
+"""
+import os
+import signal
+import subprocess
+import time
+
+
+def _wait_until(condition, seconds, what):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"{what} did not happen within {seconds} s")
+        time.sleep(0.001)
+
+
+def _succeeds(argv, env):
+    return subprocess.run(argv, env=env, stdout=subprocess.DEVNULL,
+                          stderr=subprocess.DEVNULL).returncode == 0
+
+
+def _status_kib(pid, key):
+    try:
+        with open(f"/proc/{pid}/status") as status:
+            return next((int(line.split()[1]) for line in status if line.startswith(key + ":")), 0)
+    except OSError:
+        return 0
+
+
+def _tree(pid):
+    """The process and all that it started."""
+    pids = [pid]
+    try:
+        tasks = os.listdir(f"/proc/{pid}/task")
+    except OSError:
+        return []
+    for task in tasks:
+        try:
+            with open(f"/proc/{pid}/task/{task}/children") as children:
+                for child in children.read().split():
+                    pids += _tree(int(child))
+        except OSError:
+            pass
+    return pids
+
+
+class Peer:
+    """One builder. `argv`s of build and import run as its users run them."""
+
+    daemon = None  # the daemon's process while it runs
+    has_daemon = True
+
+    def __init__(self, work):
+        self.work = os.path.join(work, self.name)
+        os.makedirs(self.work, exist_ok=True)
+        self.env = dict(os.environ)
+
+    def run(self, argv, **options):
+        return subprocess.run(argv, env=self.env, check=True, stdout=subprocess.DEVNULL, **options)
+
+    def timed(self, argv):
+        """Seconds, and the peak memory of the command itself in KiB."""
+        errors = os.path.join(self.work, "errors")
+        with open(errors, "w") as log:
+            begin = time.monotonic()
+            child = subprocess.Popen(argv, env=self.env, stdin=subprocess.DEVNULL,
+                                     stdout=subprocess.DEVNULL, stderr=log)
+            _, status, usage = os.wait4(child.pid, 0)
+            seconds = time.monotonic() - begin
+        child.returncode = os.waitstatus_to_exitcode(status)
+        if child.returncode != 0:
+            with open(errors) as log:
+                raise RuntimeError(f"{argv} failed:\n{log.read()}")
+        return seconds, usage.ru_maxrss
+
+    def start(self):
+        """Starts the daemon and waits until it serves; returns the seconds that took."""
+        begin = time.monotonic()
+        self.daemon = subprocess.Popen(self.daemon_argv(), env=self.env, stdin=subprocess.DEVNULL,
+                                       stdout=subprocess.DEVNULL,
+                                       stderr=open(os.path.join(self.work, "log"), "a"))
+        _wait_until(lambda: os.path.exists(self.socket) and _succeeds(self.ready_argv(), self.env),
+                    60, f"the start of {self.name}")
+        return time.monotonic() - begin
+
+    def stop(self):
+        if self.daemon is None:
+            return
+        self.daemon.send_signal(signal.SIGTERM)
+        try:
+            self.daemon.wait(30)
+        except subprocess.TimeoutExpired:
+            self.daemon.kill()
+            self.daemon.wait()
+        self.daemon = None
+
+    def idle_kib(self):
+        return sum(_status_kib(pid, "VmRSS") for pid in _tree(self.daemon.pid))
+
+    def reset_peak(self):
+        if self.daemon is not None:
+            for pid in _tree(self.daemon.pid):
+                with open(f"/proc/{pid}/clear_refs", "w") as clear:
+                    clear.write("5")  # proc(5): resets the peak resident set size
+
+    def peak_kib(self):
+        if self.daemon is None:
+            return 0
+        return sum(_status_kib(pid, "VmHWM") for pid in _tree(self.daemon.pid))
+
+
+class Zlayer(Peer):
+    name = "zlayer"
+
+    def __init__(self, work, programs):
+        super().__init__(work)
+        self.zlayerd, self.zlayer = programs
+        self.socket = os.path.join(self.work, "s")
+        self.env["ZLAYER_ADDRESS"] = "unix://" + self.socket
+        self.env["XDG_CACHE_HOME"] = os.path.join(self.work, "cache")
+
+    def daemon_argv(self):
+        return [self.zlayerd, "--root", os.path.join(self.work, "root"),
+                "--address", self.env["ZLAYER_ADDRESS"]]
+
+    def ready_argv(self):
+        return [self.zlayer, "info"]
+
+    def import_root(self, tar, name):
+        self.run([self.zlayer, "import", tar, name])
+
+    def build_argv(self, context, tag, cached):
+        return [self.zlayer, "build", "-q", "-t", tag] + ([] if cached else ["--no-cache"]) + [context]
+
+    def export_layout(self, tag, directory):
+        self.run([self.zlayer, "export", "--format", "oci-layout", "-o", directory, tag])
+
+
+class BuildKit(Peer):
+    """Debian's dockerd, without a network of its own: no bridge, no firewall rules."""
+
+    name = "buildkit"
+    docker = "/usr/bin/docker"  # Debian's: a later one found in PATH wants buildx
+
+    def __init__(self, work):
+        super().__init__(work)
+        self.socket = os.path.join(self.work, "s")
+        self.env["DOCKER_BUILDKIT"] = "1"
+        self.env["DOCKER_HOST"] = "unix://" + self.socket
+        self.env["HOME"] = self.work
+
+    def daemon_argv(self):
+        return ["dockerd", "--data-root", os.path.join(self.work, "data"), "--exec-root",
+                os.path.join(self.work, "exec"), "--pidfile", os.path.join(self.work, "pid"),
+                "-H", "unix://" + self.socket, "--iptables=false", "--ip6tables=false",
+                "--ip-forward=false", "--bridge=none"]
+
+    def ready_argv(self):
+        return [self.docker, "version"]
+
+    def import_root(self, tar, name):
+        self.run([self.docker, "import", tar, name])
+
+    def build_argv(self, context, tag, cached):
+        return ([self.docker, "build", "-q", "--network=host", "-t", tag] +
+                ([] if cached else ["--no-cache"]) + [context])
+
+    def export_layout(self, tag, directory):
+        archive = os.path.join(self.work, "saved.tar")
+        self.run([self.docker, "save", "-o", archive, tag])
+        self.run(["skopeo", "copy", "-q", "docker-archive:" + archive, f"oci:{directory}:x"])
+        os.unlink(archive)
+
+
+class Buildah(Peer):
+    name = "buildah"
+    has_daemon = False
+
+    def __init__(self, work):
+        super().__init__(work)
+        self.buildah = ["buildah", "--root", os.path.join(self.work, "root"), "--runroot",
+                        os.path.join(self.work, "run"), "--storage-driver", "overlay"]
+
+    def import_root(self, tar, name):
+        container = subprocess.run(self.buildah + ["from", "scratch"], check=True, text=True,
+                                   capture_output=True, env=self.env).stdout.strip()
+        self.run(self.buildah + ["add", "-q", container, tar, "/"])
+        self.run(self.buildah + ["commit", "-q", "--rm", "--identity-label=false", container, name],
+                 stderr=subprocess.DEVNULL)
+
+    def build_argv(self, context, tag, cached):
+        return (self.buildah + ["bud", "-q", "--isolation", "chroot", "--network", "host", "--layers",
+                                "--identity-label=false", "--pull-never", "-t", tag] +
+                ([] if cached else ["--no-cache"]) + [context])
+
+    def after_round(self):
+        """Its timings grow with what earlier builds left."""
+        subprocess.run(self.buildah + ["rmi", "-p", "-f"], env=self.env, stdout=subprocess.DEVNULL,
+                       stderr=subprocess.DEVNULL)
+
+    def export_layout(self, tag, directory):
+        self.run(self.buildah + ["push", "-q", tag, f"oci:{directory}:x"])
+
+    def start(self):
+        return 0.0
