@@ -113,7 +113,9 @@ TEST(SpecTest, TakesTheFilterAsJson) {
 }
 
 TEST(SpecTest, MountsAreReadOnlyWhereTheyShowTheMachine) {
-  for (const auto& mount : Parsed(SampleRun())["mounts"]) {
+  const nlohmann::json spec = Parsed(SampleRun());
+  ASSERT_FALSE(spec["mounts"].empty());
+  for (const auto& mount : spec["mounts"]) {
     if (mount["type"] == "bind" || mount["type"] == "sysfs") {
       EXPECT_THAT(mount["options"], Contains("ro")) << mount;
     }
