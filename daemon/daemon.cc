@@ -1,11 +1,14 @@
 #include "daemon/daemon.h"
 
+#include <optional>
 #include <string>
 #include <utility>
 
 #include "backends/native/native_backend.h"
 #include "base/clock.h"
+#include "base/errors.h"
 #include "base/files.h"
+#include "base/mutex.h"
 #include "base/status_macros.h"
 #include "base/thread_pool.h"
 #include "daemon/build/build_runner.h"
@@ -28,10 +31,18 @@ constexpr size_t kQuickThreads = 4;
 constexpr size_t kTransferThreads = 4;
 constexpr std::chrono::seconds kCallGrace{2};
 
+// The result of one CheckAlive, which may not wait for it any more.
+struct Probe {
+  Mutex mutex;
+  CondVar answered;
+  std::optional<absl::Status> answer ABSL_GUARDED_BY(mutex);
+};
+
 // Members are destroyed in the reverse of the order in which they depend on each other.
 class LocalDaemon : public Daemon {
  public:
-  LocalDaemon(const Config& config, Executor* executor) : config_(config), executor_(executor) {}
+  LocalDaemon(const Config& config, Executor* executor, std::vector<PassedSocket> sockets)
+      : config_(config), executor_(executor), sockets_(std::move(sockets)) {}
 
   ~LocalDaemon() override {
     std::stop_source hurry;
@@ -74,6 +85,22 @@ class LocalDaemon : public Daemon {
     }
   }
 
+  absl::Status CheckAlive(std::stop_token stop) override {
+    auto probe = std::make_shared<Probe>();
+    quick_.Submit([this, probe] {
+      absl::Status status =
+          store_->database().WriteUnsynced([](Connection&) { return absl::OkStatus(); });
+      MutexLock lock(&probe->mutex);
+      probe->answer = std::move(status);
+      probe->answered.NotifyAll();
+    });
+    MutexLock lock(&probe->mutex);
+    const bool answered = probe->answered.Wait(
+        &probe->mutex, std::move(stop),
+        [&]() ABSL_NO_THREAD_SAFETY_ANALYSIS { return probe->answer.has_value(); });
+    return answered ? *probe->answer : Cancelled("the daemon stops");
+  }
+
  private:
   absl::Status Serve() {
     CallHost host;
@@ -92,9 +119,10 @@ class LocalDaemon : public Daemon {
     system.backends = {backend_.get()};
     system.max_running = config_.queue.max_running;
     system_service_ = MakeSystemService(system);
-    ASSIGN_OR_RETURN(
-        server_, StartServer(config_.address,
-                             {build_service_.get(), image_service_.get(), system_service_.get()}));
+    const std::vector<grpc::Service*> services = {build_service_.get(), image_service_.get(),
+                                                  system_service_.get()};
+    ASSIGN_OR_RETURN(server_, sockets_.empty() ? StartServer(config_.address, services)
+                                               : StartServerOn(std::move(sockets_), services));
     return absl::OkStatus();
   }
 
@@ -116,6 +144,7 @@ class LocalDaemon : public Daemon {
 
   const Config config_;
   Executor* const executor_;
+  std::vector<PassedSocket> sockets_;  // until they are served
   std::stop_source stopping_;
   std::unique_ptr<Store> store_;
   std::unique_ptr<Backend> backend_;
@@ -133,8 +162,9 @@ class LocalDaemon : public Daemon {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Daemon>> Daemon::Start(const Config& config, Executor* executor) {
-  auto daemon = std::make_unique<LocalDaemon>(config, executor);
+absl::StatusOr<std::unique_ptr<Daemon>> Daemon::Start(const Config& config, Executor* executor,
+                                                      std::vector<PassedSocket> sockets) {
+  auto daemon = std::make_unique<LocalDaemon>(config, executor, std::move(sockets));
   RETURN_IF_ERROR(daemon->Open());
   return daemon;
 }

@@ -9,15 +9,20 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <chrono>
 #include <cstdio>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <stop_token>
 #include <string>
 #include <thread>
+#include <utility>
+#include <vector>
 
 #include "backends/native/exec/executor.h"
 #include "base/errors.h"
+#include "base/service_manager.h"
 #include "base/status_macros.h"
 #include "base/unique_fd.h"
 #include "base/version.h"
@@ -97,14 +102,24 @@ void ReadSignal(int fd) {
   }
 }
 
-// A first signal lets running builds end, a second one does not.
-absl::Status ServeUntilSignal(Daemon& daemon, const UniqueFd& signals) {
+// A service manager waits for as long as it was told: it must not kill a daemon that drains.
+std::string DrainingMessage(std::chrono::nanoseconds drain_timeout) {
+  constexpr std::chrono::seconds kToEndCalls{15};
+  return fmt::format(
+      "STOPPING=1\nSTATUS=Stopping; running builds may end first\nEXTEND_TIMEOUT_USEC={}",
+      std::chrono::ceil<std::chrono::microseconds>(drain_timeout + kToEndCalls).count());
+}
+
+// A first signal lets running builds end, a second one does not. `draining` is called between.
+absl::Status ServeUntilSignal(Daemon& daemon, const UniqueFd& signals,
+                              const std::function<void()>& draining) {
   UniqueFd drained(eventfd(0, EFD_CLOEXEC));
   if (!drained.valid()) {
     return ErrnoError("eventfd");
   }
   ReadSignal(signals.get());
   spdlog::info("stopping; running builds may end first, a second signal ends them");
+  draining();
   std::stop_source hurry;
   std::jthread drain([&] {
     daemon.Drain(hurry.get_token());
@@ -120,9 +135,24 @@ absl::Status ServeUntilSignal(Daemon& daemon, const UniqueFd& signals) {
   return absl::OkStatus();
 }
 
+// Tells the manager that the daemon is ready, alive, and stopping.
+absl::Status ServeManaged(Daemon& daemon, const UniqueFd& signals, const ServiceManager& manager,
+                          std::chrono::nanoseconds drain_timeout) {
+  Watchdog watchdog(&manager, [&](std::stop_token stop) {
+    const absl::Status status = daemon.CheckAlive(std::move(stop));
+    if (!status.ok() && !absl::IsCancelled(status)) {
+      spdlog::error("the daemon does not work: {}", Message(status));
+    }
+    return status.ok();
+  });
+  manager.Notify("READY=1\nSTATUS=Serving");
+  return ServeUntilSignal(daemon, signals, [&] { manager.Notify(DrainingMessage(drain_timeout)); });
+}
+
 absl::Status Run(const Flags& flags) {
   ASSIGN_OR_RETURN(Config config, Configure(flags));
   SetUpLog(config);
+  ASSIGN_OR_RETURN(ServiceManager manager, ServiceManager::FromEnvironment());
   {
     // Another daemon's root is left alone before anything is started in it.
     ASSIGN_OR_RETURN(RootDirectory root, OpenRootDirectory(config.root));
@@ -134,9 +164,15 @@ absl::Status Run(const Flags& flags) {
   if (!executor->unavailable_reason().empty()) {
     spdlog::warn("RUN cannot be carried out: {}", executor->unavailable_reason());
   }
-  ASSIGN_OR_RETURN(std::unique_ptr<Daemon> daemon, Daemon::Start(config, executor.get()));
-  spdlog::info("zlayerd {} serving on {}", kVersion, config.address);
-  RETURN_IF_ERROR(ServeUntilSignal(*daemon, signals));
+  std::vector<PassedSocket> sockets = manager.TakeSockets();
+  const std::string where = sockets.empty()
+                                ? config.address
+                                : fmt::format("{} socket{} of the service manager", sockets.size(),
+                                              sockets.size() == 1 ? "" : "s");
+  ASSIGN_OR_RETURN(std::unique_ptr<Daemon> daemon,
+                   Daemon::Start(config, executor.get(), std::move(sockets)));
+  spdlog::info("zlayerd {} serving on {}", kVersion, where);
+  RETURN_IF_ERROR(ServeManaged(*daemon, signals, manager, config.queue.drain_timeout));
   daemon.reset();
   spdlog::info("stopped");
   return absl::OkStatus();

@@ -6,6 +6,7 @@
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/health_check_service_interface.h>
 #include <grpcpp/resource_quota.h>
+#include <grpcpp/server_posix.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -19,8 +20,10 @@
 
 #include "base/errors.h"
 #include "base/files.h"
+#include "base/mutex.h"
 #include "base/status_macros.h"
 #include "base/unique_fd.h"
+#include "daemon/service/accept_loop.h"
 
 namespace zlayer {
 namespace {
@@ -85,6 +88,15 @@ class GrpcServer : public ApiServer {
  public:
   explicit GrpcServer(std::unique_ptr<grpc::Server> server) : server_(std::move(server)) {}
 
+  // Call at most once, before the server is shared.
+  absl::Status AcceptOn(std::vector<PassedSocket> sockets) {
+    MutexLock lock(&mutex_);
+    ASSIGN_OR_RETURN(accepting_, AcceptLoop::Start(std::move(sockets), [this](UniqueFd connection) {
+                       grpc::AddInsecureChannelFromFd(server_.get(), connection.Release());
+                     }));
+    return absl::OkStatus();
+  }
+
   ~GrpcServer() override { Shutdown(std::chrono::nanoseconds(0)); }
 
   void SetServing(bool serving) override {
@@ -92,6 +104,11 @@ class GrpcServer : public ApiServer {
   }
 
   void Shutdown(std::chrono::nanoseconds grace) override {
+    {
+      // gRPC takes no connection once it shuts down.
+      MutexLock lock(&mutex_);
+      accepting_.reset();
+    }
     auto limit = std::chrono::duration_cast<std::chrono::system_clock::duration>(grace);
     server_->Shutdown(std::chrono::system_clock::now() + limit);
     server_->Wait();
@@ -99,7 +116,22 @@ class GrpcServer : public ApiServer {
 
  private:
   const std::unique_ptr<grpc::Server> server_;
+  Mutex mutex_;
+  std::unique_ptr<AcceptLoop> accepting_ ABSL_GUARDED_BY(mutex_);  // null where gRPC listens
 };
+
+void Configure(grpc::ServerBuilder* builder, const std::vector<grpc::Service*>& services) {
+  KeepLibrary();
+  grpc::EnableDefaultHealthCheckService(true);
+  grpc::ResourceQuota quota("zlayerd");
+  quota.Resize(kMaxBufferBytes);
+  builder->SetResourceQuota(quota);
+  builder->SetMaxReceiveMessageSize(kMaxMessageBytes);
+  builder->SetMaxSendMessageSize(kMaxMessageBytes);
+  for (grpc::Service* service : services) {
+    builder->RegisterService(service);
+  }
+}
 
 }  // namespace
 
@@ -107,19 +139,10 @@ absl::StatusOr<std::unique_ptr<ApiServer>> StartServer(
     const std::string& address, const std::vector<grpc::Service*>& services) {
   ASSIGN_OR_RETURN(std::string path, SocketPath(address));
   RETURN_IF_ERROR(PreparePath(path, address));
-  KeepLibrary();
-  grpc::EnableDefaultHealthCheckService(true);
-  grpc::ResourceQuota quota("zlayerd");
-  quota.Resize(kMaxBufferBytes);
   grpc::ServerBuilder builder;
-  builder.SetResourceQuota(quota);
-  builder.SetMaxReceiveMessageSize(kMaxMessageBytes);
-  builder.SetMaxSendMessageSize(kMaxMessageBytes);
+  Configure(&builder, services);
   int port = 0;
   builder.AddListeningPort("unix:" + path, grpc::InsecureServerCredentials(), &port);
-  for (grpc::Service* service : services) {
-    builder.RegisterService(service);
-  }
   // Nobody else may connect between bind and chmod.
   mode_t mask = umask(0777 & ~kSocketMode);
   std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
@@ -131,6 +154,20 @@ absl::StatusOr<std::unique_ptr<ApiServer>> StartServer(
     return ErrnoError(path);
   }
   return std::make_unique<GrpcServer>(std::move(server));
+}
+
+absl::StatusOr<std::unique_ptr<ApiServer>> StartServerOn(
+    std::vector<PassedSocket> sockets, const std::vector<grpc::Service*>& services) {
+  grpc::ServerBuilder builder;
+  Configure(&builder, services);
+  std::unique_ptr<grpc::Server> started = builder.BuildAndStart();
+  if (started == nullptr) {
+    return Unavailable(
+        "the sockets of the service manager cannot be served; see the messages above");
+  }
+  auto server = std::make_unique<GrpcServer>(std::move(started));
+  RETURN_IF_ERROR(server->AcceptOn(std::move(sockets)));
+  return server;
 }
 
 }  // namespace zlayer

@@ -10,6 +10,8 @@
 #include <string>
 #include <vector>
 
+#include "base/service_manager.h"
+
 namespace grpc {
 class Service;
 }
@@ -23,7 +25,8 @@ class ApiServer {
   // What the standard health service answers; it begins with SERVING.
   virtual void SetServing(bool serving) = 0;
   // Takes no more calls; those under way have `grace` to end, then are canceled. Returns when none
-  // is left, and the socket is removed. Open streams should have been told to end before.
+  // is left, and a socket that the server made is removed. Open streams should have been told to
+  // end before.
   virtual void Shutdown(std::chrono::nanoseconds grace) = 0;
 };
 
@@ -33,6 +36,12 @@ class ApiServer {
 // another process serves there; kInvalidArgument for another kind of address.
 absl::StatusOr<std::unique_ptr<ApiServer>> StartServer(const std::string& address,
                                                        const std::vector<grpc::Service*>& services);
+
+// The same on unix sockets that a service manager made and listens on. Their paths stay when the
+// server ends, and a connection that it did not take by then waits for the next daemon.
+// kInvalidArgument where one is of another kind.
+absl::StatusOr<std::unique_ptr<ApiServer>> StartServerOn(
+    std::vector<PassedSocket> sockets, const std::vector<grpc::Service*>& services);
 
 }  // namespace zlayer
 

@@ -13,8 +13,11 @@
 #include <filesystem>
 #include <future>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "base/files.h"
+#include "base/service_manager.h"
 #include "base/unique_fd.h"
 #include "tests/status_matchers.h"
 #include "zlayer/v1/system.grpc.pb.h"
@@ -35,9 +38,48 @@ class ServerTest : public ::testing::Test {
     address_ = "unix://" + path_;
   }
 
+  static sockaddr_un Name(const std::string& path) {
+    sockaddr_un name{};
+    name.sun_family = AF_UNIX;
+    std::strcpy(name.sun_path, path.c_str());
+    return name;
+  }
+
+  // What a service manager passes: a socket that listens at `path_`, and a copy that stays here.
+  std::vector<PassedSocket> Passed() {
+    EXPECT_OK(MakeDirectories(directory_.path() + "/new"));
+    managers_.Reset(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    const sockaddr_un name = Name(path_);
+    EXPECT_EQ(bind(managers_.get(), reinterpret_cast<const sockaddr*>(&name), sizeof(name)), 0);
+    EXPECT_EQ(listen(managers_.get(), 128), 0);
+    std::vector<PassedSocket> sockets;
+    sockets.push_back({UniqueFd(dup(managers_.get())), "api"});
+    return sockets;
+  }
+
+  UniqueFd Connect() {
+    UniqueFd fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    const sockaddr_un name = Name(path_);
+    EXPECT_EQ(connect(fd.get(), reinterpret_cast<const sockaddr*>(&name), sizeof(name)), 0);
+    return fd;
+  }
+
+  // Whether a call over a connection of its own is answered (the service here implements none).
+  bool Answers() {
+    grpc::ChannelArguments own;
+    own.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+    auto stub = v1::SystemService::NewStub(
+        grpc::CreateCustomChannel(address_, grpc::InsecureChannelCredentials(), own));
+    grpc::ClientContext context;
+    context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(20));
+    v1::SystemInfo info;
+    return stub->Info(&context, {}, &info).error_code() == grpc::StatusCode::UNIMPLEMENTED;
+  }
+
   ScopedDirectory directory_;
   std::string path_;
   std::string address_;
+  UniqueFd managers_;
   v1::SystemService::CallbackService service_;
 };
 
@@ -89,9 +131,7 @@ TEST_F(ServerTest, ReplacesTheSocketOfAProcessThatDied) {
   ASSERT_OK(MakeDirectories(directory_.path() + "/new"));
   {
     UniqueFd fd(socket(AF_UNIX, SOCK_STREAM, 0));
-    sockaddr_un name{};
-    name.sun_family = AF_UNIX;
-    std::strcpy(name.sun_path, path_.c_str());
+    const sockaddr_un name = Name(path_);
     ASSERT_EQ(bind(fd.get(), reinterpret_cast<const sockaddr*>(&name), sizeof(name)), 0);
   }
   EXPECT_OK(StartServer(address_, {&service_}));
@@ -103,6 +143,49 @@ TEST_F(ServerTest, LeavesOtherFilesAlone) {
   EXPECT_THAT(StartServer(address_, {&service_}),
               StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("not a socket")));
   EXPECT_THAT(ReadFile(path_), IsOkAndHolds("mine"));
+}
+
+TEST_F(ServerTest, ServesManyConnectionsOfAPassedSocket) {
+  ASSERT_OK_AND_ASSIGN(std::unique_ptr<ApiServer> server, StartServerOn(Passed(), {&service_}));
+  std::vector<UniqueFd> idle;
+  for (int i = 0; i < 100; ++i) {
+    idle.push_back(Connect());
+  }
+  for (int i = 0; i < 20; ++i) {
+    EXPECT_TRUE(Answers());
+  }
+}
+
+TEST_F(ServerTest, APassedSocketStaysAndItsConnectionsWaitForTheNextServer) {
+  ASSERT_OK_AND_ASSIGN(std::unique_ptr<ApiServer> server, StartServerOn(Passed(), {&service_}));
+  EXPECT_TRUE(Answers());
+  server.reset();
+  EXPECT_TRUE(std::filesystem::exists(path_));
+  std::future<bool> waiting = std::async(std::launch::async, [this] { return Answers(); });
+  std::vector<PassedSocket> again;
+  again.push_back({UniqueFd(dup(managers_.get())), "api"});
+  ASSERT_OK_AND_ASSIGN(server, StartServerOn(std::move(again), {&service_}));
+  EXPECT_TRUE(waiting.get());
+}
+
+TEST_F(ServerTest, ConnectionsThatSayNothingDoNotHoldUpTheEnd) {
+  ASSERT_OK_AND_ASSIGN(std::unique_ptr<ApiServer> server, StartServerOn(Passed(), {&service_}));
+  const UniqueFd silent = Connect();
+  EXPECT_TRUE(Answers());  // so the one before has been accepted
+  std::future<void> stopped =
+      std::async(std::launch::async, [&] { server->Shutdown(std::chrono::milliseconds(100)); });
+  EXPECT_EQ(stopped.wait_for(std::chrono::seconds(10)), std::future_status::ready);
+}
+
+TEST_F(ServerTest, RefusesPassedDescriptorsThatAreNoListeningUnixSockets) {
+  const UniqueFd connected = (Passed(), Connect());
+  for (int fd : {socket(AF_INET, SOCK_STREAM, 0), socket(AF_UNIX, SOCK_DGRAM, 0),
+                 dup(connected.get()), dup(STDIN_FILENO)}) {
+    std::vector<PassedSocket> sockets;
+    sockets.push_back({UniqueFd(fd), "odd"});
+    EXPECT_THAT(StartServerOn(std::move(sockets), {&service_}),
+                StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("\"odd\"")));
+  }
 }
 
 TEST_F(ServerTest, RefusesOtherAddresses) {
