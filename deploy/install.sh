@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# Installs the packages of deploy/packages.txt that are missing. Does nothing, quickly, where all are
-# there; says what it needs where it may not install.
+# Installs the packages of deploy/packages.txt, and those named as arguments, that are missing. Does
+# nothing, quickly, where all are there; says what it needs where it may not install.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 
 mapfile -t packages < <(grep -v '^#' "$here/packages.txt")
+packages+=("$@")
 installed=$(dpkg-query -W -f '${Package} ${db:Status-Status}\n' "${packages[@]}" 2>/dev/null || true)
 missing=()
 for package in "${packages[@]}"; do

@@ -10,7 +10,10 @@ if [ "$(id -u)" -ne 0 ]; then
   echo "deploy/test.sh needs root: its tests mount filesystems and run containers." >&2
   exit 1
 fi
-deploy/install.sh || exit 1
+# Debian's npm conflicts with other builds of Node: only where there is none.
+npm=()
+command -v npm >/dev/null || npm=(npm)
+deploy/install.sh "${npm[@]}" || exit 1
 
 # Data of other projects that conformance tests read where it is; without it they say so and skip.
 if [ -z "${ZLAYER_SHARED:-}" ] && [ -d ../shared/conformance ]; then
