@@ -8,9 +8,11 @@
 
 #include <algorithm>
 #include <atomic>
+#include <filesystem>
 #include <list>
 #include <map>
 #include <string_view>
+#include <system_error>
 #include <utility>
 
 #include "base/errors.h"
@@ -63,15 +65,21 @@ class LogFile {
     if (ended_) {
       return FailedPrecondition(fmt::format("build {} has ended", id_));
     }
-    event.set_build_id(id_);
-    event.set_sequence(records_ + 1);
     *event.mutable_time() = TimeUtil::NanosecondsToTimestamp(now_ns);
-    MakeTextValid(&event);
-    absl::Status status = Write(event.SerializeAsString());
-    if (status.ok() && IsTerminal(event)) {
-      status = Sync();
+    return Add(std::move(event));
+  }
+
+  // Sets `made` where the event was written.
+  absl::StatusOr<v1::BuildEvent> Begin(v1::BuildEvent first, bool* made) {
+    MutexLock lock(&mutex_);
+    bool was_open = fd_.valid();
+    RETURN_IF_ERROR(Open(/*create=*/true));
+    *made = records_ == 0;
+    absl::StatusOr<v1::BuildEvent> event = *made ? Add(std::move(first)) : ReadLast();
+    if (!was_open) {
+      fd_.Reset();
     }
-    return Announce(std::move(event), status);
+    return event;
   }
 
   absl::StatusOr<v1::BuildEvent> Last() {
@@ -168,6 +176,17 @@ class LogFile {
     return absl::OkStatus();
   }
 
+  absl::StatusOr<v1::BuildEvent> Add(v1::BuildEvent event) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    event.set_build_id(id_);
+    event.set_sequence(records_ + 1);
+    MakeTextValid(&event);
+    absl::Status status = Write(event.SerializeAsString());
+    if (status.ok() && IsTerminal(event)) {
+      status = Sync();
+    }
+    return Announce(std::move(event), status);
+  }
+
   // The record is written, or takes back what was written of it.
   absl::StatusOr<v1::BuildEvent> Announce(v1::BuildEvent event, const absl::Status& status)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
@@ -215,6 +234,10 @@ class Watchers {
   void Remove(Place place) {
     MutexLock lock(&mutex_);
     wakes_.erase(place);
+  }
+  bool any() {
+    MutexLock lock(&mutex_);
+    return !wakes_.empty();
   }
   void Wake() {
     MutexLock lock(&mutex_);
@@ -332,6 +355,20 @@ class DiskEventLogs : public EventLogs {
     return written;
   }
 
+  absl::StatusOr<v1::BuildEvent> Begin(const std::string& build_id, v1::BuildEvent first) override {
+    RETURN_IF_ERROR(CheckId(build_id));
+    LogUse log = Use(build_id);
+    bool made = false;
+    absl::StatusOr<v1::BuildEvent> last = log->file.Begin(std::move(first), &made);
+    if (!last.ok()) {
+      return Annotate(last.status(), log->file.path());
+    }
+    if (made) {
+      log->watchers.Wake();
+    }
+    return last;
+  }
+
   absl::StatusOr<v1::BuildEvent> Last(const std::string& build_id) override {
     RETURN_IF_ERROR(CheckId(build_id));
     LogUse log = Use(build_id);
@@ -351,6 +388,33 @@ class DiskEventLogs : public EventLogs {
   std::unique_ptr<Subscription> Subscribe(const std::string& build_id,
                                           std::function<void()> wake) override {
     return std::make_unique<DiskSubscription>(Use(build_id), std::move(wake));
+  }
+
+  std::vector<std::string> Watched() override {
+    std::vector<std::string> ids;
+    MutexLock lock(&mutex_);
+    for (const auto& [id, entry] : logs_) {
+      if (entry.log->watchers.any()) {
+        ids.push_back(id);
+      }
+    }
+    return ids;
+  }
+
+  absl::StatusOr<std::vector<std::string>> Ids() override {
+    std::vector<std::string> ids;
+    std::error_code error;
+    for (std::filesystem::directory_iterator entry(directory_, error), end; !error && entry != end;
+         entry.increment(error)) {
+      std::string name = entry->path().filename();
+      if (CheckId(name).ok()) {
+        ids.push_back(std::move(name));
+      }
+    }
+    if (error) {
+      return ErrnoError(error.value(), directory_);
+    }
+    return ids;
   }
 
   absl::Status Remove(const std::string& build_id) override {

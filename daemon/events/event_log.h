@@ -11,6 +11,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/clock.h"
 #include "zlayer/v1/events.pb.h"
@@ -44,6 +45,12 @@ class EventLogs {
   virtual absl::StatusOr<v1::BuildEvent> Append(const std::string& build_id,
                                                 v1::BuildEvent event) = 0;
 
+  // Makes the log where it does not exist yet, or has no event, with this first one, whose time is
+  // kept. Returns the log's last event, which is `first` only where the log was empty: of several
+  // callers one writes it. Leaves nothing open. Errors as Append and Last.
+  virtual absl::StatusOr<v1::BuildEvent> Begin(const std::string& build_id,
+                                               v1::BuildEvent first) = 0;
+
   // The last complete event of the log (with sequence 0 where the log is empty or missing). After a
   // crash the torn tail is cut first; other damage is kDataLoss, and nothing is changed.
   virtual absl::StatusOr<v1::BuildEvent> Last(const std::string& build_id) = 0;
@@ -63,6 +70,12 @@ class EventLogs {
   // events may share one call). `wake` must be quick, must not block, and must not call back here.
   virtual std::unique_ptr<Subscription> Subscribe(const std::string& build_id,
                                                   std::function<void()> wake) = 0;
+
+  // The builds that somebody is subscribed to, in no order.
+  virtual std::vector<std::string> Watched() = 0;
+
+  // All builds that have a log, in no order. Takes as long as reading a directory.
+  virtual absl::StatusOr<std::vector<std::string>> Ids() = 0;
 
   // Removes a build's log, for good: ids are not used again. Readers that have it open go on.
   virtual absl::Status Remove(const std::string& build_id) = 0;

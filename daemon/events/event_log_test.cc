@@ -23,6 +23,8 @@ namespace {
 
 using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::UnorderedElementsAre;
 
 class FakeClock : public Clock {
  public:
@@ -128,6 +130,75 @@ TEST_F(EventLogTest, AMissingLogIsEmptyAndIsFollowedOnceItIsThere) {
   EXPECT_THAT(Rest(reader.get()), ElementsAre(1, 2));
   Fill(1);
   EXPECT_THAT(Rest(reader.get()), ElementsAre(3));
+}
+
+TEST_F(EventLogTest, BeginWritesTheFirstEventOnceWithItsOwnTime) {
+  v1::BuildEvent first;
+  first.mutable_build_queued()->set_attempt(1);
+  first.mutable_time()->set_seconds(1'600'000'000);
+  std::atomic<int> wakes{0};
+  auto subscription = logs_->Subscribe("b1", [&] { ++wakes; });
+  {
+    std::vector<std::jthread> threads;
+    for (int i = 0; i < 4; ++i) {
+      threads.emplace_back([&] {
+        absl::StatusOr<v1::BuildEvent> last = logs_->Begin("b1", first);
+        ASSERT_OK(last);
+        EXPECT_EQ(last->sequence(), 1u);
+        EXPECT_EQ(last->time().seconds(), 1'600'000'000);
+        EXPECT_EQ(last->build_id(), "b1");
+      });
+    }
+  }
+  EXPECT_EQ(wakes, 1);
+  EXPECT_THAT(Sequences(), ElementsAre(1));
+
+  // A log that goes on, open or not, stays as it is.
+  Fill(1);
+  ASSERT_OK_AND_ASSIGN(v1::BuildEvent last, logs_->Begin("b1", first));
+  EXPECT_EQ(last.sequence(), 2u);
+  subscription.reset();
+  Reopen();
+  ASSERT_OK_AND_ASSIGN(last, logs_->Begin("b1", first));
+  EXPECT_EQ(last.output().data(), "line 1");
+  EXPECT_THAT(logs_->Begin("B/1", first), StatusIs(absl::StatusCode::kInvalidArgument));
+}
+
+TEST_F(EventLogTest, BeginDoesNotReviveABuildThatEnded) {
+  Fill(1);
+  ASSERT_OK(logs_->Append("b1", Complete()));
+  Reopen();
+  v1::BuildEvent first;
+  first.mutable_build_queued();
+  ASSERT_OK_AND_ASSIGN(v1::BuildEvent last, logs_->Begin("b1", first));
+  EXPECT_TRUE(last.has_build_complete());
+  EXPECT_THAT(Sequences(), ElementsAre(1, 2));
+}
+
+TEST_F(EventLogTest, SaysWhoIsWatched) {
+  EXPECT_THAT(logs_->Watched(), IsEmpty());
+  Fill(1);
+  auto reader = std::move(logs_->Read("b1", 0)).value();
+  EXPECT_THAT(logs_->Watched(), IsEmpty());
+  auto one = logs_->Subscribe("b1", [] {});
+  auto two = logs_->Subscribe("b1", [] {});
+  auto other = logs_->Subscribe("no-log-yet", [] {});
+  EXPECT_THAT(logs_->Watched(), UnorderedElementsAre("b1", "no-log-yet"));
+  one.reset();
+  other.reset();
+  EXPECT_THAT(logs_->Watched(), ElementsAre("b1"));
+  two.reset();
+  EXPECT_THAT(logs_->Watched(), IsEmpty());
+}
+
+TEST_F(EventLogTest, NamesAllLogs) {
+  EXPECT_THAT(logs_->Ids(), IsOkAndHolds(IsEmpty()));
+  Fill(1);
+  ASSERT_OK(logs_->Append("b2", Complete()));
+  ASSERT_OK(MakeDirectories(directory_.path() + "/Not-An-Id"));
+  EXPECT_THAT(logs_->Ids(), IsOkAndHolds(UnorderedElementsAre("b1", "b2")));
+  ASSERT_OK(logs_->Remove("b1"));
+  EXPECT_THAT(logs_->Ids(), IsOkAndHolds(ElementsAre("b2")));
 }
 
 TEST_F(EventLogTest, ReadsFromEveryAfter) {

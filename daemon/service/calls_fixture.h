@@ -119,6 +119,9 @@ class CountingLogs : public EventLogs {
   absl::StatusOr<v1::BuildEvent> Append(const std::string& id, v1::BuildEvent event) override {
     return logs_->Append(id, std::move(event));
   }
+  absl::StatusOr<v1::BuildEvent> Begin(const std::string& id, v1::BuildEvent first) override {
+    return logs_->Begin(id, std::move(first));
+  }
   absl::StatusOr<v1::BuildEvent> Last(const std::string& id) override { return logs_->Last(id); }
   absl::StatusOr<std::unique_ptr<EventReader>> Read(const std::string& id,
                                                     uint64_t after) override {
@@ -133,6 +136,8 @@ class CountingLogs : public EventLogs {
     ++subscribed_;
     return logs_->Subscribe(id, std::move(wake));
   }
+  std::vector<std::string> Watched() override { return logs_->Watched(); }
+  absl::StatusOr<std::vector<std::string>> Ids() override { return logs_->Ids(); }
   absl::Status Remove(const std::string& id) override { return logs_->Remove(id); }
   void Close(const std::string& id) override { logs_->Close(id); }
 
