@@ -16,6 +16,7 @@
 #include "daemon/build/store_image_resolver.h"
 #include "daemon/events/event_log.h"
 #include "daemon/queue/build_queue.h"
+#include "daemon/queue/history.h"
 #include "daemon/queue/scheduler.h"
 #include "daemon/service/build_service.h"
 #include "daemon/service/image_service.h"
@@ -66,10 +67,16 @@ class LocalDaemon : public Daemon {
     runner_ = MakeBuildRunner({store_.get(), backend_.get(), queue_.get()});
     SchedulerOptions options;
     options.max_running = config_.queue.max_running;
+    options.max_running_per_namespace = config_.queue.max_running_per_namespace;
+    options.max_queued = config_.queue.max_queued;
+    options.max_queued_per_namespace = config_.queue.max_queued_per_namespace;
     options.max_attempts = config_.queue.max_attempts;
     options.drain_timeout = config_.queue.drain_timeout;
     ASSIGN_OR_RETURN(scheduler_, StartScheduler(options, queue_.get(), logs_.get(), runner_.get()));
-    return Serve();
+    RETURN_IF_ERROR(Serve());
+    history_ = KeepHistory({config_.history.max_age, config_.history.max_builds},
+                           {queue_.get(), logs_.get(), clock});
+    return absl::OkStatus();
   }
 
   void Drain(std::stop_token hurry) override {
@@ -152,6 +159,7 @@ class LocalDaemon : public Daemon {
   std::unique_ptr<BuildQueue> queue_;
   std::unique_ptr<BuildRunner> runner_;
   std::unique_ptr<Scheduler> scheduler_;
+  std::unique_ptr<History> history_;
   ThreadPool quick_{kQuickThreads};
   ThreadPool transfers_{kTransferThreads};
   std::unique_ptr<v1::BuildService::CallbackService> build_service_;

@@ -26,6 +26,7 @@ namespace {
 constexpr size_t kMaxFileSize = size_t{1} << 20;
 constexpr std::string_view kUnixScheme = "unix://";
 constexpr std::chrono::hours kMaxDuration{24};
+constexpr std::chrono::hours kMaxHistory{10 * 365 * 24};
 
 // What a key's value is put into.
 using Setter = std::function<absl::Status(const std::string& value)>;
@@ -101,7 +102,7 @@ std::optional<std::chrono::nanoseconds> ParseDuration(std::string_view text) {
   size_t digits = std::min(text.find_first_not_of("0123456789"), text.size());
   std::optional<uint64_t> number = ParseUint(text.substr(0, digits));
   std::string_view unit = text.substr(digits);
-  // Every unit fits a day at most; more would overflow.
+  // More would overflow, and is longer than any key takes.
   if (!number.has_value() || *number > 24 * 3600 * 1000) {
     return std::nullopt;
   }
@@ -115,7 +116,7 @@ std::optional<std::chrono::nanoseconds> ParseDuration(std::string_view text) {
   if (unit == "m") {
     return std::chrono::minutes(count);
   }
-  if (unit == "h" && count <= kMaxDuration.count()) {
+  if (unit == "h" && count <= kMaxHistory.count()) {
     return std::chrono::hours(count);
   }
   return std::nullopt;
@@ -129,6 +130,27 @@ Setter Duration(std::chrono::nanoseconds* target) {
           "\"{}\" is not a duration of up to 24h, such as 500ms, 30s, 5m or 1h", value));
     }
     *target = *duration;
+    return absl::OkStatus();
+  };
+}
+
+// In days, or in the units of durations.
+Setter Age(std::chrono::nanoseconds* target) {
+  return [target](const std::string& value) {
+    std::optional<std::chrono::nanoseconds> age;
+    if (value.ends_with('d')) {
+      std::optional<uint64_t> days = ParseUint(std::string_view(value).substr(0, value.size() - 1));
+      if (days.has_value() && *days <= 3650) {
+        age = std::chrono::hours(24 * static_cast<int64_t>(*days));
+      }
+    } else {
+      age = ParseDuration(value);
+    }
+    if (!age.has_value() || *age > kMaxHistory) {
+      return InvalidArgument(
+          fmt::format("\"{}\" is not an age of up to 3650d, such as 30d, 12h or 5m", value));
+    }
+    *target = *age;
     return absl::OkStatus();
   };
 }
@@ -149,8 +171,18 @@ Section Schema(Config* config) {
       Nested("queue",
              {
                  {"max_running", Number(1, 1000, &config->queue.max_running), nullptr},
+                 {"max_running_per_namespace",
+                  Number(0, 1000, &config->queue.max_running_per_namespace), nullptr},
+                 {"max_queued", Number(1, 1'000'000, &config->queue.max_queued), nullptr},
+                 {"max_queued_per_namespace",
+                  Number(1, 1'000'000, &config->queue.max_queued_per_namespace), nullptr},
                  {"max_attempts", Number(1, 1000, &config->queue.max_attempts), nullptr},
                  {"drain_timeout", Duration(&config->queue.drain_timeout), nullptr},
+             }),
+      Nested("history",
+             {
+                 {"max_age", Age(&config->history.max_age), nullptr},
+                 {"max_builds", Number(0, 10'000'000, &config->history.max_builds), nullptr},
              }),
       Nested("native",
              {

@@ -24,11 +24,23 @@ struct Config {
   struct Queue {
     // Builds that run at once.
     uint32_t max_running = 4;
+    // Of one namespace; 0: no limit.
+    uint32_t max_running_per_namespace = 0;
+    // Builds that wait.
+    uint32_t max_queued = 20'000;
+    uint32_t max_queued_per_namespace = 10'000;
     // Attempts at a build that a dying daemon interrupted, the first included.
     uint32_t max_attempts = 3;
     // How long running builds may go on after SIGTERM.
     std::chrono::nanoseconds drain_timeout = std::chrono::seconds(30);
   } queue;
+
+  struct History {
+    // How long a build that ended is remembered, with its log; 0: for ever.
+    std::chrono::nanoseconds max_age = std::chrono::hours(30 * 24);
+    // Ended builds that are remembered; 0: all.
+    uint32_t max_builds = 10'000;
+  } history;
 
   struct Native {
     // OCI runtime: a name or path; empty takes crun, else runc.

@@ -77,8 +77,14 @@ address: unix:///srv/z.sock
 log_level: debug
 queue:
   max_running: 9
+  max_running_per_namespace: 2
+  max_queued: 300
+  max_queued_per_namespace: 30
   max_attempts: 1
   drain_timeout: 5m
+history:
+  max_age: 7d
+  max_builds: 50
 native:
   runtime: /usr/bin/runc
   max_parallel: 12
@@ -87,6 +93,11 @@ native:
   EXPECT_EQ(config.address, "unix:///srv/z.sock");
   EXPECT_EQ(config.log_level, "debug");
   EXPECT_EQ(config.queue.max_running, 9u);
+  EXPECT_EQ(config.queue.max_running_per_namespace, 2u);
+  EXPECT_EQ(config.queue.max_queued, 300u);
+  EXPECT_EQ(config.queue.max_queued_per_namespace, 30u);
+  EXPECT_EQ(config.history.max_age, hours(7 * 24));
+  EXPECT_EQ(config.history.max_builds, 50u);
   EXPECT_EQ(config.queue.max_attempts, 1u);
   EXPECT_EQ(config.queue.drain_timeout, minutes(5));
   EXPECT_EQ(config.native.runtime, "/usr/bin/runc");
@@ -113,13 +124,19 @@ TEST_F(ConfigTest, TheShippedFileSaysTheDefaults) {
   defaults.address = "unix:///some/address";
   Config other = defaults;
   other.log_level = "overwritten";
-  other.queue = {1, 1, seconds(1)};
+  other.queue = {1, 1, 1, 1, 1, seconds(1)};
+  other.history = {seconds(1), 1};
   other.native.max_parallel = 99;
   ASSERT_OK_AND_ASSIGN(Config config, LoadConfig("deploy/zlayerd.yaml", other));
   EXPECT_EQ(config.root, defaults.root);
   EXPECT_EQ(config.address, defaults.address);
   EXPECT_EQ(config.log_level, defaults.log_level);
   EXPECT_EQ(config.queue.max_running, defaults.queue.max_running);
+  EXPECT_EQ(config.queue.max_running_per_namespace, defaults.queue.max_running_per_namespace);
+  EXPECT_EQ(config.queue.max_queued, defaults.queue.max_queued);
+  EXPECT_EQ(config.queue.max_queued_per_namespace, defaults.queue.max_queued_per_namespace);
+  EXPECT_EQ(config.history.max_age, defaults.history.max_age);
+  EXPECT_EQ(config.history.max_builds, defaults.history.max_builds);
   EXPECT_EQ(config.queue.max_attempts, defaults.queue.max_attempts);
   EXPECT_EQ(config.queue.drain_timeout, defaults.queue.drain_timeout);
   EXPECT_EQ(config.native.runtime, defaults.native.runtime);
@@ -129,8 +146,9 @@ TEST_F(ConfigTest, TheShippedFileSaysTheDefaults) {
 TEST_F(ConfigTest, TheShippedFileNamesEveryKey) {
   ASSERT_OK_AND_ASSIGN(std::string text, ReadFile("deploy/zlayerd.yaml"));
   for (const char* key :
-       {"root:", "address:", "log_level:", "queue:", "max_running:", "max_attempts:",
-        "drain_timeout:", "native:", "runtime:", "max_parallel:"}) {
+       {"root:", "address:", "log_level:", "queue:", "max_running:", "max_running_per_namespace:",
+        "max_queued:", "max_queued_per_namespace:", "max_attempts:", "drain_timeout:", "history:",
+        "max_age:", "max_builds:", "native:", "runtime:", "max_parallel:"}) {
     EXPECT_THAT(text, HasSubstr(key));
   }
 }
@@ -152,13 +170,30 @@ TEST_F(ConfigTest, Durations) {
   }
 }
 
+TEST_F(ConfigTest, Ages) {
+  auto age = [this](const std::string& text) {
+    return std::move(Load("history:\n  max_age: " + text)).value().history.max_age;
+  };
+  EXPECT_EQ(age("30d"), hours(720));
+  EXPECT_EQ(age("3650d"), hours(87600));
+  EXPECT_EQ(age("87600h"), hours(87600));
+  EXPECT_EQ(age("5m"), minutes(5));
+  EXPECT_EQ(age("0s"), seconds(0));
+  for (const char* text : {"30", "d", "-1d", "3651d", "87601h", "99999999999999999999d"}) {
+    EXPECT_EQ(Error(std::string("history:\n  max_age: ") + text),
+              std::string("2: history: max_age: \"") + text +
+                  "\" is not an age of up to 3650d, such as 30d, 12h or 5m");
+  }
+}
+
 TEST_F(ConfigTest, UnknownKeysAreNamedWithTheKnownOnes) {
   EXPECT_EQ(Error("log_level: info\nadress: unix:///x\n"),
-            "2: the key \"adress\" is not known; known keys are address, log_level, native, queue, "
-            "root");
+            "2: the key \"adress\" is not known; known keys are address, history, log_level, "
+            "native, queue, root");
   EXPECT_EQ(Error("queue:\n  max_running: 1\n\n  running: 2\n"),
             "4: queue: the key \"running\" is not known; known keys are drain_timeout, "
-            "max_attempts, max_running");
+            "max_attempts, max_queued, max_queued_per_namespace, max_running, "
+            "max_running_per_namespace");
 }
 
 TEST_F(ConfigTest, BadValuesAreRefusedWithTheirLine) {

@@ -3,12 +3,15 @@
 #include <fmt/format.h>
 #include <google/protobuf/util/time_util.h>
 
+#include <algorithm>
 #include <charconv>
 #include <utility>
 
 #include "base/errors.h"
 #include "base/files.h"
 #include "base/status_macros.h"
+#include "base/strings.h"
+#include "daemon/queue/build_queue_sql.h"
 #include "daemon/queue/stored_request.h"
 
 namespace zlayer {
@@ -59,6 +62,10 @@ absl::Status Parse(std::string_view id, std::string_view bytes, Proto* proto) {
 constexpr std::string_view kSelectStatus =
     "SELECT id, namespace, priority, state, attempt, created, started, ended, request, outcome "
     "FROM builds ";
+
+// None, but in a database that version 1 of the schema left.
+constexpr std::string_view kSelectWithoutContexts =
+    "SELECT id, request FROM builds WHERE state IN (1, 2) AND contexts IS NULL";
 
 // Of a row of kSelectStatus.
 absl::StatusOr<v1::BuildStatus> StatusAt(const Statement& row) {
@@ -123,6 +130,7 @@ class SqliteBuildQueue : public BuildQueue {
         }
       }
       submission.id = NewId(now);
+      submission.created_ns = now;
       return Insert(db, submission.id, now, stored);
     }));
     return submission;
@@ -141,17 +149,17 @@ class SqliteBuildQueue : public BuildQueue {
     return submission.existing ? std::optional<std::string>(submission.id) : std::nullopt;
   }
 
-  absl::StatusOr<std::optional<QueuedBuild>> Take() override {
+  absl::StatusOr<std::optional<QueuedBuild>> Take(std::string_view id) override {
     const int64_t now = clock_.NowNs();
     std::optional<QueuedBuild> taken;
     RETURN_IF_ERROR(database_.Write([&](Connection& db) -> absl::Status {
-      ASSIGN_OR_RETURN(taken, SelectNext(db));
+      ASSIGN_OR_RETURN(taken, SelectQueued(db, id));
       if (!taken.has_value()) {
         return absl::OkStatus();
       }
       ASSIGN_OR_RETURN(Statement update,
                        db.Prepare("UPDATE builds SET state = ?1, started = ?2 WHERE id = ?3"));
-      return update.Bind(1, v1::RUNNING).Bind(2, now).BindText(3, taken->id).Run();
+      return update.Bind(1, v1::RUNNING).Bind(2, now).BindText(3, id).Run();
     }));
     return taken;
   }
@@ -197,46 +205,49 @@ class SqliteBuildQueue : public BuildQueue {
     return status;
   }
 
-  absl::StatusOr<std::vector<std::string>> CanceledWhileQueued() override {
-    std::vector<std::string> ids;
+  absl::StatusOr<std::vector<BuildRow>> InState(v1::BuildState state) override {
+    std::vector<BuildRow> builds;
     RETURN_IF_ERROR(database_.Read([&](Connection& db) -> absl::Status {
-      ASSIGN_OR_RETURN(Statement select,
-                       db.Prepare("SELECT id FROM builds WHERE state = ?1 AND cancel_requested "
-                                  "ORDER BY created, id"));
-      select.Bind(1, v1::QUEUED);
+      ASSIGN_OR_RETURN(Statement select, db.Prepare(kSelectInState));
+      select.Bind(1, state);
       while (true) {
         ASSIGN_OR_RETURN(bool found, select.Step());
         if (!found) {
           return absl::OkStatus();
         }
-        ids.emplace_back(select.Text(0));
+        BuildRow build;
+        build.created_ns = select.Int(0);
+        build.id = std::string(select.Text(1));
+        build.name_space = std::string(select.Text(2));
+        build.priority = static_cast<int32_t>(select.Int(3));
+        build.attempt = static_cast<uint32_t>(select.Int(4));
+        build.lost_secrets = select.Int(5) != 0;
+        build.to_cancel = select.Int(6) != 0;
+        builds.push_back(std::move(build));
       }
     }));
-    return ids;
+    return builds;
   }
 
-  absl::StatusOr<std::vector<QueuedBuild>> Running() override { return InState(v1::RUNNING); }
-  absl::StatusOr<std::vector<QueuedBuild>> Queued() override { return InState(v1::QUEUED); }
+  absl::StatusOr<std::vector<std::string>> NamespacesByLastStart() override {
+    return SelectTexts(kSelectLastStarts, [](Statement&) {});
+  }
 
   absl::StatusOr<std::set<std::string>> ContextsInUse() override {
     std::set<std::string> contexts;
     RETURN_IF_ERROR(database_.Read([&](Connection& db) -> absl::Status {
-      ASSIGN_OR_RETURN(Statement select,
-                       db.Prepare("SELECT id, request FROM builds WHERE state IN (?1, ?2)"));
-      select.Bind(1, v1::QUEUED).Bind(2, v1::RUNNING);
+      ASSIGN_OR_RETURN(Statement select, db.Prepare(kSelectContexts));
       while (true) {
         ASSIGN_OR_RETURN(bool found, select.Step());
         if (!found) {
-          return absl::OkStatus();
+          break;
         }
-        v1::SubmitBuildRequest request;
-        RETURN_IF_ERROR(Parse(select.Text(0), select.Text(1), &request));
-        for (const auto& [name, source] : request.spec().contexts()) {
-          contexts.insert(source.uploaded());
+        for (std::string_view id : Split(select.Text(0), ',')) {
+          contexts.emplace(id);
         }
       }
+      return AddContextsOfVersion1(db, &contexts);
     }));
-    contexts.erase("");
     return contexts;
   }
 
@@ -279,9 +290,43 @@ class SqliteBuildQueue : public BuildQueue {
     return counts;
   }
 
+  absl::StatusOr<std::vector<std::string>> Expired(int64_t ended_before_ns,
+                                                   uint64_t keep) override {
+    const auto all_but = static_cast<int64_t>(std::min<uint64_t>(keep, INT64_MAX));
+    return SelectTexts(kSelectExpired, [&](Statement& select) {
+      select.Bind(1, ended_before_ns).Bind(2, all_but);
+    });
+  }
+
+  absl::Status RemoveEnded(const std::vector<std::string>& ids) override {
+    return database_.Write([&](Connection& db) -> absl::Status {
+      ASSIGN_OR_RETURN(Statement remove,
+                       db.Prepare("DELETE FROM builds WHERE id = ?1 AND ended IS NOT NULL"));
+      for (const std::string& id : ids) {
+        RETURN_IF_ERROR(remove.BindText(1, id).Run());
+      }
+      return absl::OkStatus();
+    });
+  }
+
+  absl::StatusOr<std::set<std::string>> Known(const std::vector<std::string>& ids) override {
+    std::set<std::string> known;
+    RETURN_IF_ERROR(database_.Read([&](Connection& db) -> absl::Status {
+      ASSIGN_OR_RETURN(Statement select, db.Prepare("SELECT state FROM builds WHERE id = ?1"));
+      for (const std::string& id : ids) {
+        ASSIGN_OR_RETURN(bool found, select.BindText(1, id).Step());
+        if (found) {
+          known.insert(id);
+        }
+      }
+      return absl::OkStatus();
+    }));
+    return known;
+  }
+
  private:
   static absl::StatusOr<uint64_t> CountState(Connection& db, v1::BuildState state) {
-    ASSIGN_OR_RETURN(Statement select, db.Prepare("SELECT count(*) FROM builds WHERE state = ?1"));
+    ASSIGN_OR_RETURN(Statement select, db.Prepare(kCountState));
     select.Bind(1, state);
     RETURN_IF_ERROR(select.Step().status());
     return static_cast<uint64_t>(select.Int(0));
@@ -313,8 +358,8 @@ class SqliteBuildQueue : public BuildQueue {
     ASSIGN_OR_RETURN(
         Statement insert,
         db.Prepare("INSERT INTO builds (id, namespace, priority, state, attempt, created, request, "
-                   "needs_secrets, idempotency_key, request_digest) "
-                   "VALUES (?1, ?2, ?3, ?4, 1, ?5, ?6, ?7, ?8, ?9)"));
+                   "needs_secrets, idempotency_key, request_digest, contexts) "
+                   "VALUES (?1, ?2, ?3, ?4, 1, ?5, ?6, ?7, ?8, ?9, ?10)"));
     const std::string request = stored.request.SerializeAsString();
     insert.BindText(1, id)
         .BindText(2, stored.request.namespace_())
@@ -323,7 +368,8 @@ class SqliteBuildQueue : public BuildQueue {
         .Bind(5, now)
         .BindBlob(6, request)
         .Bind(7, stored.needs_secrets ? 1 : 0)
-        .BindDigest(9, stored.digest);
+        .BindDigest(9, stored.digest)
+        .BindText(10, Join(UploadedContexts(stored.request), ","));
     if (stored.request.idempotency_key().empty()) {
       insert.BindNull(8);
     } else {
@@ -332,45 +378,56 @@ class SqliteBuildQueue : public BuildQueue {
     return insert.Run();
   }
 
-  static absl::StatusOr<std::optional<QueuedBuild>> SelectNext(Connection& db) {
+  static absl::StatusOr<std::optional<QueuedBuild>> SelectQueued(Connection& db,
+                                                                 std::string_view id) {
     ASSIGN_OR_RETURN(Statement select,
-                     db.Prepare("SELECT id, attempt, needs_secrets, request FROM builds "
-                                "WHERE state = ?1 AND NOT cancel_requested "
-                                "ORDER BY priority DESC, created, id LIMIT 1"));
-    select.Bind(1, v1::QUEUED);
+                     db.Prepare("SELECT attempt, needs_secrets, request FROM builds "
+                                "WHERE id = ?1 AND state = ?2 AND NOT cancel_requested"));
+    select.BindText(1, id).Bind(2, v1::QUEUED);
     ASSIGN_OR_RETURN(bool found, select.Step());
     if (!found) {
       return std::nullopt;
     }
-    QueuedBuild build = BuildAt(select);
-    RETURN_IF_ERROR(Parse(build.id, select.Text(3), &build.request));
-    return build;
-  }
-
-  // Of a row that begins with id, attempt and needs_secrets.
-  static QueuedBuild BuildAt(const Statement& row) {
     QueuedBuild build;
-    build.id = std::string(row.Text(0));
-    build.attempt = static_cast<uint32_t>(row.Int(1));
-    build.lost_secrets = row.Int(2) != 0;
+    build.id = std::string(id);
+    build.attempt = static_cast<uint32_t>(select.Int(0));
+    build.lost_secrets = select.Int(1) != 0;
+    RETURN_IF_ERROR(Parse(id, select.Text(2), &build.request));
     return build;
   }
 
-  absl::StatusOr<std::vector<QueuedBuild>> InState(v1::BuildState state) {
-    std::vector<QueuedBuild> builds;
+  // Of rows that were written before the column was there.
+  static absl::Status AddContextsOfVersion1(Connection& db, std::set<std::string>* contexts) {
+    ASSIGN_OR_RETURN(Statement select, db.Prepare(kSelectWithoutContexts));
+    while (true) {
+      ASSIGN_OR_RETURN(bool found, select.Step());
+      if (!found) {
+        return absl::OkStatus();
+      }
+      v1::SubmitBuildRequest request;
+      RETURN_IF_ERROR(Parse(select.Text(0), select.Text(1), &request));
+      for (const std::string& id : UploadedContexts(request)) {
+        contexts->insert(id);
+      }
+    }
+  }
+
+  // The first column of all rows.
+  template <typename Bind>
+  absl::StatusOr<std::vector<std::string>> SelectTexts(std::string_view sql, Bind bind) {
+    std::vector<std::string> texts;
     RETURN_IF_ERROR(database_.Read([&](Connection& db) -> absl::Status {
-      ASSIGN_OR_RETURN(Statement select, db.Prepare("SELECT id, attempt, needs_secrets FROM builds "
-                                                    "WHERE state = ?1 ORDER BY created, id"));
-      select.Bind(1, state);
+      ASSIGN_OR_RETURN(Statement select, db.Prepare(sql));
+      bind(select);
       while (true) {
         ASSIGN_OR_RETURN(bool found, select.Step());
         if (!found) {
           return absl::OkStatus();
         }
-        builds.push_back(BuildAt(select));
+        texts.emplace_back(select.Text(0));
       }
     }));
-    return builds;
+    return texts;
   }
 
   Database& database_;

@@ -20,11 +20,23 @@
 
 namespace zlayer {
 
+// A build that was taken.
 struct QueuedBuild {
   std::string id;
   uint32_t attempt = 1;
   bool lost_secrets = false;       // it had secrets or credentials, which are not stored
-  v1::SubmitBuildRequest request;  // as stored; Take alone fills it in
+  v1::SubmitBuildRequest request;  // as stored
+};
+
+// What the scheduler must know of a build that has not ended, without its request.
+struct BuildRow {
+  std::string id;
+  std::string name_space;
+  int32_t priority = 0;
+  int64_t created_ns = 0;
+  uint32_t attempt = 1;
+  bool lost_secrets = false;
+  bool to_cancel = false;
 };
 
 struct QueueCounts {
@@ -40,6 +52,7 @@ class BuildQueue {
   struct Submission {
     std::string id;
     bool existing = false;  // the idempotency key had this very request already
+    int64_t created_ns = 0;
   };
   // Stores the request, without secrets and credentials, as queued. Once this returns, the build
   // survives. An empty namespace is "default". kAlreadyExists: the idempotency key belongs to
@@ -51,9 +64,8 @@ class BuildQueue {
   virtual absl::StatusOr<std::optional<std::string>> FindSubmitted(
       const v1::SubmitBuildRequest& request) = 0;
 
-  // The next build by priority, then age, now running; nullopt where none is queued. Builds that
-  // are to be canceled are never taken.
-  virtual absl::StatusOr<std::optional<QueuedBuild>> Take() = 0;
+  // A queued build, now running; nullopt where it is not queued (any more) or is to be canceled.
+  virtual absl::StatusOr<std::optional<QueuedBuild>> Take(std::string_view id) = 0;
 
   // Ends a build with its terminal event (which is in the log already). kNotFound;
   // kFailedPrecondition where it has ended already: the first end stays.
@@ -67,11 +79,12 @@ class BuildQueue {
   // now: where that is QUEUED, Take will not return it any more, so the caller ends it. kNotFound.
   virtual absl::StatusOr<v1::BuildStatus> RequestCancel(std::string_view id) = 0;
 
-  // For recovery, oldest first: queued builds that are to be canceled; builds that run; queued
-  // builds, those to be canceled among them.
-  virtual absl::StatusOr<std::vector<std::string>> CanceledWhileQueued() = 0;
-  virtual absl::StatusOr<std::vector<QueuedBuild>> Running() = 0;
-  virtual absl::StatusOr<std::vector<QueuedBuild>> Queued() = 0;
+  // For recovery. All builds that are QUEUED or RUNNING, oldest first; those to be canceled are
+  // among them. Reads no request.
+  virtual absl::StatusOr<std::vector<BuildRow>> InState(v1::BuildState state) = 0;
+  // The namespaces that have started builds, the one that did it longest ago first. Builds that are
+  // queued again do not count.
+  virtual absl::StatusOr<std::vector<std::string>> NamespacesByLastStart() = 0;
 
   // Ids of the uploaded contexts that builds name which have not ended.
   virtual absl::StatusOr<std::set<std::string>> ContextsInUse() = 0;
@@ -82,6 +95,15 @@ class BuildQueue {
   virtual absl::StatusOr<std::vector<v1::BuildStatus>> List(std::string_view name_space,
                                                             uint32_t limit) = 0;
   virtual absl::StatusOr<QueueCounts> Counts() = 0;
+
+  // For the history. Ended builds of which the history is to be relieved, oldest end first: those
+  // that ended before `ended_before_ns`, and of the others all but the newest `keep`.
+  virtual absl::StatusOr<std::vector<std::string>> Expired(int64_t ended_before_ns,
+                                                           uint64_t keep) = 0;
+  // Removes the rows of those builds that have ended; others stay. What they made stays.
+  virtual absl::Status RemoveEnded(const std::vector<std::string>& ids) = 0;
+  // Those of `ids` that are builds in whatever state.
+  virtual absl::StatusOr<std::set<std::string>> Known(const std::vector<std::string>& ids) = 0;
 };
 
 // Over the builds table of `database`. Both must outlive the queue.

@@ -11,8 +11,8 @@
 #include <vector>
 
 #include "base/files.h"
-#include "base/mutex.h"
 #include "base/status_macros.h"
+#include "daemon/queue/build_queue_sql.h"
 #include "registry/meta/database.h"
 #include "tests/status_matchers.h"
 
@@ -22,6 +22,7 @@ namespace {
 using google::protobuf::util::TimeUtil;
 using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::IsEmpty;
 using testing::Not;
 
 // Goes on by a second at each look.
@@ -69,11 +70,20 @@ class BuildQueueTest : public testing::Test {
     return submission->id;
   }
 
-  // The tag of the build that was taken; empty where none was.
-  std::string TakeTag() {
-    absl::StatusOr<std::optional<QueuedBuild>> build = queue_->Take();
+  bool TryTake(const std::string& id) {
+    absl::StatusOr<std::optional<QueuedBuild>> build = queue_->Take(id);
     EXPECT_OK(build);
-    return build.ok() && build->has_value() ? (*build)->request.spec().tags(0) : "";
+    return build.ok() && build->has_value();
+  }
+  void Take(const std::string& id) { EXPECT_TRUE(TryTake(id)) << id; }
+
+  std::vector<std::string> IdsIn(v1::BuildState state) {
+    std::vector<std::string> ids;
+    std::vector<BuildRow> builds = std::move(queue_->InState(state)).value();
+    for (const BuildRow& build : builds) {
+      ids.push_back(build.id);
+    }
+    return ids;
   }
 
   v1::BuildStatus Get(const std::string& id) { return std::move(queue_->Get(id)).value(); }
@@ -102,26 +112,12 @@ TEST_F(BuildQueueTest, ASubmittedBuildIsQueuedAndSurvives) {
   EXPECT_FALSE(status.has_ended());
 }
 
-TEST_F(BuildQueueTest, TakesByPriorityThenAge) {
-  Submit(Request("first"));
-  Submit(Request("low", -5));
-  Submit(Request("high", 10));
-  Submit(Request("second"));
-  Submit(Request("high too", 10));
-  EXPECT_EQ(TakeTag(), "high");
-  EXPECT_EQ(TakeTag(), "high too");
-  EXPECT_EQ(TakeTag(), "first");
-  EXPECT_EQ(TakeTag(), "second");
-  EXPECT_EQ(TakeTag(), "low");
-  EXPECT_EQ(TakeTag(), "");
-}
-
-TEST_F(BuildQueueTest, ATakenBuildRunsAndHasItsRequest) {
+TEST_F(BuildQueueTest, TakeGivesTheRequestAndRunsTheBuild) {
   v1::SubmitBuildRequest request = Request("app");
   request.set_namespace_("team");
-  (*request.mutable_spec()->mutable_build_args())["K"] = "V";
+  (*request.mutable_spec()->mutable_build_args())["A"] = "1";
   std::string id = Submit(request);
-  ASSERT_OK_AND_ASSIGN(std::optional<QueuedBuild> build, queue_->Take());
+  ASSERT_OK_AND_ASSIGN(std::optional<QueuedBuild> build, queue_->Take(id));
   ASSERT_TRUE(build.has_value());
   EXPECT_EQ(build->id, id);
   EXPECT_EQ(build->attempt, 1u);
@@ -130,27 +126,27 @@ TEST_F(BuildQueueTest, ATakenBuildRunsAndHasItsRequest) {
   v1::BuildStatus status = Get(id);
   EXPECT_EQ(status.state(), v1::RUNNING);
   EXPECT_TRUE(status.has_started());
+  EXPECT_FALSE(TryTake(id));
+  EXPECT_FALSE(TryTake("nobody"));
 }
 
 TEST_F(BuildQueueTest, EveryBuildIsTakenOnce) {
-  for (int i = 0; i < 100; ++i) {
-    Submit(Request(std::to_string(i)));
+  std::vector<std::string> ids;
+  for (int i = 0; i < 50; ++i) {
+    ids.push_back(Submit(Request(std::to_string(i))));
   }
-  Mutex mutex;
-  std::multiset<std::string> taken;
+  std::atomic<int> taken{0};
   {
     std::vector<std::jthread> threads;
     for (int i = 0; i < 4; ++i) {
       threads.emplace_back([&] {
-        for (std::string tag = TakeTag(); !tag.empty(); tag = TakeTag()) {
-          MutexLock lock(&mutex);
-          taken.insert(tag);
+        for (const std::string& id : ids) {
+          taken += TryTake(id) ? 1 : 0;
         }
       });
     }
   }
-  EXPECT_EQ(taken.size(), 100u);
-  EXPECT_EQ(std::set<std::string>(taken.begin(), taken.end()).size(), 100u);
+  EXPECT_EQ(taken, 50);
 }
 
 TEST_F(BuildQueueTest, IdsAreShortAndSortByTime) {
@@ -211,11 +207,11 @@ TEST_F(BuildQueueTest, SecretsAndCredentialsAreNeverStored) {
   credential.set_registry("ghcr.io");
   credential.set_password("s3cr3t-password");
   std::string id = Submit(request);
-  ASSERT_OK_AND_ASSIGN(std::vector<QueuedBuild> queued, queue_->Queued());
+  ASSERT_OK_AND_ASSIGN(std::vector<BuildRow> queued, queue_->InState(v1::QUEUED));
   EXPECT_TRUE(queued.at(0).lost_secrets);
 
   // Neither in what is given back nor in any byte of the database.
-  ASSERT_OK_AND_ASSIGN(std::optional<QueuedBuild> build, queue_->Take());
+  ASSERT_OK_AND_ASSIGN(std::optional<QueuedBuild> build, queue_->Take(id));
   EXPECT_TRUE(build->lost_secrets);
   EXPECT_EQ(build->request.spec().secrets_size(), 0);
   EXPECT_EQ(build->request.spec().registry_credentials_size(), 0);
@@ -238,7 +234,7 @@ TEST_F(BuildQueueTest, FinishKeepsTheOutcome) {
   std::string failed = Submit(Request("failed"));
   std::string complete = Submit(Request("complete"));
   std::string canceled = Submit(Request("canceled"));
-  TakeTag();
+  Take(failed);
   ASSERT_OK(queue_->Finish(Failed(failed, "it broke")));
   v1::BuildEvent event;
   event.set_build_id(complete);
@@ -257,7 +253,7 @@ TEST_F(BuildQueueTest, FinishKeepsTheOutcome) {
   EXPECT_EQ(Get(complete).state(), v1::SUCCEEDED);
   EXPECT_EQ(Get(complete).result().image_id(), "sha256:1");
   EXPECT_EQ(Get(canceled).state(), v1::CANCELED);
-  EXPECT_EQ(TakeTag(), "");
+  EXPECT_THAT(IdsIn(v1::QUEUED), IsEmpty());
 }
 
 TEST_F(BuildQueueTest, TheFirstEndStays) {
@@ -273,37 +269,35 @@ TEST_F(BuildQueueTest, TheFirstEndStays) {
 TEST_F(BuildQueueTest, RequeueGivesTheAttempt) {
   std::string id = Submit(Request("app"));
   EXPECT_THAT(queue_->Requeue(id, 2), StatusIs(absl::StatusCode::kFailedPrecondition));
-  TakeTag();
+  Take(id);
   ASSERT_OK(queue_->Requeue(id, 2));
   EXPECT_EQ(Get(id).state(), v1::QUEUED);
   EXPECT_FALSE(Get(id).has_started());
-  ASSERT_OK_AND_ASSIGN(std::optional<QueuedBuild> build, queue_->Take());
+  EXPECT_EQ(std::move(queue_->InState(v1::QUEUED)).value().at(0).attempt, 2u);
+  ASSERT_OK_AND_ASSIGN(std::optional<QueuedBuild> build, queue_->Take(id));
   EXPECT_EQ(build->attempt, 2u);
   EXPECT_THAT(queue_->Requeue("nobody", 2), StatusIs(absl::StatusCode::kNotFound));
 }
 
 TEST_F(BuildQueueTest, AQueuedBuildThatIsToBeCanceledIsNotTaken) {
   std::string id = Submit(Request("app"));
-  std::string other = Submit(Request("other"));
   ASSERT_OK_AND_ASSIGN(v1::BuildStatus status, queue_->RequestCancel(id));
   EXPECT_EQ(status.state(), v1::QUEUED);
-  EXPECT_THAT(queue_->CanceledWhileQueued(), IsOkAndHolds(ElementsAre(id)));
   Reopen();
-  EXPECT_THAT(queue_->CanceledWhileQueued(), IsOkAndHolds(ElementsAre(id)));
-  EXPECT_EQ(TakeTag(), "other");
-  EXPECT_EQ(TakeTag(), "");
+  EXPECT_TRUE(std::move(queue_->InState(v1::QUEUED)).value().at(0).to_cancel);
+  EXPECT_FALSE(TryTake(id));
 }
 
 TEST_F(BuildQueueTest, CancelOfRunningEndedAndUnknownBuilds) {
   std::string id = Submit(Request("app"));
-  TakeTag();
+  Take(id);
   EXPECT_EQ(std::move(queue_->RequestCancel(id)).value().state(), v1::RUNNING);
-  EXPECT_THAT(queue_->CanceledWhileQueued(), IsOkAndHolds(ElementsAre()));
+  EXPECT_TRUE(std::move(queue_->InState(v1::RUNNING)).value().at(0).to_cancel);
   ASSERT_OK(queue_->Requeue(id, 2));
-  EXPECT_THAT(queue_->CanceledWhileQueued(), IsOkAndHolds(ElementsAre(id)));
+  EXPECT_TRUE(std::move(queue_->InState(v1::QUEUED)).value().at(0).to_cancel);
   ASSERT_OK(queue_->Finish(Failed(id, "x")));
   EXPECT_EQ(std::move(queue_->RequestCancel(id)).value().state(), v1::FAILED);
-  EXPECT_THAT(queue_->CanceledWhileQueued(), IsOkAndHolds(ElementsAre()));
+  EXPECT_THAT(IdsIn(v1::QUEUED), IsEmpty());
   EXPECT_THAT(queue_->RequestCancel("nobody"), StatusIs(absl::StatusCode::kNotFound));
 }
 
@@ -330,19 +324,79 @@ TEST_F(BuildQueueTest, ListIsNewestFirstWithinANamespace) {
 
 TEST_F(BuildQueueTest, CountsAndListsByState) {
   std::string first = Submit(Request("a"));
-  std::string second = Submit(Request("b"));
+  v1::SubmitBuildRequest request = Request("b", -3);
+  request.set_namespace_("team");
+  ASSERT_OK_AND_ASSIGN(BuildQueue::Submission second, queue_->Submit(request));
   std::string third = Submit(Request("c"));
-  TakeTag();
+  std::string fourth = Submit(Request("d"));
+  Take(first);
   ASSERT_OK(queue_->Finish(Failed(third, "x")));
   ASSERT_OK_AND_ASSIGN(QueueCounts counts, queue_->Counts());
-  EXPECT_EQ(counts.queued, 1u);
+  EXPECT_EQ(counts.queued, 2u);
   EXPECT_EQ(counts.running, 1u);
-  ASSERT_OK_AND_ASSIGN(std::vector<QueuedBuild> running, queue_->Running());
-  ASSERT_OK_AND_ASSIGN(std::vector<QueuedBuild> queued, queue_->Queued());
-  ASSERT_EQ(running.size(), 1u);
-  ASSERT_EQ(queued.size(), 1u);
-  EXPECT_EQ(running[0].id, first);
-  EXPECT_EQ(queued[0].id, second);
+  EXPECT_THAT(IdsIn(v1::RUNNING), ElementsAre(first));
+  EXPECT_THAT(IdsIn(v1::QUEUED), ElementsAre(second.id, fourth));
+  ASSERT_OK_AND_ASSIGN(std::vector<BuildRow> queued, queue_->InState(v1::QUEUED));
+  EXPECT_EQ(queued[0].name_space, "team");
+  EXPECT_EQ(queued[0].priority, -3);
+  EXPECT_EQ(queued[0].attempt, 1u);
+  EXPECT_EQ(queued[0].created_ns, second.created_ns);
+  EXPECT_EQ(queued[0].created_ns, TimeUtil::TimestampToNanoseconds(Get(second.id).created()));
+  EXPECT_EQ(queued[1].name_space, "default");
+}
+
+TEST_F(BuildQueueTest, NamespacesByTheirLastStart) {
+  std::vector<std::string> ids;
+  for (const char* name_space : {"a", "b", "c", "a", "b"}) {
+    v1::SubmitBuildRequest request = Request("x");
+    request.set_namespace_(name_space);
+    ids.push_back(Submit(request));
+  }
+  EXPECT_THAT(queue_->NamespacesByLastStart(), IsOkAndHolds(IsEmpty()));
+  for (int i : {3, 1, 0, 4}) {
+    Take(ids[static_cast<size_t>(i)]);
+  }
+  EXPECT_THAT(queue_->NamespacesByLastStart(), IsOkAndHolds(ElementsAre("a", "b")));
+  ASSERT_OK(queue_->Finish(Failed(ids[0], "no")));
+  ASSERT_OK(queue_->Requeue(ids[4], 1));
+  EXPECT_THAT(queue_->NamespacesByLastStart(), IsOkAndHolds(ElementsAre("b", "a")));
+}
+
+TEST_F(BuildQueueTest, ExpiredBuildsAreTheOldestEndsOnly) {
+  std::vector<std::string> ids;
+  for (int i = 0; i < 5; ++i) {
+    ids.push_back(Submit(Request("x")));
+  }
+  for (int i : {2, 0, 1, 3}) {  // the last one stays queued
+    v1::BuildEvent end = Failed(ids[static_cast<size_t>(i)], "no");
+    end.mutable_time()->set_seconds(1000 + i);
+    ASSERT_OK(queue_->Finish(end));
+  }
+  const int64_t second = 1'000'000'000;
+  EXPECT_THAT(queue_->Expired(0, 100), IsOkAndHolds(IsEmpty()));
+  EXPECT_THAT(queue_->Expired(1002 * second, 100), IsOkAndHolds(ElementsAre(ids[0], ids[1])));
+  EXPECT_THAT(queue_->Expired(0, 1), IsOkAndHolds(ElementsAre(ids[0], ids[1], ids[2])));
+  EXPECT_THAT(queue_->Expired(1001 * second, 3), IsOkAndHolds(ElementsAre(ids[0])));
+  EXPECT_THAT(queue_->Expired(0, UINT64_MAX), IsOkAndHolds(IsEmpty()));
+  EXPECT_THAT(queue_->Expired(INT64_MAX, 0),
+              IsOkAndHolds(ElementsAre(ids[0], ids[1], ids[2], ids[3])));
+}
+
+TEST_F(BuildQueueTest, RemovesEndedBuildsOnly) {
+  v1::SubmitBuildRequest request = Request("a");
+  request.set_idempotency_key("key");
+  std::string ended = Submit(request);
+  std::string running = Submit(Request("b"));
+  std::string queued = Submit(Request("c"));
+  Take(running);
+  ASSERT_OK(queue_->Finish(Failed(ended, "no")));
+  EXPECT_THAT(queue_->Known({ended, running, queued, "nobody"}),
+              IsOkAndHolds(std::set<std::string>{ended, running, queued}));
+  ASSERT_OK(queue_->RemoveEnded({ended, running, queued, "nobody"}));
+  EXPECT_THAT(queue_->Known({ended, running, queued}),
+              IsOkAndHolds(std::set<std::string>{running, queued}));
+  EXPECT_THAT(queue_->Get(ended), StatusIs(absl::StatusCode::kNotFound));
+  EXPECT_NE(Submit(request), ended);  // the key is free again
 }
 
 TEST_F(BuildQueueTest, FindsWhatAKeyWasSubmittedFor) {
@@ -366,12 +420,36 @@ TEST_F(BuildQueueTest, ContextsAreInUseUntilTheirBuildsEnd) {
   contexts["more"].set_uploaded("c2");
   ASSERT_OK_AND_ASSIGN(BuildQueue::Submission second, queue_->Submit(request));
   EXPECT_THAT(queue_->ContextsInUse(), IsOkAndHolds(std::set<std::string>{"c1", "c2"}));
-  ASSERT_OK(queue_->Take());
+  Take(first.id);
   EXPECT_THAT(queue_->ContextsInUse(), IsOkAndHolds(std::set<std::string>{"c1", "c2"}));
   ASSERT_OK(queue_->Finish(Failed(second.id, "no")));
   EXPECT_THAT(queue_->ContextsInUse(), IsOkAndHolds(std::set<std::string>{"c1"}));
   ASSERT_OK(queue_->Finish(Failed(first.id, "no")));
   EXPECT_THAT(queue_->ContextsInUse(), IsOkAndHolds(std::set<std::string>{}));
+}
+
+TEST_F(BuildQueueTest, ContextsOfRowsFromBeforeTheColumnAreInUse) {
+  v1::SubmitBuildRequest request = Request("a");
+  (*request.mutable_spec()->mutable_contexts())[""].set_uploaded("c1");
+  Submit(request);
+  ASSERT_OK(database_->Write([](Connection& db) -> absl::Status {
+    ASSIGN_OR_RETURN(Statement update, db.Prepare("UPDATE builds SET contexts = NULL"));
+    return update.Run();
+  }));
+  EXPECT_THAT(queue_->ContextsInUse(), IsOkAndHolds(std::set<std::string>{"c1"}));
+}
+
+TEST_F(BuildQueueTest, FrequentAndLongStatementsReadIndexesOnly) {
+  for (std::string_view sql :
+       {kCountState, kSelectInState, kSelectLastStarts, kSelectContexts, kSelectExpired}) {
+    ASSERT_OK(database_->Read([&](Connection& db) -> absl::Status {
+      ASSIGN_OR_RETURN(Statement plan, db.Prepare("EXPLAIN QUERY PLAN " + std::string(sql)));
+      ASSIGN_OR_RETURN(bool found, plan.Step());
+      EXPECT_TRUE(found);
+      EXPECT_THAT(std::string(plan.Text(3)), HasSubstr("USING COVERING INDEX")) << sql;
+      return absl::OkStatus();
+    }));
+  }
 }
 
 }  // namespace

@@ -30,6 +30,7 @@ TEST_F(RecoveryTest, AQueuedBuildWithoutALogGetsItsFirstEvent) {
   Start();
   AwaitEnd(id);
   EXPECT_THAT(Kinds(id), ElementsAre("queued 1", "started", "complete"));
+  EXPECT_EQ(Events(id)[0].time().SerializeAsString(), Get(id).created().SerializeAsString());
 }
 
 TEST_F(RecoveryTest, AnInterruptedBuildIsTriedAgain) {
@@ -54,6 +55,42 @@ TEST_F(RecoveryTest, ADaemonThatDiedInRecoveryLeavesNothingTwice) {
   Start();
   AwaitEnd(id);
   EXPECT_THAT(Kinds(id), ElementsAre("queued 1", "started", "queued 2", "started", "complete"));
+}
+
+TEST_F(RecoveryTest, ADaemonThatDiedBetweenLogAndRowLeavesNothingTwice) {
+  std::string id = LeaveRunning({Queued(1), Started(), Queued(2)});
+  Start();
+  EXPECT_EQ(AwaitEnd(id).attempt(), 2u);
+  EXPECT_THAT(Kinds(id), ElementsAre("queued 1", "started", "queued 2", "started", "complete"));
+}
+
+// Written by a run's end that failed to say so in the log.
+TEST_F(RecoveryTest, ABuildThatWaitsAgainSaysSoWhenItIsTaken) {
+  std::string id = LeaveRunning({Queued(1), Started()});
+  ASSERT_OK(queue_->Requeue(id, 1));
+  Start();
+  AwaitEnd(id);
+  EXPECT_THAT(Kinds(id), ElementsAre("queued 1", "started", "queued 1", "started", "complete"));
+}
+
+TEST_F(RecoveryTest, AnEndInTheLogOfAQueuedBuildIsCarriedOver) {
+  v1::BuildEvent complete;
+  complete.mutable_build_complete()->set_image_id("sha256:1");
+  std::string id = LeaveQueued("app", {Queued(1), Started(), complete});
+  Start();
+  EXPECT_EQ(AwaitEnd(id).result().image_id(), "sha256:1");
+  DrainAtOnce();
+  EXPECT_THAT(runner_.started(), IsEmpty());
+}
+
+TEST_F(RecoveryTest, NoLogIsTouchedForWhatIsQueued) {
+  runner_.Hold("app");
+  options_.max_running = 1;
+  LeaveQueued("app", {});
+  std::string second = LeaveQueued("second", {});
+  Start();
+  runner_.AwaitStarted(1);
+  EXPECT_THAT(logs_->Ids(), IsOkAndHolds(testing::Not(testing::Contains(second))));
 }
 
 TEST_F(RecoveryTest, AnEndInTheLogIsCarriedOver) {
@@ -85,7 +122,8 @@ TEST_F(RecoveryTest, TooManyAttemptsFail) {
   options_.max_attempts = 3;
   std::string id = LeaveRunning({Queued(3), Started()}, 3);
   Start();
-  EXPECT_EQ(Get(id).state(), v1::FAILED);
+  EXPECT_EQ(AwaitEnd(id).state(), v1::FAILED);
+  EXPECT_EQ(Get(id).attempt(), 3u);
   EXPECT_EQ(Get(id).failure().error(), "the daemon died 3 times while it ran this build");
   EXPECT_EQ(Get(id).failure().detail().reason(), "DAEMON_DIED");
   EXPECT_THAT(Kinds(id), ElementsAre("queued 3", "started", "failed"));
@@ -107,7 +145,7 @@ TEST_F(RecoveryTest, SecretsAreLostByARestart) {
   std::string id = std::move(queue_->Submit(request)).value().id;
   AppendAll(id, {Queued(1)});
   Start();
-  EXPECT_EQ(Get(id).state(), v1::FAILED);
+  EXPECT_EQ(AwaitEnd(id).state(), v1::FAILED);
   EXPECT_EQ(Get(id).failure().detail().reason(), "SECRETS_LOST");
   EXPECT_EQ(Get(id).failure().code(), 9);
   DrainAtOnce();
@@ -123,7 +161,7 @@ TEST_F(RecoveryTest, ACancelThatTheDaemonDidNotLiveToCarryOutIsCarriedOut) {
   }
   Start();
   for (const std::string& id : {running, queued, fresh}) {
-    EXPECT_EQ(Get(id).state(), v1::CANCELED);
+    EXPECT_EQ(AwaitEnd(id).state(), v1::CANCELED);
   }
   EXPECT_THAT(Kinds(running), ElementsAre("queued 1", "started", "canceled"));
   EXPECT_THAT(Kinds(queued), ElementsAre("queued 1", "canceled"));
@@ -144,7 +182,7 @@ TEST_F(RecoveryTest, ADamagedLogEndsItsBuildAndNoOther) {
   }
   Start();
   for (const std::string& id : {running, queued}) {
-    EXPECT_EQ(Get(id).state(), v1::FAILED);
+    EXPECT_EQ(AwaitEnd(id).state(), v1::FAILED);
     EXPECT_EQ(Get(id).failure().code(), 15);
     EXPECT_THAT(Get(id).failure().error(), HasSubstr("the build's event log is damaged"));
   }

@@ -104,6 +104,12 @@ class FaultyLogs : public EventLogs {
     }
     return logs_->Append(id, std::move(event));
   }
+  absl::StatusOr<v1::BuildEvent> Begin(const std::string& id, v1::BuildEvent first) override {
+    if (on_append) {
+      RETURN_IF_ERROR(on_append(id, first));
+    }
+    return logs_->Begin(id, std::move(first));
+  }
   absl::StatusOr<v1::BuildEvent> Last(const std::string& id) override { return logs_->Last(id); }
   absl::StatusOr<std::unique_ptr<EventReader>> Read(const std::string& id,
                                                     uint64_t after) override {
@@ -113,6 +119,8 @@ class FaultyLogs : public EventLogs {
                                           std::function<void()> wake) override {
     return logs_->Subscribe(id, std::move(wake));
   }
+  std::vector<std::string> Watched() override { return logs_->Watched(); }
+  absl::StatusOr<std::vector<std::string>> Ids() override { return logs_->Ids(); }
   absl::Status Remove(const std::string& id) override { return logs_->Remove(id); }
   void Close(const std::string& id) override { logs_->Close(id); }
 
@@ -127,6 +135,12 @@ inline v1::SubmitBuildRequest Request(const std::string& name, int32_t priority 
   v1::SubmitBuildRequest request;
   request.set_priority(priority);
   request.mutable_spec()->add_tags(name);
+  return request;
+}
+
+inline v1::SubmitBuildRequest RequestOf(const std::string& name_space, const std::string& name) {
+  v1::SubmitBuildRequest request = Request(name);
+  request.set_namespace_(name_space);
   return request;
 }
 
@@ -168,10 +182,10 @@ class SchedulerTest : public testing::Test {
   // A row as a daemon that died left it: taken, with these events in its log.
   std::string LeaveRunning(const std::vector<v1::BuildEvent>& events, uint32_t attempt = 1) {
     std::string id = LeaveQueued("app", {});
-    EXPECT_EQ(std::move(queue_->Take()).value()->id, id);
+    EXPECT_OK(queue_->Take(id));
     if (attempt > 1) {
       EXPECT_OK(queue_->Requeue(id, attempt));
-      EXPECT_EQ(std::move(queue_->Take()).value()->id, id);
+      EXPECT_OK(queue_->Take(id));
     }
     AppendAll(id, events);
     return id;
@@ -221,6 +235,8 @@ class SchedulerTest : public testing::Test {
     for (const v1::BuildEvent& event : Events(id)) {
       if (event.has_build_queued()) {
         kinds.push_back("queued " + std::to_string(event.build_queued().attempt()));
+      } else if (event.has_build_waiting()) {
+        kinds.push_back("waiting " + std::to_string(event.build_waiting().position()));
       } else if (event.has_build_started()) {
         kinds.push_back("started");
       } else if (event.has_build_complete()) {

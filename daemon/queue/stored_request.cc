@@ -3,6 +3,7 @@
 #include <google/protobuf/io/coded_stream.h>
 #include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 
+#include <set>
 #include <utility>
 
 namespace zlayer {
@@ -62,6 +63,15 @@ StoredRequest ToStored(v1::SubmitBuildRequest request) {
   spec.clear_registry_credentials();
   stored.request = std::move(request);
   return stored;
+}
+
+std::vector<std::string> UploadedContexts(const v1::SubmitBuildRequest& request) {
+  std::set<std::string> ids;
+  for (const auto& [name, source] : request.spec().contexts()) {
+    ids.insert(source.uploaded());
+  }
+  ids.erase("");
+  return {ids.begin(), ids.end()};
 }
 
 std::string TitleOf(const v1::BuildSpec& spec) {

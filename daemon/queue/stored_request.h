@@ -3,6 +3,7 @@
 #define ZLAYER_DAEMON_QUEUE_STORED_REQUEST_H_
 
 #include <string>
+#include <vector>
 
 #include "base/digest.h"
 #include "zlayer/v1/build.pb.h"
@@ -18,6 +19,9 @@ struct StoredRequest {
 };
 
 StoredRequest ToStored(v1::SubmitBuildRequest request);
+
+// Ids of the uploaded contexts that the request names, each once. They have no comma.
+std::vector<std::string> UploadedContexts(const v1::SubmitBuildRequest& request);
 
 // What is built, in one line: the first tag, or the build file and target.
 std::string TitleOf(const v1::BuildSpec& spec);

@@ -42,7 +42,7 @@ class QueueBuildService : public v1::BuildService::CallbackService {
     return StreamEvents(options_.host, options_.logs,
                         [this, request]() -> absl::StatusOr<WatchPosition> {
                           ASSIGN_OR_RETURN(std::string id, Submit(*request));
-                          return WatchPosition{std::move(id)};
+                          return Position(id);
                         });
   }
 
@@ -50,9 +50,10 @@ class QueueBuildService : public v1::BuildService::CallbackService {
       grpc::CallbackServerContext*, const v1::WatchBuildRequest* request) override {
     return StreamEvents(options_.host, options_.logs,
                         [this, request]() -> absl::StatusOr<WatchPosition> {
-                          RETURN_IF_ERROR(options_.queue->Get(request->build_id()).status());
-                          return WatchPosition{request->build_id(), request->after_sequence(),
-                                               !request->no_follow()};
+                          WatchPosition position = Position(request->build_id());
+                          position.after = request->after_sequence();
+                          position.follow = !request->no_follow();
+                          return position;
                         });
   }
 
@@ -61,8 +62,10 @@ class QueueBuildService : public v1::BuildService::CallbackService {
                                      v1::BuildStatus* response) override {
     return RunUnary<v1::GetBuildRequest, v1::BuildStatus>(
         options_.host.quick, request, response,
-        [this](const v1::GetBuildRequest& get, std::stop_token) {
-          return options_.queue->Get(get.build_id());
+        [this](const v1::GetBuildRequest& get, std::stop_token) -> absl::StatusOr<v1::BuildStatus> {
+          ASSIGN_OR_RETURN(v1::BuildStatus build, options_.queue->Get(get.build_id()));
+          options_.scheduler->DescribeWaiting({&build, 1});
+          return build;
         });
   }
 
@@ -90,6 +93,12 @@ class QueueBuildService : public v1::BuildService::CallbackService {
   }
 
  private:
+  // Of a build, known or not.
+  WatchPosition Position(const std::string& id) {
+    WatchPosition position{id};
+    position.subscribed = [this, id] { return options_.scheduler->BeginWatch(id); };
+    return position;
+  }
   absl::StatusOr<std::string> Submit(v1::SubmitBuildRequest request);
   bool HasEnded(const std::string& id);
   absl::StatusOr<v1::ListBuildsResponse> List(const v1::ListBuildsRequest& request);
@@ -135,6 +144,7 @@ absl::StatusOr<v1::ListBuildsResponse> QueueBuildService::List(
   uint32_t limit =
       request.page_size() == 0 ? kDefaultPage : std::min(request.page_size(), kMaxPage);
   ASSIGN_OR_RETURN(std::vector<v1::BuildStatus> builds, options_.queue->List(name_space, limit));
+  options_.scheduler->DescribeWaiting(builds);
   v1::ListBuildsResponse response;
   size_t bytes = 0;
   for (v1::BuildStatus& build : builds) {

@@ -58,6 +58,9 @@ class EventStream : public grpc::ServerWriteReactor<v1::BuildEvent> {
     after_ = position.after;
     follow_ = position.follow;
     subscription_ = logs_->Subscribe(position.build_id, [this] { Wake(); });
+    if (position.subscribed) {
+      RETURN_IF_ERROR(position.subscribed());
+    }
     ASSIGN_OR_RETURN(v1::BuildEvent last, logs_->Last(position.build_id));
     ended_ = IsTerminal(last) && last.sequence() <= after_;
     // A log that lost its newest events to a power failure is shorter than what the client saw.

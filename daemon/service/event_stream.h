@@ -18,6 +18,8 @@ struct WatchPosition {
   std::string build_id;
   uint64_t after = 0;  // events with a greater number are sent
   bool follow = true;  // else the stream ends after what is in the log
+  // Called once the stream is subscribed to the log, before it looks at it; an error ends the call.
+  std::function<absl::Status()> subscribed;
 };
 
 // Runs `start` on the pool to learn what to watch (an error of it ends the call), then sends. One

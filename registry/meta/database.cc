@@ -17,7 +17,7 @@
 namespace zlayer {
 namespace {
 
-constexpr int64_t kSchemaVersion = 1;
+constexpr int64_t kSchemaVersion = 2;
 // Readers beyond these are closed after use.
 constexpr size_t kIdleReaders = 16;
 
@@ -187,6 +187,10 @@ absl::Status CheckSchema(SqliteConnection& connection) {
   ASSIGN_OR_RETURN(int64_t version, connection.QueryInt("PRAGMA user_version"));
   if (version == 0) {
     return MakeSchema(connection);
+  }
+  if (version == 1) {
+    return connection.ExecuteScript(
+        fmt::format("BEGIN IMMEDIATE; {} PRAGMA user_version = 2; COMMIT;", kUpgrade2));
   }
   if (version != kSchemaVersion) {
     return FailedPrecondition(

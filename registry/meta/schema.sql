@@ -1,4 +1,5 @@
--- Version 1 (PRAGMA user_version). Times are nanoseconds since 1970; digests are 32-byte blobs.
+-- Version 2 (PRAGMA user_version); upgrade_2.sql makes it of version 1. Times are nanoseconds since
+-- 1970; digests are 32-byte blobs.
 --
 -- `boot` is empty once a row's files are known to be synced, else the id of the boot that wrote
 -- them: after a power failure (another boot id) such rows go, with all that stands on them.
@@ -111,9 +112,18 @@ CREATE TABLE builds (
   idempotency_key TEXT,
   request_digest BLOB NOT NULL,
   cancel_requested INTEGER NOT NULL DEFAULT 0,
-  outcome BLOB                    -- the terminal zlayer.v1.BuildEvent
+  outcome BLOB,                   -- the terminal zlayer.v1.BuildEvent
+  contexts TEXT                   -- ids of uploaded contexts in the request, comma-separated; NULL
+                                  -- in a row of version 1: look into the request
 ) WITHOUT ROWID;
-CREATE INDEX builds_by_state ON builds (state, priority DESC, created);
+-- Requests are large. The queue is filled at a start, and contexts in use are found, from indexes
+-- alone; ended builds, by age.
+CREATE INDEX builds_by_state ON builds (state, created, id, namespace, priority, attempt,
+                                        needs_secrets, cancel_requested);
 CREATE INDEX builds_by_created ON builds (created);
+CREATE INDEX builds_by_start ON builds (namespace, started) WHERE started IS NOT NULL;
+CREATE INDEX builds_by_end ON builds (ended) WHERE ended IS NOT NULL;
+CREATE INDEX builds_by_contexts ON builds (state, contexts) WHERE contexts <> '';
+CREATE INDEX builds_without_contexts ON builds (state) WHERE contexts IS NULL;
 CREATE UNIQUE INDEX builds_by_key ON builds (namespace, idempotency_key)
   WHERE idempotency_key IS NOT NULL;
