@@ -6,8 +6,8 @@
 
 #include "base/errors.h"
 #include "base/strings.h"
+#include "base/suggest.h"
 #include "daemon/frontend/dockerfile/go_text.h"
-#include "daemon/frontend/dockerfile/suggest.h"
 
 namespace zlayer {
 namespace {

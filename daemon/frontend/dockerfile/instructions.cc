@@ -11,9 +11,9 @@
 #include "base/errors.h"
 #include "base/status_macros.h"
 #include "base/strings.h"
+#include "base/suggest.h"
 #include "daemon/frontend/dockerfile/go_text.h"
 #include "daemon/frontend/dockerfile/instruction_flags.h"
-#include "daemon/frontend/dockerfile/suggest.h"
 #include "proto/error_detail.h"
 
 namespace zlayer {

@@ -2,7 +2,6 @@
 
 #include <gtest/gtest.h>
 
-#include "daemon/frontend/dockerfile/suggest.h"
 #include "proto/error_detail.h"
 #include "tests/status_matchers.h"
 
@@ -213,12 +212,6 @@ TEST(InstructionsTest, ErrorsCarryInstructionAndStage) {
   EXPECT_EQ(detail.instruction(), "USER");
   EXPECT_EQ(detail.stage(), "base");
   EXPECT_EQ(detail.source().first_line(), 3u);
-}
-
-TEST(SuggestTest, NamesOnlyWhatIsNear) {
-  EXPECT_EQ(Suggestion("wrokdir", {"WORKDIR", "RUN"}), "; did you mean WORKDIR?");
-  EXPECT_EQ(Suggestion("xyz", {"RUN", "ENV"}), "");
-  EXPECT_EQ(Suggestion(std::string(100'000, 'x'), {"RUN"}), "");
 }
 
 }  // namespace

@@ -1,6 +1,6 @@
 // "Did you mean ...?" for names that are not known.
-#ifndef ZLAYER_DAEMON_FRONTEND_DOCKERFILE_SUGGEST_H_
-#define ZLAYER_DAEMON_FRONTEND_DOCKERFILE_SUGGEST_H_
+#ifndef ZLAYER_BASE_SUGGEST_H_
+#define ZLAYER_BASE_SUGGEST_H_
 
 #include <string>
 #include <string_view>
@@ -14,4 +14,4 @@ std::string Suggestion(std::string_view name, const std::vector<std::string>& ca
 
 }  // namespace zlayer
 
-#endif  // ZLAYER_DAEMON_FRONTEND_DOCKERFILE_SUGGEST_H_
+#endif  // ZLAYER_BASE_SUGGEST_H_

@@ -1,4 +1,4 @@
-#include "daemon/frontend/dockerfile/suggest.h"
+#include "base/suggest.h"
 
 #include <algorithm>
 #include <cstddef>
