@@ -1,7 +1,6 @@
 #include <unistd.h>
 
 #include <chrono>
-#include <cstdlib>
 #include <memory>
 #include <optional>
 #include <stop_token>
@@ -11,6 +10,7 @@
 #include "base/files.h"
 #include "base/mutex.h"
 #include "base/status_macros.h"
+#include "client/cli/build_options.h"
 #include "client/cli/build_request.h"
 #include "client/cli/commands.h"
 #include "client/cli/outcome.h"
@@ -18,6 +18,7 @@
 #include "client/lib/build_follower.h"
 #include "client/lib/context_uploader.h"
 #include "client/lib/context_walker.h"
+#include "client/progress/text.h"
 
 namespace zlayer {
 namespace {
@@ -29,6 +30,7 @@ struct Options {
   BuildFlags flags;
   std::string progress = "auto";
   std::string image_id_file;
+  std::string metadata_file;
   bool quiet = false;
   bool detach = false;
   bool no_digest_cache = false;
@@ -124,11 +126,11 @@ class Build {
 };
 
 absl::Status Build::Run() {
+  if (options_.detach && !(options_.image_id_file + options_.metadata_file).empty()) {
+    return UsageError("--iidfile and --metadata-file wait for the build's end: not with --detach");
+  }
   ASSIGN_OR_RETURN(file_, ReadBuildFile(options_.flags, session_.stop()));
-  ASSIGN_OR_RETURN(request_, MakeBuildRequest(options_.flags, file_, [](const std::string& name) {
-                     const char* value = std::getenv(name.c_str());
-                     return value == nullptr ? std::nullopt : std::optional<std::string>(value);
-                   }));
+  ASSIGN_OR_RETURN(request_, MakeBuildRequest(options_.flags, file_, FromEnvironment));
   request_.set_namespace_(session_.name_space());
   if (request_.idempotency_key().empty()) {
     // Lets a submission whose answer was lost be sent again.
@@ -217,6 +219,9 @@ absl::Status Build::Follow() {
                                                   printer_->Event(event);
                                                 },
                                                 FollowOptions(), cancel.abandoned()));
+  if (!options_.metadata_file.empty()) {
+    RETURN_IF_ERROR(WriteFileAtomically(options_.metadata_file, ToJson(terminal) + "\n"));
+  }
   RETURN_IF_ERROR(OutcomeOf(terminal));
   if (!options_.image_id_file.empty()) {
     return WriteFileAtomically(options_.image_id_file, terminal.build_complete().image_id());
@@ -224,48 +229,24 @@ absl::Status Build::Follow() {
   return absl::OkStatus();
 }
 
-void AddSourceOptions(Command& build, Options* options) {
+void AddRunOptions(Command& build, Options* options) {
   BuildFlags& flags = options->flags;
-  build
-      .Argument({"CONTEXT", "", "Directory with the files to build from; - for a tar on stdin"},
-                &flags.context, /*required=*/false)
-      .Option({"-f,--file", "FILE", "Dockerfile (default: CONTEXT/Dockerfile); - for stdin"},
-              &flags.file)
-      .Option({"-z,--zimagefile", "FILE", "ZImagefile to build from"}, &flags.zimagefile)
-      .Option({"--build-context", "NAME=DIR", "Further context for COPY --from=NAME"},
-              &flags.build_contexts)
-      .Option({"--target", "STAGE", "Stage to build (default: the last)"}, &flags.target)
-      .Option({"--build-arg", "NAME=VALUE", "Value of an ARG; NAME alone takes the environment's"},
-              &flags.build_args)
-      .Option({"--platform", "OS/ARCH", "Platform of the image"}, &flags.platforms)
-      .Choice({"--network", "", "Network of RUN"}, &flags.network, {"default", "host"})
-      .Choice({"--pull", "", "When to look for newer base images"}, &flags.pull,
-              {"newer", "always", "never"})
-      .Flag({"--no-cache", "", "Run every step again"}, &flags.no_cache)
-      .Option({"--no-cache-filter", "STAGE", "Run every step of this stage again"},
-              &flags.no_cache_filters)
-      .Option({"--cache-from", "SPEC", "Where to read cache records from"}, &flags.cache_from)
-      .Option({"--cache-to", "SPEC", "Where to write cache records to"}, &flags.cache_to);
-}
-
-void AddResultOptions(Command& build, Options* options) {
-  BuildFlags& flags = options->flags;
-  build.Option({"-t,--tag", "REF", "Name of the image; may be repeated"}, &flags.tags)
-      .Option({"--label", "KEY=VALUE", "Label of the image"}, &flags.labels)
-      .Option({"--annotation", "KEY=VALUE", "Annotation of the image's manifest"},
-              &flags.annotations)
-      .Option({"-o,--output", "SPEC", "What to make: type=TYPE,KEY=VALUE,..."}, &flags.outputs)
-      .Flag({"--push", "", "Push the image"}, &flags.push)
-      .Flag({"--squash", "", "Make one layer of all"}, &flags.squash)
-      .Option({"--iidfile", "FILE", "Write the image's id to FILE"}, &options->image_id_file)
+  build.Section("The build")
+      .Flag({"--detach", "", "Print the build's id and leave it to the daemon"}, &options->detach)
       .Option({"--priority", "N", "Higher ones start first, -100 to 100"}, &flags.priority, -100,
               100)
       .Option({"--idempotency-key", "KEY", "A second build with this key is the first one"},
               &flags.idempotency_key)
-      .Flag({"-q,--quiet", "", "Print only the image's id"}, &options->quiet)
-      .Flag({"--detach", "", "Print the build's id and leave it to the daemon"}, &options->detach)
       .Flag({"--no-digest-cache", "", "Read every file of the context again"},
             &options->no_digest_cache);
+  build.Section("Output");
+  AddProgressOption(build, &options->progress);
+  build.Flag({"-q,--quiet", "", "Print only the image's id"}, &options->quiet)
+      .Option({"--iidfile", "FILE", "Write the image's id to FILE", Completes::kFile},
+              &options->image_id_file)
+      .Option({"--metadata-file", "FILE", "Write the build's last event to FILE, as JSON",
+               Completes::kFile},
+              &options->metadata_file);
 }
 
 }  // namespace
@@ -274,9 +255,8 @@ void AddBuildCommand(Command& root) {
   Command build = root.Sub("build", "Build an image",
                            "zlayer build -t app:1 --build-arg VERSION=1.2 -f docker/Dockerfile .");
   auto options = std::make_shared<Options>();
-  AddSourceOptions(build, options.get());
-  AddResultOptions(build, options.get());
-  AddProgressOption(build, &options->progress);
+  AddBuildOptions(build, &options->flags);
+  AddRunOptions(build, options.get());
   build.Run([options](Session& session) { return Build(session, *options).Run(); });
 }
 

@@ -118,15 +118,10 @@ v1::BuildSpec::PullMode PullModeOf(std::string_view text) {
 
 void SetSource(const BuildFlags& flags, const std::optional<BuildFile>& file, v1::BuildSpec* spec) {
   if (!file.has_value()) {
-    if (!flags.zimagefile.empty()) {
-      spec->set_zimagefile(flags.zimagefile);
-    } else {
-      spec->set_dockerfile(flags.file.empty() ? "Dockerfile" : flags.file);
-    }
+    spec->set_dockerfile(flags.file.empty() ? "Dockerfile" : flags.file);
     return;
   }
-  v1::InlineFile* source = flags.zimagefile.empty() ? spec->mutable_dockerfile_inline()
-                                                    : spec->mutable_zimagefile_inline();
+  v1::InlineFile* source = spec->mutable_dockerfile_inline();
   source->set_name(ToUtf8(file->name));
   source->set_content(file->content);
   source->set_ignore_file(file->ignore_text);
@@ -229,10 +224,7 @@ absl::StatusOr<std::map<std::string, std::string>> DirectoryContexts(const Build
 
 absl::StatusOr<std::optional<BuildFile>> ReadBuildFile(const BuildFlags& flags,
                                                        std::stop_token stop) {
-  if (!flags.file.empty() && !flags.zimagefile.empty()) {
-    return UsageError("-f and -z exclude each other: give one build file");
-  }
-  std::string given = flags.zimagefile.empty() ? flags.file : flags.zimagefile;
+  const std::string& given = flags.file;
   bool context_is_tar = flags.context == "-";
   if (given == "-" && context_is_tar) {
     return UsageError("stdin cannot be both the build file and the build context");

@@ -17,8 +17,7 @@ namespace zlayer {
 
 struct BuildFlags {
   std::string context = ".";
-  std::string file;        // -f
-  std::string zimagefile;  // -z
+  std::string file;  // -f
   std::vector<std::string> tags;
   std::vector<std::string> build_args;  // K=V, or K for the environment's value
   std::string target;

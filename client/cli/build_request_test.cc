@@ -145,13 +145,6 @@ TEST(MakeBuildRequestTest, AFileInTheTarIsNamed) {
   EXPECT_EQ(request.spec().dockerfile(), "docker/F");
 }
 
-TEST(MakeBuildRequestTest, AZImagefileIsOne) {
-  BuildFlags flags;
-  flags.zimagefile = "ZImagefile";
-  ASSERT_OK_AND_ASSIGN(v1::SubmitBuildRequest request, Make(flags));
-  EXPECT_EQ(request.spec().zimagefile_inline().content(), "FROM scratch\n");
-}
-
 class ReadBuildFileTest : public ::testing::Test {
  protected:
   void SetUp() override {
@@ -244,12 +237,9 @@ TEST_F(ReadBuildFileTest, InATarTheFileIsThereUnlessItIsHere) {
   EXPECT_EQ(file->content, "FROM here");
 }
 
-TEST_F(ReadBuildFileTest, ContradictionsAreUsageErrors) {
+TEST_F(ReadBuildFileTest, StdinIsNotBoth) {
   flags_.file = "-";
   flags_.context = "-";
-  EXPECT_EQ(ExitCode(Read().status(), false), 2);
-  flags_.file = "a";
-  flags_.zimagefile = "b";
   EXPECT_EQ(ExitCode(Read().status(), false), 2);
 }
 

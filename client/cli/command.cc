@@ -3,55 +3,156 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
-#include <sstream>
+#include <algorithm>
+#include <map>
 #include <utility>
 
+#include "base/strings.h"
+#include "base/suggest.h"
+#include "client/cli/help.h"
+
 namespace zlayer {
+
+struct CommandLineState {
+  explicit CommandLineState(const std::string& name, const std::string& description)
+      : app(description, name) {
+    spec.name = name;
+    spec.summary = description;
+  }
+
+  CLI::App app;
+  CommandSpec spec;
+  std::vector<std::pair<CLI::App*, Action>> actions;
+  // Commands that read the words behind their name themselves.
+  std::map<std::string, std::pair<CLI::App*, std::vector<std::string>*>, std::less<>> words;
+};
+
 namespace {
 
-// The innermost command that was named: "zlayer builds ls".
-std::string NameOf(const CLI::App& app) {
-  std::string name = app.get_name();
-  for (const CLI::App* sub : app.get_subcommands()) {
-    name += " " + NameOf(*sub);
+// The commands that were named: "zlayer", "builds", "ls".
+CommandPath PathOf(const CLI::App& app, const CommandSpec& spec) {
+  CommandPath path = {&spec};
+  const CLI::App* inner = &app;
+  while (!inner->get_subcommands().empty()) {
+    inner = inner->get_subcommands().front();
+    path.push_back(path.back()->Find(inner->get_name()));
   }
-  return name;
+  return path;
 }
 
 std::string OneLine(std::string text) {
-  for (char& c : text) {
-    c = c == '\n' ? ' ' : c;
-  }
+  std::replace(text.begin(), text.end(), '\n', ' ');
   while (text.ends_with(' ') || text.ends_with('.')) {
     text.pop_back();
   }
   return text;
 }
 
+std::vector<std::string> OptionNames(const CommandPath& path) {
+  std::vector<std::string> names = {"--help"};
+  for (const CommandSpec* command : path) {
+    for (const OptionSpec& option : command->options) {
+      names.insert(names.end(), option.names.begin(), option.names.end());
+    }
+  }
+  return names;
+}
+
+std::vector<std::string> SubNames(const CommandSpec& command) {
+  std::vector<std::string> names;
+  for (const CommandSpec& sub : command.subs) {
+    if (!sub.hidden) {
+      names.push_back(sub.name);
+    }
+  }
+  return names;
+}
+
+// What is wrong with a word that nothing takes.
+std::string Unexpected(const CommandPath& path, const std::string& word) {
+  if (word.size() > 1 && word.starts_with('-')) {
+    std::string name = word.substr(0, word.find('='));
+    return fmt::format("unknown option {}{}", ToUtf8(name), Suggestion(name, OptionNames(path)));
+  }
+  if (!path.back()->subs.empty()) {
+    return fmt::format("unknown command \"{}\"{}", ToUtf8(word),
+                       Suggestion(word, SubNames(*path.back())));
+  }
+  return fmt::format("unexpected argument \"{}\"", ToUtf8(word));
+}
+
+CLI::Validator OneOf(const std::vector<std::string>& allowed) {
+  return CLI::Validator(
+      [allowed](std::string& given) {
+        return std::find(allowed.begin(), allowed.end(), given) != allowed.end()
+                   ? std::string()
+                   : fmt::format("\"{}\" is not one of {}{}", ToUtf8(given), Join(allowed, "|"),
+                                 Suggestion(given, allowed));
+      },
+      "");
+}
+
 }  // namespace
+
+OptionSpec& Command::AddOption(const OptionText& text) {
+  OptionSpec& option = spec_->options.emplace_back();
+  for (std::string_view name : Split(text.names, ',')) {
+    option.names.emplace_back(name);
+  }
+  option.placeholder = text.placeholder;
+  option.help = text.help;
+  option.completes = text.completes;
+  option.hidden = text.hidden;
+  option.section = section_.empty() ? "Options" : section_;
+  return option;
+}
+
+OptionSpec& Command::AddArgument(const OptionText& text, bool required) {
+  OptionSpec& argument = spec_->arguments.emplace_back();
+  argument.names = {text.names};
+  argument.help = text.help;
+  argument.completes = text.completes;
+  argument.required = required;
+  return argument;
+}
 
 Command Command::Sub(const std::string& name, const std::string& description,
                      const std::string& example) {
   CLI::App* sub = app_->add_subcommand(name, description);
   sub->fallthrough();  // global options may follow the command
-  if (!example.empty()) {
-    sub->footer("Example:\n  " + example);
-  }
-  return Command(sub, actions_);
+  CommandSpec& spec = spec_->subs.emplace_back();
+  spec.name = name;
+  spec.summary = description;
+  spec.example = example;
+  spec.section = section_;
+  return Command(sub, &spec, state_);
+}
+
+Command& Command::Section(const std::string& title) {
+  section_ = title;
+  return *this;
+}
+
+Command& Command::Hide() {
+  spec_->hidden = true;
+  return *this;
 }
 
 Command& Command::Flag(const OptionText& text, bool* value) {
-  app_->add_flag(text.names, *value, text.help);
+  AddOption(text).takes_value = false;
+  app_->add_flag(text.names, *value);
   return *this;
 }
 
 Command& Command::Option(const OptionText& text, std::string* value) {
-  app_->add_option(text.names, *value, text.help)->type_name(text.placeholder)->take_last();
+  AddOption(text).default_value = *value;
+  app_->add_option(text.names, *value)->type_name(text.placeholder)->take_last();
   return *this;
 }
 
 Command& Command::Option(const OptionText& text, std::vector<std::string>* values) {
-  app_->add_option(text.names, *values, text.help)
+  AddOption(text).repeated = true;
+  app_->add_option(text.names, *values)
       ->type_name(text.placeholder)
       ->type_size(1)
       ->allow_extra_args(false);
@@ -59,7 +160,8 @@ Command& Command::Option(const OptionText& text, std::vector<std::string>* value
 }
 
 Command& Command::Option(const OptionText& text, int32_t* value, int32_t low, int32_t high) {
-  app_->add_option(text.names, *value, text.help)
+  AddOption(text).default_value = fmt::format("{}", *value);
+  app_->add_option(text.names, *value)
       ->type_name(text.placeholder)
       ->take_last()
       ->check(CLI::Range(low, high));
@@ -68,64 +170,96 @@ Command& Command::Option(const OptionText& text, int32_t* value, int32_t low, in
 
 Command& Command::Choice(const OptionText& text, std::string* value,
                          std::vector<std::string> allowed) {
-  std::string names;
-  for (const std::string& name : allowed) {
-    names += (names.empty() ? "" : "|") + name;
-  }
-  app_->add_option(text.names, *value, text.help)
-      ->type_name(names)
+  OptionSpec& option = AddOption(text);
+  option.placeholder = Join(allowed, "|");
+  option.default_value = *value;
+  app_->add_option(text.names, *value)
+      ->type_name(option.placeholder)
       ->take_last()
-      ->check(CLI::Validator(
-          [allowed = std::move(allowed), names](std::string& given) {
-            for (const std::string& name : allowed) {
-              if (given == name) {
-                return std::string();
-              }
-            }
-            return fmt::format("\"{}\" is not one of {}", given, names);
-          },
-          ""));
+      ->check(OneOf(allowed));
+  option.allowed = std::move(allowed);
+  return *this;
+}
+
+Command& Command::Choice(const OptionText& text, std::vector<std::string>* values,
+                         std::vector<std::string> allowed) {
+  OptionSpec& option = AddOption(text);
+  option.repeated = true;
+  app_->add_option(text.names, *values)
+      ->type_name(option.placeholder)
+      ->type_size(1)
+      ->allow_extra_args(false)
+      ->check(OneOf(allowed));
+  option.allowed = std::move(allowed);
   return *this;
 }
 
 Command& Command::Argument(const OptionText& text, std::string* value, bool required) {
-  app_->add_option(text.names, *value, text.help)->type_name("")->required(required);
+  AddArgument(text, required).default_value = *value;
+  app_->add_option(text.names, *value)->type_name("")->required(required);
   return *this;
 }
 
-Command& Command::Arguments(const OptionText& text, std::vector<std::string>* values) {
-  app_->add_option(text.names, *values, text.help)->type_name("")->required();
+Command& Command::ChoiceArgument(const OptionText& text, std::string* value,
+                                 std::vector<std::string> allowed) {
+  app_->add_option(text.names, *value)->type_name("")->required()->check(OneOf(allowed));
+  AddArgument(text, /*required=*/true).allowed = std::move(allowed);
+  return *this;
+}
+
+Command& Command::Arguments(const OptionText& text, std::vector<std::string>* values,
+                            bool required) {
+  AddArgument(text, required).repeated = true;
+  app_->add_option(text.names, *values)->type_name("")->required(required);
+  return *this;
+}
+
+Command& Command::Words(std::vector<std::string>* words) {
+  state_->words[spec_->name] = {app_, words};
   return *this;
 }
 
 void Command::RequireSub() { app_->require_subcommand(1); }
 
-void Command::Run(Action action) { actions_->emplace_back(app_, std::move(action)); }
+void Command::Run(Action action) { state_->actions.emplace_back(app_, std::move(action)); }
 
 CommandLine::CommandLine(const std::string& name, const std::string& description)
-    : app_(std::make_unique<CLI::App>(description, name)), root_(app_.get(), &actions_) {
-  app_->require_subcommand(1);
+    : state_(std::make_unique<CommandLineState>(name, description)),
+      root_(&state_->app, &state_->spec, state_.get()) {
+  state_->app.require_subcommand(1);
 }
 
 CommandLine::~CommandLine() = default;
 
-CommandLine::Parsed CommandLine::Parse(int argc, const char* const* argv) {
+const CommandSpec& CommandLine::spec() const { return state_->spec; }
+
+CommandLine::Parsed CommandLine::Parse(int argc, const char* const* argv, size_t help_width) {
   Parsed parsed;
-  try {
-    app_->parse(argc, argv);
-  } catch (const CLI::Success& wish) {  // help
-    std::ostringstream out;
-    app_->exit(wish, out, out);
-    parsed.text = out.str();
-    return parsed;
-  } catch (const CLI::Error& error) {
-    std::string name = NameOf(*app_);
-    parsed.exit_code = 2;
-    parsed.text = fmt::format("{}: {} (see {} --help)", name, OneLine(error.what()), name);
-    return parsed;
+  CLI::App& app = state_->app;
+  auto raw = argc > 1 ? state_->words.find(argv[1]) : state_->words.end();
+  const CLI::App* chosen = nullptr;
+  if (raw != state_->words.end()) {
+    bool marked = argc > 2 && std::string_view(argv[2]) == "--";
+    raw->second.second->assign(argv + (marked ? 3 : 2), argv + argc);
+    chosen = raw->second.first;
+  } else {
+    try {
+      app.parse(argc, argv);
+    } catch (const CLI::Success&) {  // help
+      parsed.text = HelpText(PathOf(app, state_->spec), help_width);
+      return parsed;
+    } catch (const CLI::Error& error) {
+      CommandPath path = PathOf(app, state_->spec);
+      std::vector<std::string> left = app.remaining(/*recurse=*/true);
+      std::erase(left, "--");
+      std::string what = left.empty() ? OneLine(error.what()) : Unexpected(path, left.front());
+      parsed.exit_code = 2;
+      parsed.text = fmt::format("{}: {} (see {} --help)", FullName(path), what, FullName(path));
+      return parsed;
+    }
   }
-  for (const auto& [app, action] : actions_) {
-    if (app->parsed()) {
+  for (const auto& [command, action] : state_->actions) {
+    if (command == chosen || (chosen == nullptr && command->parsed())) {
       parsed.action = action;
     }
   }

@@ -25,13 +25,19 @@ class CommandTest : public ::testing::Test {
         .Option({"-f,--file", "FILE", "a file"}, &file_)
         .Option({"-t,--tag", "REF", "names"}, &tags_)
         .Option({"-n", "N", "a number"}, &number_, -3, 3)
-        .Choice({"--mode", "", "how"}, &mode_, {"fast", "slow"});
+        .Choice({"--mode", "", "how"}, &mode_, {"fast", "slow"})
+        .Choice({"--state", "STATE", "which"}, &states_, {"good", "bad"});
     run.Run([this](Session&) {
       ran_ = "run";
       return absl::OkStatus();
     });
     Command group = line_.root().Sub("group", "Groups", "");
     group.RequireSub();
+    Command words = line_.root().Sub("words", "Takes words", "");
+    words.Hide().Words(&words_).Run([this](Session&) {
+      ran_ = "words";
+      return absl::OkStatus();
+    });
     Command one = group.Sub("one", "One", "");
     one.Arguments({"NAME", "", "names"}, &names_);
     one.Run([this](Session&) {
@@ -61,7 +67,7 @@ class CommandTest : public ::testing::Test {
 
   CommandLine line_;
   std::string ran_, global_, context_ = ".", file_, mode_ = "fast";
-  std::vector<std::string> tags_, names_;
+  std::vector<std::string> tags_, names_, states_, words_;
   int32_t number_ = 0;
   bool quiet_ = false;
 };
@@ -131,6 +137,42 @@ TEST_F(CommandTest, MistakesAreOneSentenceWithExitCodeTwo) {
   ExpectUsage({"group"}, "prog group: ");
   ExpectUsage({}, "prog: ");
   ExpectUsage({"unknown"}, "see prog --help");
+}
+
+TEST_F(CommandTest, MistakesNameWhatIsNear) {
+  ExpectUsage({"run", "--fil", "x"}, "prog run: unknown option --fil; did you mean --file? (see");
+  ExpectUsage({"run", "--flie=x"}, "unknown option --flie; did you mean --file?");
+  ExpectUsage({"run", "--globl"}, "did you mean --global?");
+  ExpectUsage({"gruop", "one"}, "unknown command \"gruop\"; did you mean group?");
+  ExpectUsage({"group", "two"}, "prog group: unknown command \"two\" (see prog group --help)");
+  ExpectUsage({"wrods"}, "unknown command \"wrods\" (see");
+  ExpectUsage({"run", "--mode", "fsat"}, "not one of fast|slow");
+  ExpectUsage({"run", "a", "b"}, "unexpected argument \"b\"");
+}
+
+TEST_F(CommandTest, ChoicesAreRepeated) {
+  Parse({"run", "--state", "good", "--state=bad"});
+  EXPECT_THAT(states_, ElementsAre("good", "bad"));
+  ExpectUsage({"run", "--state", "odd"}, "\"odd\" is not one of good|bad");
+}
+
+TEST_F(CommandTest, WordsAreTakenAsTheyAre) {
+  Parse({"words", "--", "run", "--mode", "odd", "--help", ""});
+  EXPECT_EQ(ran_, "words");
+  EXPECT_THAT(words_, ElementsAre("run", "--mode", "odd", "--help", ""));
+  Parse({"words", "-x"});
+  EXPECT_THAT(words_, ElementsAre("-x"));
+}
+
+TEST_F(CommandTest, TheSpecIsWhatWasAdded) {
+  const CommandSpec& run = *line_.spec().Find("run");
+  EXPECT_EQ(FindOption({&run}, "--mode")->default_value, "fast");
+  EXPECT_THAT(FindOption({&run}, "--mode")->allowed, ElementsAre("fast", "slow"));
+  EXPECT_THAT(FindOption({&run}, "-f")->names, ElementsAre("-f", "--file"));
+  EXPECT_TRUE(FindOption({&run}, "--tag")->repeated);
+  EXPECT_FALSE(FindOption({&run}, "-q")->takes_value);
+  EXPECT_EQ(run.arguments.front().default_value, ".");
+  EXPECT_TRUE(line_.spec().Find("words")->hidden);
 }
 
 TEST_F(CommandTest, HelpEndsWithTheExample) {

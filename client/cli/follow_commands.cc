@@ -2,9 +2,11 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/status_macros.h"
 #include "base/strings.h"
+#include "client/cli/build_ids.h"
 #include "client/cli/commands.h"
 #include "client/cli/outcome.h"
 #include "client/cli/session.h"
@@ -14,14 +16,14 @@ namespace zlayer {
 namespace {
 
 struct LogsOptions {
-  std::string id;
+  std::vector<std::string> ids;
   bool follow = false;
 };
 
-absl::Status Logs(Session& session, const LogsOptions& options) {
+absl::Status PrintLog(Session& session, const LogsOptions& options, const std::string& id) {
   ASSIGN_OR_RETURN(Connection * connection, session.connection());
   v1::WatchBuildRequest request;
-  request.set_build_id(options.id);
+  request.set_build_id(id);
   request.set_no_follow(!options.follow);
   return FollowBuild(
              *connection, request,
@@ -35,21 +37,17 @@ absl::Status Logs(Session& session, const LogsOptions& options) {
 }
 
 struct WatchOptions {
-  std::string id;
-  std::string after = "0";
+  std::vector<std::string> ids;
+  uint64_t after = 0;
   std::string progress = "auto";
 };
 
-absl::Status Watch(Session& session, const WatchOptions& options) {
-  std::optional<uint64_t> after = ParseUint(options.after);
-  if (!after.has_value()) {
-    return UsageError("--after takes the number of an event");
-  }
+absl::Status WatchOne(Session& session, const WatchOptions& options, const std::string& id) {
   ASSIGN_OR_RETURN(Connection * connection, session.connection());
   std::unique_ptr<ProgressPrinter> printer = MakePrinter(options.progress);
   v1::WatchBuildRequest request;
-  request.set_build_id(options.id);
-  request.set_after_sequence(*after);
+  request.set_build_id(id);
+  request.set_after_sequence(options.after);
   ASSIGN_OR_RETURN(
       std::optional<v1::BuildEvent> terminal,
       FollowBuild(
@@ -58,25 +56,39 @@ absl::Status Watch(Session& session, const WatchOptions& options) {
   return terminal.has_value() ? OutcomeOf(*terminal) : absl::OkStatus();
 }
 
+absl::Status Watch(Session& session, WatchOptions options, const std::string& after) {
+  std::optional<uint64_t> number = ParseUint(after);
+  if (!number.has_value()) {
+    return UsageError("--after takes the number of an event");
+  }
+  options.after = *number;
+  return ForEachBuild(session, options.ids,
+                      [&](const std::string& id) { return WatchOne(session, options, id); });
+}
+
 }  // namespace
 
 void AddLogsCommand(Command& builds) {
   Command logs =
-      builds.Sub("logs", "Print what the steps of a build wrote", "zlayer builds logs -f ID");
+      builds.Sub("logs", "Print what the steps of builds wrote", "zlayer builds logs -f @latest");
   auto options = std::make_shared<LogsOptions>();
-  logs.Argument({"ID", "", "The build's id"}, &options->id)
-      .Flag({"-f,--follow", "", "Go on until the build ends"}, &options->follow);
-  logs.Run([options](Session& session) { return Logs(session, *options); });
+  AddBuildIds(logs, &options->ids);
+  logs.Flag({"-f,--follow", "", "Go on until the build ends"}, &options->follow);
+  logs.Run([options](Session& session) {
+    return ForEachBuild(session, options->ids,
+                        [&](const std::string& id) { return PrintLog(session, *options, id); });
+  });
 }
 
 void AddWatchCommand(Command& builds) {
-  Command watch = builds.Sub("watch", "Show a build from its begin to its end",
-                             "zlayer builds watch --progress json ID");
+  Command watch = builds.Sub("watch", "Show builds from their begin to their end",
+                             "zlayer builds watch --progress json @latest");
   auto options = std::make_shared<WatchOptions>();
-  watch.Argument({"ID", "", "The build's id"}, &options->id)
-      .Option({"--after", "N", "Show only events with a greater sequence number"}, &options->after);
+  auto after = std::make_shared<std::string>("0");
+  AddBuildIds(watch, &options->ids);
+  watch.Option({"--after", "N", "Show only events with a greater sequence number"}, after.get());
   AddProgressOption(watch, &options->progress);
-  watch.Run([options](Session& session) { return Watch(session, *options); });
+  watch.Run([options, after](Session& session) { return Watch(session, *options, *after); });
 }
 
 }  // namespace zlayer

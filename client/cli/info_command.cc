@@ -56,7 +56,7 @@ absl::Status Info(Session& session, bool json) {
 void AddInfoCommand(Command& root) {
   Command info = root.Sub("info", "Show the daemon; fails unless it serves", "zlayer info");
   auto format = std::make_shared<std::string>("text");
-  info.Choice({"--format", "", "One JSON document, or lines"}, format.get(), {"text", "json"});
+  info.Choice({"--format", "", "Lines, or one JSON document"}, format.get(), {"text", "json"});
   info.Run([format](Session& session) { return Info(session, *format == "json"); });
 }
 

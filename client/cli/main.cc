@@ -1,47 +1,45 @@
 // zlayer: the command line of zlayerd.
-#include <fmt/format.h>
-#include <unistd.h>
-
 #include <cstdlib>
-#include <string>
 
 #include "base/errors.h"
-#include "base/files.h"
 #include "client/cli/command.h"
 #include "client/cli/commands.h"
 #include "client/cli/interrupts.h"
 #include "client/cli/session.h"
+#include "client/cli/terminal.h"
 
 namespace zlayer {
 namespace {
 
 void AddAllCommands(Command& root) {
+  root.Section("Builds");
   AddBuildCommand(root);
+  AddPlanCommand(root);
+  AddBuildsCommand(root);
+  root.Section("Images");
   AddImagesCommand(root);
   AddInspectCommand(root);
   AddImportCommand(root);
   AddExportCommand(root);
   AddTagCommand(root);
   AddRemoveCommand(root);
-  AddBuildsCommand(root);
+  root.Section("Program and daemon");
   AddInfoCommand(root);
   AddVersionCommand(root);
-}
-
-void PrintError(std::string_view sentence) {
-  WriteFully(STDERR_FILENO, fmt::format("{}\n", sentence)).IgnoreError();
 }
 
 int Main(int argc, const char* const* argv) {
   GlobalOptions options;
   CommandLine command_line("zlayer", "Builds container images with zlayerd.");
-  command_line.root()
-      .Option(
-          {"--address", "ADDRESS", "Where the daemon listens: unix:///PATH (also $ZLAYER_ADDRESS)"},
-          &options.address)
-      .Option({"--namespace", "NAME", "Namespace of builds and images"}, &options.name_space);
-  AddAllCommands(command_line.root());
-  CommandLine::Parsed parsed = command_line.Parse(argc, argv);
+  Command& root = command_line.root();
+  root.Section("Options of every command")
+      .Option({"--address", "ADDRESS", "Where the daemon listens: unix:///PATH ($ZLAYER_ADDRESS)"},
+              &options.address)
+      .Option({"--namespace", "NAME", "Namespace of builds and images ($ZLAYER_NAMESPACE)"},
+              &options.name_space);
+  AddAllCommands(root);
+  AddCompletionCommands(root, command_line.spec());
+  CommandLine::Parsed parsed = command_line.Parse(argc, argv, HelpWidth());
   if (!parsed.action) {
     if (parsed.exit_code == 0) {
       Print(parsed.text);
@@ -50,6 +48,7 @@ int Main(int argc, const char* const* argv) {
     }
     return parsed.exit_code;
   }
+  options.name_space = ChooseNamespace(options.name_space, std::getenv("ZLAYER_NAMESPACE"));
   Interrupts interrupts;
   Session session(&options, interrupts.token());
   absl::Status status = parsed.action(session);

@@ -1,6 +1,7 @@
 #include "client/cli/session.h"
 
 #include <absl/strings/cord.h>
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -28,6 +29,10 @@ absl::StatusOr<Connection*> Session::connection() {
   return connection_.get();
 }
 
+std::string ChooseNamespace(std::string_view flag, const char* environment) {
+  return std::string(!flag.empty() || environment == nullptr ? flag : environment);
+}
+
 absl::Status UsageError(std::string_view message) {
   absl::Status status = InvalidArgument(message);
   status.SetPayload(kUsage, absl::Cord());
@@ -51,6 +56,10 @@ void Print(std::string_view text) {
   if (!WriteFully(STDOUT_FILENO, text).ok()) {
     _exit(1);
   }
+}
+
+void PrintError(std::string_view sentence) {
+  WriteFully(STDERR_FILENO, fmt::format("{}\n", sentence)).IgnoreError();
 }
 
 std::string FormatTable(const std::vector<std::vector<std::string>>& rows) {

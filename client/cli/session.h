@@ -39,6 +39,10 @@ class Session {
   std::unique_ptr<Connection> connection_;
 };
 
+// `flag` where it is not empty, else the environment's ZLAYER_NAMESPACE (null: not set), else the
+// daemon's own choice.
+std::string ChooseNamespace(std::string_view flag, const char* environment);
+
 // A mistake in how the program was called: exit code 2.
 absl::Status UsageError(std::string_view message);
 
@@ -47,6 +51,9 @@ int ExitCode(const absl::Status& status, bool interrupted);
 
 // Writes to stdout at once. Where stdout is gone the process ends, as with SIGPIPE.
 void Print(std::string_view text);
+
+// Writes a sentence to stderr, as a line.
+void PrintError(std::string_view sentence);
 
 // Rows with equally wide columns, two spaces between them, nothing behind the last.
 std::string FormatTable(const std::vector<std::vector<std::string>>& rows);

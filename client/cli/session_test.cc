@@ -4,8 +4,6 @@
 #include <gtest/gtest.h>
 
 #include "base/errors.h"
-#include "client/cli/outcome.h"
-#include "proto/error_detail.h"
 #include "tests/status_matchers.h"
 
 namespace zlayer {
@@ -24,28 +22,6 @@ TEST(ExitCodeTest, FollowsTheStatus) {
   EXPECT_EQ(ExitCode(Cancelled("by the user"), true), 130);
 }
 
-TEST(OutcomeTest, AFailedBuildIsOneWhateverItsCode) {
-  v1::BuildEvent event;
-  event.mutable_build_failed()->set_error("Dockerfile:3: it failed");
-  event.mutable_build_failed()->set_code(14);
-  event.mutable_build_failed()->mutable_detail()->set_exit_code(7);
-  absl::Status status = OutcomeOf(event);
-  EXPECT_EQ(Message(status), "Dockerfile:3: it failed");
-  EXPECT_EQ(ExitCode(status, false), 1);
-  EXPECT_EQ(DetailOf(status).exit_code(), 7);
-}
-
-TEST(OutcomeTest, ACanceledBuildIsNamed) {
-  v1::BuildEvent event;
-  event.set_build_id("b1");
-  event.mutable_build_canceled();
-  EXPECT_EQ(Message(OutcomeOf(event)), "build b1 was canceled");
-  event.mutable_build_canceled()->set_reason("too old");
-  EXPECT_EQ(Message(OutcomeOf(event)), "build b1 was canceled: too old");
-  event.mutable_build_complete();
-  EXPECT_OK(OutcomeOf(event));
-}
-
 TEST(SessionTest, AWrongAddressIsAUsageError) {
   GlobalOptions options;
   options.address = "tcp:80";
@@ -53,6 +29,12 @@ TEST(SessionTest, AWrongAddressIsAUsageError) {
   absl::Status status = session.connection().status();
   EXPECT_THAT(status, StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("tcp:80")));
   EXPECT_EQ(ExitCode(status, false), 2);
+}
+
+TEST(ChooseNamespaceTest, TheFlagGoesBeforeTheEnvironment) {
+  EXPECT_EQ(ChooseNamespace("flag", "env"), "flag");
+  EXPECT_EQ(ChooseNamespace("", "env"), "env");
+  EXPECT_EQ(ChooseNamespace("", nullptr), "");
 }
 
 TEST(FormatTableTest, AlignsColumns) {

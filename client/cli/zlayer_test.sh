@@ -33,8 +33,8 @@ check() {
   fi
 }
 
-for command in build images inspect import export tag rmi builds info version "builds ls" \
-  "builds show" "builds logs" "builds watch" "builds cancel"; do
+for command in build plan images inspect import export tag rmi builds info version completion \
+  "builds ls" "builds show" "builds logs" "builds watch" "builds cancel" "builds rm"; do
   # shellcheck disable=SC2086
   check "help of $command" 0 "Example:" "$zlayer" $command --help
 done
@@ -42,6 +42,16 @@ check "help" 0 "builds" "$zlayer" --help
 check "no command" 2 "zlayer: " "$zlayer"
 check "unknown command" 2 "--help" "$zlayer" frobnicate
 check "unknown flag" 2 "zlayer build: " "$zlayer" build --frobnicate
+check "near command" 2 "did you mean builds?" "$zlayer" bulids ls
+check "near flag" 2 "did you mean --build-arg?" "$zlayer" build --buildarg x=y .
+check "flag to come" 2 "unknown option -z" "$zlayer" build -z ZImagefile .
+check "default in the help" 0 "(default: auto)" "$zlayer" build --help
+check "no daemon, plan" 3 "no daemon answers" "$zlayer" plan -f /dev/null .
+check "no time" 2 "--since takes" "$zlayer" builds ls --since yesterday
+check "which builds" 2 "--all-ended" "$zlayer" builds rm
+check "file of a detached build" 2 "--detach" "$zlayer" build --detach --iidfile x .
+check "shell" 2 "bash|zsh|fish" "$zlayer" completion tcsh
+check "completion" 0 "builds" "$zlayer" __complete -- build
 check "bad choice" 2 "odd" "$zlayer" build --progress odd .
 check "bad address" 2 "unix:///PATH" "$zlayer" --address tcp://x images
 check "layout to stdout" 2 "-o" "$zlayer" export --format oci-layout -o - x

@@ -8,6 +8,7 @@
 
 #include "base/errors.h"
 #include "base/mutex.h"
+#include "proto/error_detail.h"
 
 namespace zlayer {
 namespace {
@@ -157,6 +158,19 @@ absl::StatusOr<std::optional<v1::BuildEvent>> FollowBuild(Connection& connection
                                                           const FollowOptions& options,
                                                           std::stop_token stop) {
   return Follower(connection, handler, options, std::move(stop)).Run(nullptr, request);
+}
+
+absl::Status OutcomeOf(const v1::BuildEvent& terminal) {
+  if (terminal.has_build_complete()) {
+    return absl::OkStatus();
+  }
+  if (terminal.has_build_canceled()) {
+    const std::string& reason = terminal.build_canceled().reason();
+    return Cancelled(fmt::format("build {} was canceled{}{}", terminal.build_id(),
+                                 reason.empty() ? "" : ": ", reason));
+  }
+  return WithDetail(FailedPrecondition(terminal.build_failed().error()),
+                    terminal.build_failed().detail());
 }
 
 }  // namespace zlayer

@@ -44,6 +44,10 @@ absl::StatusOr<std::optional<v1::BuildEvent>> FollowBuild(Connection& connection
                                                           const FollowOptions& options,
                                                           std::stop_token stop);
 
+// OK for BuildComplete, else why there is no image: kFailedPrecondition or kCancelled, never a
+// status that means "no daemon".
+absl::Status OutcomeOf(const v1::BuildEvent& terminal);
+
 }  // namespace zlayer
 
 #endif  // ZLAYER_CLIENT_LIB_BUILD_FOLLOWER_H_

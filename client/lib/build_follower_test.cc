@@ -206,5 +206,27 @@ TEST_F(BuildFollowerTest, AnUnknownBuildIsAnError) {
               StatusIs(absl::StatusCode::kNotFound, "build \"x\" is not known"));
 }
 
+TEST(OutcomeTest, AFailedBuildIsOneWhateverItsCode) {
+  v1::BuildEvent event;
+  event.mutable_build_failed()->set_error("Dockerfile:3: it failed");
+  event.mutable_build_failed()->set_code(14);
+  event.mutable_build_failed()->mutable_detail()->set_exit_code(7);
+  absl::Status status = OutcomeOf(event);
+  EXPECT_EQ(status.message(), "Dockerfile:3: it failed");
+  EXPECT_THAT(status, StatusIs(absl::StatusCode::kFailedPrecondition));
+  EXPECT_EQ(DetailOf(status).exit_code(), 7);
+}
+
+TEST(OutcomeTest, ACanceledBuildIsNamed) {
+  v1::BuildEvent event;
+  event.set_build_id("b1");
+  event.mutable_build_canceled();
+  EXPECT_EQ(OutcomeOf(event).message(), "build b1 was canceled");
+  event.mutable_build_canceled()->set_reason("too old");
+  EXPECT_EQ(OutcomeOf(event).message(), "build b1 was canceled: too old");
+  event.mutable_build_complete();
+  EXPECT_OK(OutcomeOf(event));
+}
+
 }  // namespace
 }  // namespace zlayer

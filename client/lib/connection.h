@@ -82,7 +82,7 @@ template <typename Stub, typename Request, typename Response>
 absl::StatusOr<Response> Call(const Connection& connection, Stub& stub,
                               grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&,
                                                            Response*),
-                              const Request& request, std::chrono::seconds timeout,
+                              const Request& request, std::chrono::milliseconds timeout,
                               std::stop_token stop) {
   grpc::ClientContext context;
   context.set_deadline(std::chrono::system_clock::now() + timeout);

@@ -16,7 +16,7 @@
 
 namespace zlayer {
 
-// The handlers run on gRPC's threads, one call at a time in each test.
+// A daemon as far as its handlers are set. They run on gRPC's threads, one call at a time in each test.
 class FakeBuildService : public v1::BuildService::Service {
  public:
   using EventWriter = grpc::ServerWriter<v1::BuildEvent>;
@@ -25,6 +25,12 @@ class FakeBuildService : public v1::BuildService::Service {
   std::function<grpc::Status(const v1::SubmitBuildRequest&, EventWriter*)> build;
   std::function<grpc::Status(const v1::WatchBuildRequest&, EventWriter*)> watch;
   std::function<grpc::Status(Upload*)> upload;
+  // UNIMPLEMENTED where they are not set.
+  std::function<grpc::Status(const v1::GetBuildRequest&, v1::BuildStatus*)> get;
+  std::function<grpc::Status(const v1::ListBuildsRequest&, v1::ListBuildsResponse*)> list;
+  std::function<grpc::Status(const v1::CancelBuildRequest&, v1::BuildStatus*)> cancel;
+  std::function<grpc::Status(const v1::DeleteBuildRequest&)> remove;
+  std::function<grpc::Status(const v1::PlanBuildRequest&, v1::PlanBuildResponse*)> plan;
 
   grpc::Status Build(grpc::ServerContext*, const v1::SubmitBuildRequest* request,
                      EventWriter* writer) override {
@@ -37,6 +43,29 @@ class FakeBuildService : public v1::BuildService::Service {
   grpc::Status UploadContext(grpc::ServerContext*, Upload* stream) override {
     return upload(stream);
   }
+  grpc::Status GetBuild(grpc::ServerContext*, const v1::GetBuildRequest* request,
+                        v1::BuildStatus* response) override {
+    return get ? get(*request, response) : NotSet();
+  }
+  grpc::Status ListBuilds(grpc::ServerContext*, const v1::ListBuildsRequest* request,
+                          v1::ListBuildsResponse* response) override {
+    return list ? list(*request, response) : NotSet();
+  }
+  grpc::Status CancelBuild(grpc::ServerContext*, const v1::CancelBuildRequest* request,
+                           v1::BuildStatus* response) override {
+    return cancel ? cancel(*request, response) : NotSet();
+  }
+  grpc::Status DeleteBuild(grpc::ServerContext*, const v1::DeleteBuildRequest* request,
+                           v1::DeleteBuildResponse*) override {
+    return remove ? remove(*request) : NotSet();
+  }
+  grpc::Status PlanBuild(grpc::ServerContext*, const v1::PlanBuildRequest* request,
+                         v1::PlanBuildResponse* response) override {
+    return plan ? plan(*request, response) : NotSet();
+  }
+
+ private:
+  static grpc::Status NotSet() { return {grpc::StatusCode::UNIMPLEMENTED, "not set"}; }
 };
 
 class FakeDaemonTest : public ::testing::Test {

@@ -50,9 +50,9 @@ TEST_F(ErrorsTest, WrongUsage) {
 }
 
 TEST_F(ErrorsTest, EveryHelpHasAnExample) {
-  for (const char* command : {"build", "images", "inspect", "import", "export", "tag", "rmi", "info",
+  for (const char* command : {"build", "plan", "images", "inspect", "import", "export", "tag", "rmi", "info",
                               "version", "builds ls", "builds show", "builds logs", "builds watch",
-                              "builds cancel"}) {
+                              "builds cancel", "builds rm", "completion"}) {
     const Finished help =
         Execute({"sh", "-c", std::string("client/cli/zlayer ") + command + " --help"});
     EXPECT_EQ(help.exit_code, 0) << command;

@@ -1,0 +1,67 @@
+#include "client/cli/build_options.h"
+
+#include <cstdlib>
+
+namespace zlayer {
+namespace {
+
+void AddSourceOptions(Command& command, BuildFlags* flags) {
+  command.Section("What to build")
+      .Argument({"CONTEXT", "", "Directory with the files to build from; - for a tar on stdin",
+                 Completes::kDirectory},
+                &flags->context, /*required=*/false)
+      .Option({"-f,--file", "FILE", "Dockerfile (default: CONTEXT/Dockerfile); - for stdin",
+               Completes::kFile},
+              &flags->file)
+      .Option({"--build-context", "NAME=DIR", "Further context for COPY --from=NAME",
+               Completes::kNamedDirectory},
+              &flags->build_contexts)
+      .Option({"--target", "STAGE", "Stage to build (default: the last)", Completes::kStage},
+              &flags->target)
+      .Option({"--build-arg", "NAME=VALUE", "Value of an ARG; NAME alone takes the environment's",
+               Completes::kBuildArg},
+              &flags->build_args)
+      .Option({"--platform", "OS/ARCH", "Platform of the image (default: the daemon's)"},
+              &flags->platforms)
+      .Flag({"--no-cache", "", "Run every step again"}, &flags->no_cache);
+}
+
+void AddImageOptions(Command& command, BuildFlags* flags) {
+  command.Section("The image")
+      .Option({"-t,--tag", "REF", "Name of the image; may be repeated", Completes::kImage},
+              &flags->tags)
+      .Option({"--label", "KEY=VALUE", "Label of the image; may be repeated"}, &flags->labels)
+      .Option({"--annotation", "KEY=VALUE", "Annotation of its manifest; may be repeated"},
+              &flags->annotations);
+}
+
+OptionText Refused(const std::string& names, const std::string& placeholder = "") {
+  return {names, placeholder, "", Completes::kNothing, /*hidden=*/true};
+}
+
+// Options of the API that the daemon of this version refuses, with a sentence that names them.
+void AddRefusedOptions(Command& command, BuildFlags* flags) {
+  command.Choice(Refused("--network"), &flags->network, {"default", "host"})
+      .Choice(Refused("--pull"), &flags->pull, {"newer", "always", "never"})
+      .Option(Refused("--no-cache-filter", "STAGE"), &flags->no_cache_filters)
+      .Option(Refused("--cache-from", "SPEC"), &flags->cache_from)
+      .Option(Refused("--cache-to", "SPEC"), &flags->cache_to)
+      .Option(Refused("-o,--output", "SPEC"), &flags->outputs)
+      .Flag(Refused("--push"), &flags->push)
+      .Flag(Refused("--squash"), &flags->squash);
+}
+
+}  // namespace
+
+void AddBuildOptions(Command& command, BuildFlags* flags) {
+  AddSourceOptions(command, flags);
+  AddImageOptions(command, flags);
+  AddRefusedOptions(command, flags);
+}
+
+std::optional<std::string> FromEnvironment(const std::string& name) {
+  const char* value = std::getenv(name.c_str());
+  return value == nullptr ? std::nullopt : std::optional<std::string>(value);
+}
+
+}  // namespace zlayer

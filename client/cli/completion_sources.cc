@@ -1,0 +1,137 @@
+#include "client/cli/completion_sources.h"
+
+#include <chrono>
+#include <cstdlib>
+#include <set>
+#include <stop_token>
+#include <utility>
+
+#include "base/files.h"
+#include "base/strings.h"
+#include "client/lib/connection.h"
+#include "client/progress/text.h"
+#include "daemon/frontend/dockerfile/lexer.h"
+
+namespace zlayer {
+namespace {
+
+constexpr std::chrono::milliseconds kTimeout{500};
+constexpr uint32_t kMaxCandidates = 1000;
+constexpr size_t kMaxFile = size_t{1} << 20;
+
+std::vector<DockerfileNode> NodesOf(std::string_view dockerfile) {
+  auto lexed = LexDockerfile(dockerfile, "Dockerfile");
+  return lexed.ok() ? std::move(lexed->nodes) : std::vector<DockerfileNode>();
+}
+
+// The build file that is meant so far, or nothing.
+std::string DockerfileOf(const WrittenCommand& written) {
+  std::string path = written.Last("--file");
+  if (path.empty()) {
+    path = (written.arguments.empty() ? "." : written.arguments.front()) + "/Dockerfile";
+  }
+  auto text = path == "-" ? std::string() : ReadFile(path, kMaxFile);
+  return text.ok() ? *std::move(text) : std::string();
+}
+
+struct Daemon {
+  std::unique_ptr<Connection> connection;
+  std::string name_space;
+};
+
+Daemon DaemonOf(const WrittenCommand& written) {
+  Daemon daemon;
+  auto opened =
+      Connection::Open(ChooseAddress(written.Last("--address"), std::getenv("ZLAYER_ADDRESS")));
+  if (opened.ok()) {
+    daemon.connection = *std::move(opened);
+  }
+  daemon.name_space = ChooseNamespace(written.Last("--namespace"), std::getenv("ZLAYER_NAMESPACE"));
+  return daemon;
+}
+
+}  // namespace
+
+std::vector<Candidate> StagesOf(std::string_view dockerfile) {
+  std::vector<Candidate> stages;
+  for (const DockerfileNode& node : NodesOf(dockerfile)) {
+    if (node.keyword == "from" && node.arguments.size() == 3) {
+      stages.push_back({ToLower(node.arguments[2]), "FROM " + node.arguments[0]});
+    }
+  }
+  return stages;
+}
+
+std::vector<Candidate> BuildArgsOf(std::string_view dockerfile) {
+  std::vector<Candidate> arguments;
+  std::set<std::string> seen;
+  for (const DockerfileNode& node : NodesOf(dockerfile)) {
+    if (node.keyword != "arg") {
+      continue;
+    }
+    for (const std::string& word : node.arguments) {
+      size_t equals = word.find('=');
+      std::string name = word.substr(0, equals);
+      if (seen.insert(name).second) {
+        arguments.push_back(
+            {name + "=", equals == std::string::npos ? "" : word.substr(equals + 1)});
+      }
+    }
+  }
+  return arguments;
+}
+
+std::vector<Candidate> LiveCompletionSource::Images(const WrittenCommand& written) {
+  std::vector<Candidate> images;
+  Daemon daemon = DaemonOf(written);
+  if (daemon.connection == nullptr) {
+    return images;
+  }
+  v1::ListImagesRequest request;
+  request.set_namespace_(daemon.name_space);
+  request.set_page_size(kMaxCandidates);
+  auto response =
+      Call(*daemon.connection, daemon.connection->images(),
+           &v1::ImageService::StubInterface::ListImages, request, kTimeout, std::stop_token());
+  if (response.ok()) {
+    for (const v1::Image& image : response->images()) {
+      const std::string& name =
+          image.familiar_name().empty() ? image.reference() : image.familiar_name();
+      if (!name.empty()) {
+        images.push_back(
+            {name, FormatSize(image.size_bytes()) + ", " + FormatTimestamp(image.created())});
+      }
+    }
+  }
+  return images;
+}
+
+std::vector<Candidate> LiveCompletionSource::Builds(const WrittenCommand& written) {
+  std::vector<Candidate> builds;
+  Daemon daemon = DaemonOf(written);
+  if (daemon.connection == nullptr) {
+    return builds;
+  }
+  v1::ListBuildsRequest request;
+  request.set_namespace_(daemon.name_space);
+  auto response =
+      Call(*daemon.connection, daemon.connection->builds(),
+           &v1::BuildService::StubInterface::ListBuilds, request, kTimeout, std::stop_token());
+  if (response.ok()) {
+    for (const v1::BuildStatus& build : response->builds()) {
+      builds.push_back(
+          {build.id(), ToLower(v1::BuildState_Name(build.state())) + ", " + build.title()});
+    }
+  }
+  return builds;
+}
+
+std::vector<Candidate> LiveCompletionSource::Stages(const WrittenCommand& written) {
+  return StagesOf(DockerfileOf(written));
+}
+
+std::vector<Candidate> LiveCompletionSource::BuildArgs(const WrittenCommand& written) {
+  return BuildArgsOf(DockerfileOf(written));
+}
+
+}  // namespace zlayer
