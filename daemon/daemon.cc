@@ -27,8 +27,10 @@
 namespace zlayer {
 namespace {
 
+// Calls wait on these for the disk, not for a processor: the submissions that wait together are
+// synced together, so their number decides how many a second there are on a slow disk.
+constexpr size_t kQuickThreads = 32;
 // Few: what runs long on these is bounded by the disk.
-constexpr size_t kQuickThreads = 4;
 constexpr size_t kTransferThreads = 4;
 constexpr std::chrono::seconds kCallGrace{2};
 
@@ -80,6 +82,7 @@ class LocalDaemon : public Daemon {
   }
 
   void Drain(std::stop_token hurry) override {
+    draining_.request_stop();
     if (server_ != nullptr) {
       server_->SetServing(false);
     }
@@ -125,6 +128,7 @@ class LocalDaemon : public Daemon {
     system.queue = queue_.get();
     system.backends = {backend_.get()};
     system.max_running = config_.queue.max_running;
+    system.draining = draining_.get_token();
     system_service_ = MakeSystemService(system);
     const std::vector<grpc::Service*> services = {build_service_.get(), image_service_.get(),
                                                   system_service_.get()};
@@ -152,7 +156,8 @@ class LocalDaemon : public Daemon {
   const Config config_;
   Executor* const executor_;
   std::vector<PassedSocket> sockets_;  // until they are served
-  std::stop_source stopping_;
+  std::stop_source draining_;  // nothing is accepted any more
+  std::stop_source stopping_;  // open streams end
   std::unique_ptr<Store> store_;
   std::unique_ptr<Backend> backend_;
   std::unique_ptr<EventLogs> logs_;

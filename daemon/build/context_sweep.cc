@@ -2,9 +2,26 @@
 
 #include <vector>
 
+#include "base/clock.h"
+
 namespace zlayer {
+namespace {
+
+constexpr int64_t kLongNs = 2'000'000;
+
+}  // namespace
 
 void ContextSweep::Run() {
+  const int64_t begin = MonotonicNs();
+  if (begin < next_ns_) {
+    return;
+  }
+  Sweep();
+  const int64_t end = MonotonicNs();
+  next_ns_ = end - begin > kLongNs ? end + 50 * (end - begin) : end;
+}
+
+void ContextSweep::Sweep() {
   // In this order: the row of a build is older than its contexts are kept.
   absl::StatusOr<std::vector<std::string>> kept = contexts_->Kept();
   if (!kept.ok() || kept->empty()) {

@@ -2,6 +2,8 @@
 #ifndef ZLAYER_DAEMON_BUILD_CONTEXT_SWEEP_H_
 #define ZLAYER_DAEMON_BUILD_CONTEXT_SWEEP_H_
 
+#include <atomic>
+#include <cstdint>
 #include <set>
 #include <string>
 
@@ -20,7 +22,8 @@ class ContextSweep {
   ContextSweep(BuildQueue* queue, ContextStore* contexts) : queue_(queue), contexts_(contexts) {}
 
   // Removes the contexts that are kept, that no build names which has not ended, and that are not
-  // held. What fails is tried again by the next sweep.
+  // held. What fails is tried again by the next sweep. Does nothing where that would be most of the
+  // work: with thousands of contexts a sweep takes as long as a small build.
   void Run();
 
   // The context `id` was kept for a run, without a build naming it.
@@ -29,10 +32,13 @@ class ContextSweep {
   void Drop(const std::string& id);
 
  private:
+  void Sweep();
   bool IsHeld(const std::string& id);
 
   BuildQueue* const queue_;
   ContextStore* const contexts_;
+
+  std::atomic<int64_t> next_ns_{0};  // not before this time
 
   Mutex mutex_;
   std::set<std::string> held_ ABSL_GUARDED_BY(mutex_);

@@ -138,7 +138,11 @@ class QueueScheduler : public Scheduler, private WaitingSource {
     }
     if (status.state() == v1::QUEUED) {
       Withdraw(id);
-      RETURN_IF_ERROR(EndBuild({id, CreatedNs(status), CanceledEvent()}, &queue_, &logs_));
+      absl::Status ended = EndBuild({id, CreatedNs(status), CanceledEvent()}, &queue_, &logs_);
+      if (absl::IsDataLoss(ended)) {
+        ended = EndDamagedBuild(id, ended, &queue_);
+      }
+      RETURN_IF_ERROR(ended);
       return queue_.Get(id);
     }
     return status;

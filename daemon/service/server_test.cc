@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "base/files.h"
+#include "base/mutex.h"
 #include "base/service_manager.h"
 #include "base/unique_fd.h"
 #include "tests/status_matchers.h"
@@ -25,6 +26,7 @@
 namespace zlayer {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 class ServerTest : public ::testing::Test {
@@ -118,6 +120,64 @@ TEST_F(ServerTest, TheHealthServiceFollows) {
   EXPECT_EQ(check(), std::string("\x08\x01"));
   server->SetServing(false);
   EXPECT_EQ(check(), std::string("\x08\x02"));
+}
+
+// Follows grpc.health.v1.Health/Watch.
+class HealthWatcher : public grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer> {
+ public:
+  explicit HealthWatcher(grpc::GenericStub* stub) {
+    stub->PrepareBidiStreamingCall(&context_, "/grpc.health.v1.Health/Watch", {}, this);
+    StartWriteLast(&request_, {});
+    StartRead(&response_);
+    StartCall();
+  }
+  ~HealthWatcher() override {
+    context_.TryCancel();
+    done_.get_future().wait();
+  }
+
+  void OnReadDone(bool ok) override {
+    if (!ok) {
+      return;
+    }
+    grpc::Slice slice;
+    EXPECT_TRUE(response_.DumpToSingleSlice(&slice).ok());
+    {
+      MutexLock lock(&mutex_);
+      told_.emplace_back(reinterpret_cast<const char*>(slice.begin()), slice.size());
+    }
+    changed_.NotifyAll();
+    StartRead(&response_);
+  }
+  void OnDone(const grpc::Status&) override { done_.set_value(); }
+
+  // What it was told, once that is so many things.
+  std::vector<std::string> Await(size_t count) {
+    MutexLock lock(&mutex_);
+    EXPECT_TRUE(
+        changed_.WaitFor(&mutex_, std::chrono::seconds(60), {},
+                         [&]() ABSL_NO_THREAD_SAFETY_ANALYSIS { return told_.size() >= count; }));
+    return told_;
+  }
+
+ private:
+  grpc::ClientContext context_;
+  const grpc::Slice empty_;
+  grpc::ByteBuffer request_{&empty_, 1};
+  grpc::ByteBuffer response_;
+  std::promise<void> done_;
+  Mutex mutex_;
+  CondVar changed_;
+  std::vector<std::string> told_ ABSL_GUARDED_BY(mutex_);
+};
+
+TEST_F(ServerTest, WatchersOfTheHealthAreToldAtOnce) {
+  ASSERT_OK_AND_ASSIGN(std::unique_ptr<ApiServer> server, StartServer(address_, {&service_}));
+  grpc::GenericStub stub(grpc::CreateChannel(address_, grpc::InsecureChannelCredentials()));
+  HealthWatcher watcher(&stub);
+  EXPECT_THAT(watcher.Await(1), ElementsAre("\x08\x01"));
+  server->SetServing(false);
+  EXPECT_THAT(watcher.Await(2), ElementsAre("\x08\x01", "\x08\x02"));
 }
 
 TEST_F(ServerTest, DoesNotTakeAnAddressThatIsServed) {

@@ -39,6 +39,7 @@ class DaemonSystemService : public v1::SystemService::CallbackService {
     info.set_builds_running(static_cast<uint32_t>(counts.running));
     info.set_builds_queued(static_cast<uint32_t>(counts.queued));
     info.set_max_running(options_.max_running);
+    info.set_draining(options_.draining.stop_requested());
     return info;
   }
 

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <stop_token>
 #include <vector>
 
 #include "backends/api/backend.h"
@@ -21,6 +22,7 @@ struct SystemServiceOptions {
   BuildQueue* queue = nullptr;
   std::vector<const Backend*> backends;
   uint32_t max_running = 0;
+  std::stop_token draining;  // requested when the daemon begins to shut down
 };
 
 std::unique_ptr<v1::SystemService::CallbackService> MakeSystemService(
