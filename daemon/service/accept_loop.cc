@@ -66,7 +66,10 @@ class PollingAcceptLoop : public AcceptLoop {
         continue;  // a signal
       }
       for (size_t i = 1; i < events_.size(); ++i) {
-        if (events_[i].revents != 0) {
+        const short seen = events_[i].revents;
+        if ((seen & (POLLHUP | POLLERR | POLLNVAL)) != 0) {
+          LeaveOut(i, "it was shut down");  // accept would say EAGAIN, for ever
+        } else if (seen != 0) {
           Accept(i);
         }
       }
@@ -91,10 +94,13 @@ class PollingAcceptLoop : public AcceptLoop {
         Pause(error);
         return;
       default:
-        spdlog::error("socket \"{}\" is served no more: {}", sockets_[i - 1].name,
-                      std::strerror(error));
-        events_[i].fd = -1;  // poll leaves it out
+        LeaveOut(i, std::strerror(error));
     }
+  }
+
+  void LeaveOut(size_t i, const char* why) {
+    spdlog::error("socket \"{}\" is served no more: {}", sockets_[i - 1].name, why);
+    events_[i].fd = -1;  // poll passes over it
   }
 
   // The connection stays where it is, and poll would return at once.
