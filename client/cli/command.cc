@@ -81,6 +81,42 @@ std::string Unexpected(const CommandPath& path, const std::string& word) {
   return fmt::format("unexpected argument \"{}\"", ToUtf8(word));
 }
 
+// What completes a value, where that is not said, follows from what it is called.
+Completes CompletesOf(const OptionText& text, std::string_view called) {
+  if (text.completes != Completes::kNothing) {
+    return text.completes;
+  }
+  return called.starts_with("FILE")           ? Completes::kFile
+         : called == "DIR"                    ? Completes::kDirectory
+         : called == "REF" || called == "SRC" ? Completes::kImage
+                                              : Completes::kNothing;
+}
+
+// Why the words do not read.
+std::string Mistake(const CommandPath& path, const CLI::App& app, const CLI::Error& error) {
+  std::vector<std::string> left = app.remaining(/*recurse=*/true);
+  std::erase(left, "--");
+  if (!left.empty()) {
+    return Unexpected(path, left.front());
+  }
+  const std::vector<std::string> subs = SubNames(*path.back());
+  return subs.empty() || dynamic_cast<const CLI::RequiredError*>(&error) == nullptr
+             ? OneLine(error.what())
+             : "a command is missing: " + Join(subs, ", ");
+}
+
+// The API takes text; names of files may be anything.
+CLI::Validator TextFor(const OptionSpec& option) {
+  bool any = option.completes == Completes::kFile || option.completes == Completes::kDirectory ||
+             option.completes == Completes::kNamedDirectory;
+  return CLI::Validator(
+      [any](std::string& given) {
+        return any || IsUtf8(given) ? std::string()
+                                    : fmt::format("\"{}\" is not UTF-8 text", ToUtf8(given));
+      },
+      "");
+}
+
 CLI::Validator OneOf(const std::vector<std::string>& allowed) {
   return CLI::Validator(
       [allowed](std::string& given) {
@@ -101,7 +137,7 @@ OptionSpec& Command::AddOption(const OptionText& text) {
   }
   option.placeholder = text.placeholder;
   option.help = text.help;
-  option.completes = text.completes;
+  option.completes = CompletesOf(text, text.placeholder);
   option.hidden = text.hidden;
   option.section = section_.empty() ? "Options" : section_;
   return option;
@@ -111,7 +147,7 @@ OptionSpec& Command::AddArgument(const OptionText& text, bool required) {
   OptionSpec& argument = spec_->arguments.emplace_back();
   argument.names = {text.names};
   argument.help = text.help;
-  argument.completes = text.completes;
+  argument.completes = CompletesOf(text, text.names);
   argument.required = required;
   return argument;
 }
@@ -145,17 +181,23 @@ Command& Command::Flag(const OptionText& text, bool* value) {
 }
 
 Command& Command::Option(const OptionText& text, std::string* value) {
-  AddOption(text).default_value = *value;
-  app_->add_option(text.names, *value)->type_name(text.placeholder)->take_last();
+  OptionSpec& option = AddOption(text);
+  option.default_value = *value;
+  app_->add_option(text.names, *value)
+      ->type_name(text.placeholder)
+      ->take_last()
+      ->check(TextFor(option));
   return *this;
 }
 
 Command& Command::Option(const OptionText& text, std::vector<std::string>* values) {
-  AddOption(text).repeated = true;
+  OptionSpec& option = AddOption(text);
+  option.repeated = true;
   app_->add_option(text.names, *values)
       ->type_name(text.placeholder)
       ->type_size(1)
-      ->allow_extra_args(false);
+      ->allow_extra_args(false)
+      ->check(TextFor(option));
   return *this;
 }
 
@@ -195,8 +237,9 @@ Command& Command::Choice(const OptionText& text, std::vector<std::string>* value
 }
 
 Command& Command::Argument(const OptionText& text, std::string* value, bool required) {
-  AddArgument(text, required).default_value = *value;
-  app_->add_option(text.names, *value)->type_name("")->required(required);
+  OptionSpec& argument = AddArgument(text, required);
+  argument.default_value = *value;
+  app_->add_option(text.names, *value)->type_name("")->required(required)->check(TextFor(argument));
   return *this;
 }
 
@@ -209,8 +252,12 @@ Command& Command::ChoiceArgument(const OptionText& text, std::string* value,
 
 Command& Command::Arguments(const OptionText& text, std::vector<std::string>* values,
                             bool required) {
-  AddArgument(text, required).repeated = true;
-  app_->add_option(text.names, *values)->type_name("")->required(required);
+  OptionSpec& argument = AddArgument(text, required);
+  argument.repeated = true;
+  app_->add_option(text.names, *values)
+      ->type_name("")
+      ->required(required)
+      ->check(TextFor(argument));
   return *this;
 }
 
@@ -250,11 +297,9 @@ CommandLine::Parsed CommandLine::Parse(int argc, const char* const* argv, size_t
       return parsed;
     } catch (const CLI::Error& error) {
       CommandPath path = PathOf(app, state_->spec);
-      std::vector<std::string> left = app.remaining(/*recurse=*/true);
-      std::erase(left, "--");
-      std::string what = left.empty() ? OneLine(error.what()) : Unexpected(path, left.front());
       parsed.exit_code = 2;
-      parsed.text = fmt::format("{}: {} (see {} --help)", FullName(path), what, FullName(path));
+      parsed.text = fmt::format("{}: {} (see {} --help)", FullName(path), Mistake(path, app, error),
+                                FullName(path));
       return parsed;
     }
   }

@@ -106,6 +106,11 @@ TEST_F(CommandTest, ValuesAreKeptAsTheyAre) {
   EXPECT_THAT(tags_, ElementsAre("a,b", "[x,y]", "k=\"v w\"", ""));
 }
 
+TEST_F(CommandTest, NamesOfFilesMayBeAnyBytes) {
+  Parse({"run", "-f", "\xff"});
+  EXPECT_EQ(file_, "\xff");
+}
+
 TEST_F(CommandTest, TheLastValueCounts) {
   Parse({"run", "-f", "a", "-f", "b"});
   EXPECT_EQ(file_, "b");
@@ -134,8 +139,11 @@ TEST_F(CommandTest, MistakesAreOneSentenceWithExitCodeTwo) {
   ExpectUsage({"run", "-n", "x"}, "x");
   ExpectUsage({"run", "--mode", "odd"}, "\"odd\" is not one of fast|slow");
   ExpectUsage({"group", "one"}, "NAME");
-  ExpectUsage({"group"}, "prog group: ");
-  ExpectUsage({}, "prog: ");
+  ExpectUsage({"group"}, "prog group: a command is missing: one (see");
+  ExpectUsage({"run", "-t", "\xff"}, "not UTF-8");
+  ExpectUsage({"group", "one", "\xff"}, "not UTF-8");
+  ExpectUsage({}, "prog: a command is missing: run, group (see");
+  ExpectUsage({"--global"}, "--global");
   ExpectUsage({"unknown"}, "see prog --help");
 }
 
@@ -143,7 +151,7 @@ TEST_F(CommandTest, MistakesNameWhatIsNear) {
   ExpectUsage({"run", "--fil", "x"}, "prog run: unknown option --fil; did you mean --file? (see");
   ExpectUsage({"run", "--flie=x"}, "unknown option --flie; did you mean --file?");
   ExpectUsage({"run", "--globl"}, "did you mean --global?");
-  ExpectUsage({"gruop", "one"}, "unknown command \"gruop\"; did you mean group?");
+  ExpectUsage({"grop", "one"}, "unknown command \"grop\"; did you mean group?");
   ExpectUsage({"group", "two"}, "prog group: unknown command \"two\" (see prog group --help)");
   ExpectUsage({"wrods"}, "unknown command \"wrods\" (see");
   ExpectUsage({"run", "--mode", "fsat"}, "not one of fast|slow");
@@ -171,6 +179,9 @@ TEST_F(CommandTest, TheSpecIsWhatWasAdded) {
   EXPECT_THAT(FindOption({&run}, "-f")->names, ElementsAre("-f", "--file"));
   EXPECT_TRUE(FindOption({&run}, "--tag")->repeated);
   EXPECT_FALSE(FindOption({&run}, "-q")->takes_value);
+  EXPECT_EQ(FindOption({&run}, "--file")->completes, Completes::kFile);
+  EXPECT_EQ(FindOption({&run}, "--tag")->completes, Completes::kImage);
+  EXPECT_EQ(FindOption({&run}, "--mode")->completes, Completes::kNothing);
   EXPECT_EQ(run.arguments.front().default_value, ".");
   EXPECT_TRUE(line_.spec().Find("words")->hidden);
 }

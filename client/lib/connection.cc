@@ -105,6 +105,12 @@ absl::Status Connection::Explain(const grpc::Status& status) const {
     case grpc::StatusCode::DEADLINE_EXCEEDED:
       return absl::DeadlineExceededError(
           fmt::format("the daemon at {} did not answer in time", address_));
+    case grpc::StatusCode::UNIMPLEMENTED:
+      if (status.error_message().empty()) {  // gRPC's own answer to a call that it does not know
+        return Unimplemented(fmt::format(
+            "the daemon at {} cannot do this: it is older than this program", address_));
+      }
+      return FromGrpc(status);
     default:
       return FromGrpc(status);
   }
