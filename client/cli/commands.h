@@ -16,6 +16,7 @@ void AddInspectCommand(Command& root);
 void AddImportCommand(Command& root);
 void AddExportCommand(Command& root);
 void AddTagCommand(Command& root);
+void AddUntagCommand(Command& root);
 void AddRemoveCommand(Command& root);
 void AddBuildsCommand(Command& root);
 void AddInfoCommand(Command& root);

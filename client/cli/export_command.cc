@@ -5,6 +5,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/errors.h"
 #include "base/files.h"
@@ -18,7 +19,7 @@ namespace zlayer {
 namespace {
 
 struct Options {
-  std::string reference;
+  std::vector<std::string> references;
   std::string format = "oci";
   std::string output;
 };
@@ -64,7 +65,9 @@ absl::Status Export(Session& session, const Options& options) {
   ASSIGN_OR_RETURN(Connection * connection, session.connection());
   v1::ExportImageRequest request;
   request.set_namespace_(session.name_space());
-  request.set_reference(options.reference);
+  request.set_reference(options.references.front());
+  request.mutable_more_references()->Assign(options.references.begin() + 1,
+                                            options.references.end());
   request.set_format(options.format == "docker" ? "docker" : "oci");
   ImageExport archive(*connection, request, session.stop());
   if (options.format == "oci-layout") {
@@ -76,11 +79,13 @@ absl::Status Export(Session& session, const Options& options) {
 }  // namespace
 
 void AddExportCommand(Command& root) {
-  Command command = root.Sub("export", "Write an image to an archive or an OCI layout directory",
-                             "zlayer export --format oci -o app.tar app:1");
+  Command command = root.Sub("export", "Write images to an archive or an OCI layout directory",
+                             "zlayer export --format docker -o app.tar app:1 app:latest");
   auto options = std::make_shared<Options>();
-  command.Argument({"REF", "", "Reference or digest of the image"}, &options->reference)
-      .Choice({"--format", "", "What to write"}, &options->format, {"oci", "oci-layout", "docker"})
+  command
+      .Arguments({"REF", "", "References or digests of images, all into one"}, &options->references)
+      .Choice({"--format", "", "What to write; docker is for docker load"}, &options->format,
+              {"oci", "oci-layout", "docker"})
       .Option({"-o,--output", "FILE|DIR|-", "Where to write it; - for stdout"}, &options->output);
   command.Run([options](Session& session) { return Export(session, *options); });
 }

@@ -95,10 +95,11 @@ void AddImportCommand(Command& root) {
                             "zlayer import rootfs.tar.gz base:1");
   auto options = std::make_shared<Options>();
   import
-      .Argument({"FILE", "",
-                 "OCI archive, root filesystem tar (gzip, bzip2, xz, zstd or plain), OCI layout "
-                 "directory; - for stdin"},
-                &options->source)
+      .Argument(
+          {"FILE", "",
+           "OCI archive, Docker archive, root filesystem tar (gzip, bzip2, xz, zstd or plain), "
+           "OCI layout directory; - for stdin"},
+          &options->source)
       .Argument({"REF", "", "Name of the image; a root filesystem needs it"}, &options->reference,
                 /*required=*/false)
       .Choice({"--format", "", "One line of JSON for each image, or of text"}, &options->format,

@@ -22,6 +22,7 @@ void AddAllCommands(Command& root) {
   AddImportCommand(root);
   AddExportCommand(root);
   AddTagCommand(root);
+  AddUntagCommand(root);
   AddRemoveCommand(root);
   root.Section("Program and daemon");
   AddInfoCommand(root);

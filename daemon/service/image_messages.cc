@@ -1,8 +1,7 @@
 #include "daemon/service/image_messages.h"
 
 #include <algorithm>
-#include <set>
-#include <utility>
+#include <vector>
 
 #include "registry/image/reference.h"
 
@@ -46,30 +45,6 @@ v1::Image ToImageNamed(const StoredImage& image, const std::string& wanted) {
     }
   }
   return ToImage(image, names.empty() ? "" : names.front());
-}
-
-v1::ListImagesResponse ToList(const std::vector<StoredImage>& images) {
-  std::vector<std::pair<std::string, const StoredImage*>> rows;
-  std::set<Digest> seen;
-  for (const StoredImage& image : images) {
-    if (!seen.insert(image.manifest).second) {
-      continue;
-    }
-    if (image.references.empty()) {
-      rows.emplace_back("", &image);
-    }
-    for (const std::string& reference : image.references) {
-      rows.emplace_back(reference, &image);
-    }
-  }
-  std::sort(rows.begin(), rows.end(), [](const auto& a, const auto& b) {
-    return std::tie(a.first, a.second->manifest) < std::tie(b.first, b.second->manifest);
-  });
-  v1::ListImagesResponse response;
-  for (const auto& [reference, image] : rows) {
-    *response.add_images() = ToImage(*image, reference);
-  }
-  return response;
 }
 
 v1::ImageDetail ToDetail(const StoredImage& image, const std::string& wanted) {

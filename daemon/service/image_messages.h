@@ -17,9 +17,6 @@ v1::Image ToImage(const StoredImage& image, const std::string& reference);
 // `wanted` is a digest.
 v1::Image ToImageNamed(const StoredImage& image, const std::string& wanted);
 
-// One message a name, sorted by it.
-v1::ListImagesResponse ToList(const std::vector<StoredImage>& images);
-
 v1::ImageDetail ToDetail(const StoredImage& image, const std::string& wanted);
 
 }  // namespace zlayer

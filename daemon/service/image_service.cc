@@ -1,5 +1,7 @@
 #include "daemon/service/image_service.h"
 
+#include <fmt/format.h>
+
 #include <string>
 #include <string_view>
 #include <utility>
@@ -7,19 +9,21 @@
 
 #include "base/errors.h"
 #include "base/status_macros.h"
+#include "base/strings.h"
 #include "daemon/service/download_stream.h"
 #include "daemon/service/image_messages.h"
+#include "daemon/service/image_pages.h"
 #include "daemon/service/request_check.h"
 #include "daemon/service/spool.h"
 #include "daemon/service/unary_call.h"
 #include "daemon/service/upload_stream.h"
-#include "proto/error_detail.h"
 #include "registry/image/reference.h"
 
 namespace zlayer {
 namespace {
 
 constexpr size_t kFrameBytes = size_t{1} << 20;
+constexpr int kMaxReferences = 100;
 
 // Joins small pieces of a stream and cuts large ones.
 class Frames {
@@ -80,7 +84,12 @@ class ImportReceiver : public ImportHandler {
                                                      std::move(stop)));
     v1::ImportImageResponse& response = replies->emplace_back();
     for (const StoredImage& image : images) {
-      *response.add_images() = ToImageNamed(image, reference_);
+      for (const std::string& name : image.references) {
+        *response.add_images() = ToImage(image, name);
+      }
+      if (image.references.empty()) {
+        *response.add_images() = ToImage(image, "");
+      }
     }
     done_ = true;
     return absl::OkStatus();
@@ -106,15 +115,23 @@ class ImportReceiver : public ImportHandler {
   bool done_ = false;
 };
 
-absl::Status CheckFormat(const std::string& format) {
-  if (format.empty() || format == "oci") {
-    return absl::OkStatus();
+absl::StatusOr<ArchiveRequest> WantedArchive(const v1::ExportImageRequest& request) {
+  ArchiveRequest wanted;
+  if (request.format() == "docker") {
+    wanted.format = ArchiveRequest::Format::kDocker;
+  } else if (!request.format().empty() && request.format() != "oci") {
+    return InvalidArgument(
+        fmt::format("\"{}\" is not a format of archives: \"oci\" and \"docker\" are",
+                    ToUtf8(std::string_view(request.format()).substr(0, 100))));
   }
-  v1::ErrorDetail detail;
-  detail.set_reason("UNSUPPORTED_OPTION");
-  detail.set_subject("format");
-  return WithDetail(Unimplemented("option format is not supported by this version but for \"oci\""),
-                    detail);
+  if (request.more_references_size() > kMaxReferences) {
+    return InvalidArgument(fmt::format("more_references has {} elements, at most {} are allowed",
+                                       request.more_references_size(), kMaxReferences));
+  }
+  wanted.references = {request.reference()};
+  wanted.references.insert(wanted.references.end(), request.more_references().begin(),
+                           request.more_references().end());
+  return wanted;
 }
 
 class StoreImageService : public v1::ImageService::CallbackService {
@@ -126,11 +143,8 @@ class StoreImageService : public v1::ImageService::CallbackService {
                                        v1::ListImagesResponse* response) override {
     return Unary<v1::ListImagesRequest, v1::ListImagesResponse>(
         request, response,
-        [this](const v1::ListImagesRequest&,
-               const std::string& name_space) -> absl::StatusOr<v1::ListImagesResponse> {
-          ASSIGN_OR_RETURN(std::vector<StoredImage> images, Images().List(name_space));
-          return ToList(images);
-        });
+        [this](const v1::ListImagesRequest& list, const std::string& name_space)
+            -> absl::StatusOr<v1::ListImagesResponse> { return List(list, name_space); });
   }
 
   grpc::ServerUnaryReactor* InspectImage(grpc::CallbackServerContext*,
@@ -157,6 +171,18 @@ class StoreImageService : public v1::ImageService::CallbackService {
         });
   }
 
+  grpc::ServerUnaryReactor* UntagImage(grpc::CallbackServerContext*,
+                                       const v1::UntagImageRequest* request,
+                                       v1::Image* response) override {
+    return Unary<v1::UntagImageRequest, v1::Image>(
+        request, response,
+        [this](const v1::UntagImageRequest& untag,
+               const std::string& name_space) -> absl::StatusOr<v1::Image> {
+          ASSIGN_OR_RETURN(StoredImage image, Images().Untag(name_space, untag.reference()));
+          return ToImageNamed(image, untag.reference());
+        });
+  }
+
   grpc::ServerUnaryReactor* RemoveImage(grpc::CallbackServerContext*,
                                         const v1::RemoveImageRequest* request,
                                         v1::RemoveImageResponse* response) override {
@@ -164,7 +190,8 @@ class StoreImageService : public v1::ImageService::CallbackService {
         request, response,
         [this](const v1::RemoveImageRequest& remove,
                const std::string& name_space) -> absl::StatusOr<v1::RemoveImageResponse> {
-          ASSIGN_OR_RETURN(TagRemoval removal, Images().Remove(name_space, remove.reference()));
+          ASSIGN_OR_RETURN(TagRemoval removal,
+                           Images().Remove(name_space, remove.reference(), remove.force()));
           v1::RemoveImageResponse answer;
           answer.mutable_untagged()->Assign(removal.untagged.begin(), removal.untagged.end());
           if (removal.removed.has_value()) {
@@ -205,15 +232,29 @@ class StoreImageService : public v1::ImageService::CallbackService {
         });
   }
 
+  absl::StatusOr<v1::ListImagesResponse> List(const v1::ListImagesRequest& request,
+                                              const std::string& name_space) {
+    ASSIGN_OR_RETURN(ImageQuery query, ToQuery(request));
+    ASSIGN_OR_RETURN(ImagePage page, Images().List(name_space, query));
+    v1::ListImagesResponse response;
+    for (const ListedImage& listed : page.images) {
+      *response.add_images() = ToImage(listed.image, listed.name);
+    }
+    if (page.next.has_value()) {
+      response.set_next_page_token(PageToken(request, *page.next));
+    }
+    return response;
+  }
+
   absl::Status Export(const v1::ExportImageRequest& request,
                       const std::function<absl::Status(v1::ExportImageResponse)>& write,
                       std::stop_token stop) {
-    RETURN_IF_ERROR(CheckFormat(request.format()));
+    ASSIGN_OR_RETURN(ArchiveRequest wanted, WantedArchive(request));
     ASSIGN_OR_RETURN(std::string name_space, NamespaceOf(request.namespace_()));
     Frames frames(write);
     RETURN_IF_ERROR(Images().Export(
-        name_space, request.reference(),
-        [&frames](std::string_view data) { return frames.Append(data); }, std::move(stop)));
+        name_space, wanted, [&frames](std::string_view data) { return frames.Append(data); },
+        std::move(stop)));
     return frames.Flush();
   }
 

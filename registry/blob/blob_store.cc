@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <optional>
 #include <utility>
 
 #include "base/errors.h"
@@ -48,8 +49,15 @@ class DiskBlobWriter : public BlobWriter {
 
   ContentFile Written() const override { return {fd_, 0, size_}; }
 
+  Digest Finish() override {
+    if (!digest_.has_value()) {
+      digest_ = hasher_.Finish();
+    }
+    return *digest_;
+  }
+
   absl::StatusOr<Digest> Commit(const Digest& expected) override {
-    Digest digest = hasher_.Finish();
+    Digest digest = Finish();
     if (!expected.IsNone() && digest != expected) {
       return DataLoss(fmt::format("a blob of {} bytes that should be {} is {}", size_,
                                   expected.ToString(), digest.ToString()));
@@ -87,6 +95,7 @@ class DiskBlobWriter : public BlobWriter {
   const std::string directory_;
   const std::shared_ptr<const UniqueFd> fd_;
   Sha256 hasher_;
+  std::optional<Digest> digest_;
   uint64_t size_ = 0;
 };
 

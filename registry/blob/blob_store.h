@@ -22,6 +22,8 @@ class BlobWriter {
   virtual absl::Status Append(std::string_view data) = 0;
   // All that was appended so far, for reading before it is known whether it will be kept.
   virtual ContentFile Written() const = 0;
+  // The digest of all that was appended. Afterwards nothing more may be appended.
+  virtual Digest Finish() = 0;
   // Keeps it under its digest and returns that; nothing may be called after it. A blob that is
   // there already is fine. kDataLoss, naming both, where the digest is not `expected` (unless that
   // is none).

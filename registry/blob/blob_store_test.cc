@@ -55,6 +55,8 @@ TEST_F(BlobStoreTest, PiecesAreJoinedAndCanBeReadBeforeCommit) {
   std::string content(written.size, 0);
   ASSERT_OK(PreadFully(written.fd->get(), content.data(), content.size(), written.offset));
   EXPECT_EQ(content, "first second");
+  EXPECT_EQ(writer->Finish(), Digest::Of(content));
+  EXPECT_EQ(writer->Finish(), Digest::Of(content));
   EXPECT_EQ(Files(), 0u);
   EXPECT_THAT(writer->Commit(Digest::Of("first second")), IsOkAndHolds(Digest::Of(content)));
   EXPECT_EQ(Files(), 1u);

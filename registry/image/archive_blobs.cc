@@ -17,19 +17,6 @@ namespace {
 constexpr std::string_view kBlobsPrefix = "blobs/sha256/";
 constexpr size_t kMaxBlobs = 100'000;
 
-absl::Status ReadInto(std::string* text, uint64_t size, const std::string& path,
-                      const ArchiveFileReader& read) {
-  if (size > kMaxManifestBytes) {
-    return InvalidArgument(fmt::format("the archive's {} has {} bytes, at most {} are allowed",
-                                       path, size, kMaxManifestBytes));
-  }
-  text->clear();
-  return read([&](std::string_view data) {
-    text->append(data);
-    return absl::OkStatus();
-  });
-}
-
 absl::Status CheckLayout(std::string_view json) {
   if (json.empty()) {
     return InvalidArgument("the OCI archive has no file \"oci-layout\"");
@@ -49,11 +36,24 @@ absl::Status CheckLayout(std::string_view json) {
 
 }  // namespace
 
+absl::Status ReadDocument(const ArchivedFile& file, const ArchiveFileReader& read,
+                          std::string* text) {
+  if (file.size > kMaxManifestBytes) {
+    return InvalidArgument(fmt::format("the archive's {} has {} bytes, at most {} are allowed",
+                                       file.path, file.size, kMaxManifestBytes));
+  }
+  text->clear();
+  return read([&](std::string_view data) {
+    text->append(data);
+    return absl::OkStatus();
+  });
+}
+
 absl::Status ArchiveBlobs::Add(const ContentFile& archive, std::stop_token stop) {
   RETURN_IF_ERROR(ReadArchiveFiles(
       archive, ArchiveLimits(),
-      [this](const std::string& path, uint64_t size, const ArchiveFileReader& read) {
-        return AddFile(path, size, read);
+      [this](const ArchivedFile& file, const ArchiveFileReader& read) {
+        return file.kind == ArchivedFile::Kind::kFile ? AddFile(file, read) : absl::OkStatus();
       },
       std::move(stop)));
   RETURN_IF_ERROR(CheckLayout(layout_));
@@ -63,13 +63,16 @@ absl::Status ArchiveBlobs::Add(const ContentFile& archive, std::stop_token stop)
   return absl::OkStatus();
 }
 
-absl::Status ArchiveBlobs::AddFile(const std::string& path, uint64_t size,
-                                   const ArchiveFileReader& read) {
+absl::Status ArchiveBlobs::AddFile(const ArchivedFile& file, const ArchiveFileReader& read) {
+  const std::string& path = file.path;
   if (path == "index.json") {
-    return ReadInto(&index_, size, path, read);
+    return ReadDocument(file, read, &index_);
   }
   if (path == "oci-layout") {
-    return ReadInto(&layout_, size, path, read);
+    return ReadDocument(file, read, &layout_);
+  }
+  if (path == "manifest.json") {
+    return ReadDocument(file, read, &docker_manifest_);
   }
   if (!path.starts_with(kBlobsPrefix)) {
     return absl::OkStatus();

@@ -18,6 +18,11 @@
 
 namespace zlayer {
 
+// Reads a file of an archive that says what is in it; kInvalidArgument where it has more than
+// kMaxManifestBytes.
+absl::Status ReadDocument(const ArchivedFile& file, const ArchiveFileReader& read,
+                          std::string* text);
+
 // Holds a lease on the blobs; when it goes, those that were new and that no image needs by then are
 // unlinked. Not thread-safe.
 class ArchiveBlobs {
@@ -30,6 +35,8 @@ class ArchiveBlobs {
 
   // The layout's index.json.
   const std::string& index() const { return index_; }
+  // The manifest.json beside it, for Docker; empty where there is none.
+  const std::string& docker_manifest() const { return docker_manifest_; }
 
   // A blob of this archive; kInvalidArgument, naming it as `what`, where the archive lacks it.
   absl::StatusOr<ContentFile> Open(const Digest& digest, std::string_view what) const;
@@ -37,7 +44,7 @@ class ArchiveBlobs {
   absl::StatusOr<std::string> Read(const Digest& digest, std::string_view what, size_t limit) const;
 
  private:
-  absl::Status AddFile(const std::string& path, uint64_t size, const ArchiveFileReader& read);
+  absl::Status AddFile(const ArchivedFile& file, const ArchiveFileReader& read);
   absl::Status AddBlob(const Digest& digest, const ArchiveFileReader& read);
 
   BlobStore* const blobs_;
@@ -45,6 +52,7 @@ class ArchiveBlobs {
   std::set<Digest> present_;
   std::string index_;
   std::string layout_;
+  std::string docker_manifest_;
 };
 
 }  // namespace zlayer

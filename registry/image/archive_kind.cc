@@ -6,6 +6,7 @@
 #include <string_view>
 #include <utility>
 
+#include "base/digest.h"
 #include "base/errors.h"
 #include "base/status_macros.h"
 #include "registry/layer/archive.h"
@@ -25,26 +26,46 @@ bool IsInSystemDirectory(std::string_view path) {
              kSystemDirectories.end();
 }
 
+bool IsHexDigest(std::string_view text) {
+  return text.size() == 2 * Digest::kSize &&
+         text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
+}
+
+// A file that `docker save`, podman and skopeo name by a digest: "<hex>.json", "<hex>.tar",
+// "<hex>/layer.tar". They come before manifest.json.
+bool IsDockers(std::string_view path) {
+  for (std::string_view suffix : {".json", ".tar", "/layer.tar", "/json", "/VERSION"}) {
+    if (path.ends_with(suffix) && IsHexDigest(path.substr(0, path.size() - suffix.size()))) {
+      return true;
+    }
+  }
+  return false;
+}
+
 struct Seen {
   bool layout = false;
   bool system = false;
+  bool dockers = false;
   bool index = false;
   bool blobs = false;
   bool docker_manifest = false;
 
   void Add(std::string_view path) {
     layout = layout || path == "oci-layout";
+    // Docker writes archives that are both, with a name for each blob.
+    dockers = dockers || (IsDockers(path) && !blobs && !layout);
     system = system || IsInSystemDirectory(path);
     index = index || path == "index.json";
     blobs = blobs || path.starts_with("blobs/sha256/");
     docker_manifest = docker_manifest || path == "manifest.json";
   }
-  bool Settled() const { return layout || system; }
+  bool Settled() const { return layout || system || dockers; }
   ArchiveKind Kind() const {
     if (layout || (index && blobs && !system)) {
       return ArchiveKind::kOci;
     }
-    return docker_manifest && !system ? ArchiveKind::kDocker : ArchiveKind::kRootFilesystem;
+    return dockers || (docker_manifest && !system) ? ArchiveKind::kDocker
+                                                   : ArchiveKind::kRootFilesystem;
   }
 };
 
@@ -53,14 +74,15 @@ struct Seen {
 absl::StatusOr<ArchiveKind> DetectArchive(const ContentFile& archive, std::stop_token stop) {
   if (!IsArchive(archive)) {
     return InvalidArgument(
-        "the file is not an archive: an OCI archive or a tar of a root filesystem is needed, plain "
-        "or compressed with gzip, bzip2, xz or zstd");
+        "the file is not an archive: an OCI archive, a Docker archive or a tar of a root "
+        "filesystem "
+        "is needed, plain or compressed with gzip, bzip2, xz or zstd");
   }
   Seen seen;
   absl::Status status = ReadArchiveFiles(
       archive, ArchiveLimits(),
-      [&](const std::string& path, uint64_t, const ArchiveFileReader&) -> absl::Status {
-        seen.Add(path);
+      [&](const ArchivedFile& file, const ArchiveFileReader&) -> absl::Status {
+        seen.Add(file.path);
         return seen.Settled() ? Cancelled("the kind is known") : absl::OkStatus();
       },
       std::move(stop));

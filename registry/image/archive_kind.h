@@ -12,7 +12,7 @@ namespace zlayer {
 
 enum class ArchiveKind {
   kOci,             // an OCI layout in a tar
-  kDocker,          // what `docker save` wrote before version 25
+  kDocker,          // what `docker save` writes, unless that is an OCI layout, too
   kRootFilesystem,  // any other tar
 };
 

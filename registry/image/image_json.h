@@ -56,6 +56,13 @@ struct ManifestDocument {
   std::vector<Descriptor> layers;
 };
 
+// An image of a Docker archive's manifest.json. Paths are of the archive.
+struct DockerArchiveImage {
+  std::string config;
+  std::vector<std::string> names;   // familiar ("app:v1"); none for an image without one
+  std::vector<std::string> layers;  // tars, lowest first
+};
+
 // Docker's media types ("application/vnd.docker....") count as the OCI types that they became.
 bool IsManifestMediaType(std::string_view media_type);
 bool IsIndexMediaType(std::string_view media_type);
@@ -69,13 +76,21 @@ absl::StatusOr<ConfigDocument> ParseConfig(std::string_view json);
 absl::StatusOr<ManifestDocument> ParseManifest(std::string_view json);
 // The manifests of an index (an OCI index or Docker's manifest list).
 absl::StatusOr<std::vector<Descriptor>> ParseIndex(std::string_view json);
+// A Docker archive's manifest.json.
+absl::StatusOr<std::vector<DockerArchiveImage>> ParseDockerArchive(std::string_view json);
 
 // Strings should be UTF-8: other bytes become U+FFFD.
 std::string WriteConfig(const NewImage& image);
 std::string WriteManifest(const NewImage& image, const Digest& config, uint64_t config_size);
-// An index.json of an OCI layout with one image, named `reference` (normalized; empty: without a
-// name): both annotations above. The descriptor's own annotations are not written.
-std::string WriteLayoutIndex(const Descriptor& manifest, const std::string& reference);
+// An image of an OCI layout, named `reference` (normalized; empty: without a name): both
+// annotations above. The descriptor's own annotations are not written.
+struct LayoutEntry {
+  Descriptor manifest;
+  std::string reference;
+};
+// An index.json of an OCI layout.
+std::string WriteLayoutIndex(const std::vector<LayoutEntry>& entries);
+std::string WriteDockerArchive(const std::vector<DockerArchiveImage>& images);
 
 }  // namespace zlayer
 

@@ -247,4 +247,23 @@ absl::StatusOr<std::vector<Descriptor>> ParseIndex(std::string_view json) {
   return manifests;
 }
 
+absl::StatusOr<std::vector<DockerArchiveImage>> ParseDockerArchive(std::string_view json) {
+  ASSIGN_OR_RETURN(nlohmann::json document, ParseJsonArray(json, kMaxManifestBytes));
+  absl::Status status;
+  std::vector<DockerArchiveImage> images;
+  JsonMember(document, &status).ForEach([&](const JsonMember& entry) {
+    DockerArchiveImage& image = images.emplace_back();
+    image.config = entry["Config"].String();
+    if (image.config.empty()) {
+      entry["Config"].Fail("is missing");
+    }
+    entry["RepoTags"].ForEach(
+        [&](const JsonMember& name) { image.names.push_back(name.String()); });
+    entry["Layers"].ForEach(
+        [&](const JsonMember& layer) { image.layers.push_back(layer.String()); });
+  });
+  RETURN_IF_ERROR(status);
+  return images;
+}
+
 }  // namespace zlayer

@@ -258,7 +258,7 @@ TEST(ImageJsonTest, LayoutIndexNamesTheImage) {
   manifest.size = 5;
   manifest.platform.set_os("linux");
   manifest.platform.set_architecture("amd64");
-  std::string json = WriteLayoutIndex(manifest, "docker.io/library/app:v1");
+  std::string json = WriteLayoutIndex({{manifest, "docker.io/library/app:v1"}});
   EXPECT_EQ(json, R"({"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json",)"
                   R"("manifests":[{"mediaType":"application/vnd.oci.image.manifest.v1+json",)"
                   R"("digest":)" +
@@ -270,7 +270,27 @@ TEST(ImageJsonTest, LayoutIndexNamesTheImage) {
   ASSERT_EQ(manifests.size(), 1);
   EXPECT_EQ(manifests[0].annotations["org.opencontainers.image.ref.name"], "v1");
   EXPECT_EQ(manifests[0].platform.architecture(), "amd64");
-  EXPECT_THAT(WriteLayoutIndex(manifest, ""), ::testing::Not(HasSubstr("annotations")));
+  EXPECT_THAT(WriteLayoutIndex({{manifest, ""}}), ::testing::Not(HasSubstr("annotations")));
+}
+
+TEST(ImageJsonTest, DockerArchives) {
+  const std::string json =
+      WriteDockerArchive({{"c.json", {"a:1", "b:2"}, {"l.tar"}}, {"d.json", {}, {}}});
+  EXPECT_EQ(json, R"([{"Config":"c.json","RepoTags":["a:1","b:2"],"Layers":["l.tar"]},)"
+                  R"({"Config":"d.json","RepoTags":null,"Layers":[]}])");
+  ASSERT_OK_AND_ASSIGN(std::vector<DockerArchiveImage> images, ParseDockerArchive(json));
+  ASSERT_EQ(images.size(), 2);
+  EXPECT_EQ(images[0].config, "c.json");
+  EXPECT_THAT(images[0].names, ElementsAre("a:1", "b:2"));
+  EXPECT_THAT(images[0].layers, ElementsAre("l.tar"));
+  EXPECT_TRUE(images[1].names.empty());
+  EXPECT_THAT(ParseDockerArchive("{}"),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("is not an array")));
+  EXPECT_THAT(ParseDockerArchive("[{}]"),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("[0].Config is missing")));
+  EXPECT_THAT(
+      ParseDockerArchive(R"([{"Config":"c","Layers":"l"}])"),
+      StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("[0].Layers is not an array")));
 }
 
 TEST(ImageJsonTest, ManyLabelsAreWrittenInLinearTime) {

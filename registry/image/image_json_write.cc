@@ -119,6 +119,22 @@ Json PlatformJson(const v1::Platform& platform) {
   return json;
 }
 
+Json LayoutEntryJson(const LayoutEntry& entry) {
+  const Descriptor& manifest = entry.manifest;
+  Json json = DescriptorJson(manifest.media_type, manifest.digest, manifest.size);
+  if (!entry.reference.empty()) {
+    json["annotations"][std::string(kImageNameAnnotation)] = entry.reference;
+    if (absl::StatusOr<Reference> parsed = Reference::Parse(entry.reference);
+        parsed.ok() && !parsed->tag.empty()) {
+      json["annotations"][std::string(kRefNameAnnotation)] = parsed->tag;
+    }
+  }
+  if (!manifest.platform.os().empty()) {
+    json["platform"] = PlatformJson(manifest.platform);
+  }
+  return json;
+}
+
 }  // namespace
 
 std::string WriteConfig(const NewImage& image) {
@@ -156,22 +172,26 @@ std::string WriteManifest(const NewImage& image, const Digest& config, uint64_t 
   return Text(json);
 }
 
-std::string WriteLayoutIndex(const Descriptor& manifest, const std::string& reference) {
-  Json entry = DescriptorJson(manifest.media_type, manifest.digest, manifest.size);
-  if (!reference.empty()) {
-    entry["annotations"][std::string(kImageNameAnnotation)] = reference;
-    if (absl::StatusOr<Reference> parsed = Reference::Parse(reference);
-        parsed.ok() && !parsed->tag.empty()) {
-      entry["annotations"][std::string(kRefNameAnnotation)] = parsed->tag;
-    }
-  }
-  if (!manifest.platform.os().empty()) {
-    entry["platform"] = PlatformJson(manifest.platform);
-  }
+std::string WriteLayoutIndex(const std::vector<LayoutEntry>& entries) {
   Json json = Json::object();
   json["schemaVersion"] = 2;
   json["mediaType"] = kIndexMediaType;
-  json["manifests"] = Json::array({std::move(entry)});
+  Json& manifests = json["manifests"] = Json::array();
+  for (const LayoutEntry& entry : entries) {
+    manifests.push_back(LayoutEntryJson(entry));
+  }
+  return Text(json);
+}
+
+std::string WriteDockerArchive(const std::vector<DockerArchiveImage>& images) {
+  Json json = Json::array();
+  for (const DockerArchiveImage& image : images) {
+    Json& entry = json.emplace_back(Json::object());
+    entry["Config"] = image.config;
+    // Docker writes null for an image without a name.
+    entry["RepoTags"] = image.names.empty() ? Json() : Json(image.names);
+    entry["Layers"] = Json(image.layers);
+  }
   return Text(json);
 }
 

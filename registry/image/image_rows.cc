@@ -140,19 +140,24 @@ absl::StatusOr<std::vector<FoundImage>> FindByDigest(Connection& connection,
   }
 }
 
-absl::StatusOr<std::vector<Digest>> ReadManifests(Connection& connection,
-                                                  std::string_view name_space) {
+absl::Status ForEachName(Connection& connection, std::string_view name_space,
+                         const ImagePosition& after,
+                         const std::function<bool(const ImagePosition&)>& visit) {
   ASSIGN_OR_RETURN(Statement query,
-                   connection.Prepare("SELECT DISTINCT manifest FROM tags WHERE namespace = ?"));
-  query.BindText(1, name_space);
-  std::vector<Digest> manifests;
+                   connection.Prepare("SELECT reference, manifest FROM tags WHERE namespace = ?1 "
+                                      "AND (reference, manifest) > (?2, ?3) "
+                                      "ORDER BY reference, manifest"));
+  query.BindText(1, name_space).BindText(2, after.name).BindDigest(3, after.manifest);
   while (true) {
     ASSIGN_OR_RETURN(bool more, query.Step());
     if (!more) {
-      return manifests;
+      return absl::OkStatus();
     }
-    ASSIGN_OR_RETURN(Digest manifest, query.DigestAt(0));
-    manifests.push_back(manifest);
+    ImagePosition at{std::string(query.Text(0)), {}};
+    ASSIGN_OR_RETURN(at.manifest, query.DigestAt(1));
+    if (!visit(at)) {
+      return absl::OkStatus();
+    }
   }
 }
 

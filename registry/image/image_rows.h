@@ -7,6 +7,7 @@
 #include <absl/status/statusor.h>
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -51,9 +52,12 @@ absl::StatusOr<std::vector<FoundImage>> FindByDigest(Connection& connection,
                                                      std::string_view name_space,
                                                      std::string_view hex);
 
-// All images of the namespace.
-absl::StatusOr<std::vector<Digest>> ReadManifests(Connection& connection,
-                                                  std::string_view name_space);
+// Calls `visit` for each name of the namespace, and for each image without one, that comes after
+// `after`, sorted by name and then by manifest, until it returns false. An empty name is an image
+// without one.
+absl::Status ForEachName(Connection& connection, std::string_view name_space,
+                         const ImagePosition& after,
+                         const std::function<bool(const ImagePosition&)>& visit);
 
 // Names of the image in the namespace, sorted, without the empty one.
 absl::StatusOr<std::vector<std::string>> ReadNames(Connection& connection,

@@ -3,13 +3,16 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 #include <set>
 #include <utility>
 
 #include "base/errors.h"
+#include "base/glob.h"
 #include "base/status_macros.h"
 #include "base/strings.h"
 #include "registry/image/archive_kind.h"
+#include "registry/image/docker_import.h"
 #include "registry/image/image_export.h"
 #include "registry/image/image_json.h"
 #include "registry/image/image_parts.h"
@@ -23,6 +26,8 @@ namespace zlayer {
 namespace {
 
 constexpr size_t kMinDigestPrefix = 12;
+// So many names are looked at for one page, whether they match or not (some 50 ms).
+constexpr size_t kNamesPerPage = 20'000;
 constexpr std::string_view kDigestPrefix = "sha256:";
 
 // An image of a namespace as the database has it.
@@ -46,6 +51,17 @@ absl::Status NoSuchImage(std::string_view reference) {
   return NotFound(
       fmt::format("image \"{}\" is not in the local store; import it with \"zlayer import\"",
                   ToUtf8(reference)));
+}
+
+absl::Status HasSeveralNames(std::string_view reference, const std::vector<std::string>& names) {
+  constexpr size_t kShown = 5;
+  const std::vector<std::string> shown(names.begin(),
+                                       names.begin() + std::min(names.size(), kShown));
+  return FailedPrecondition(fmt::format(
+      "image \"{}\" has {} names ({}{}): remove them by name, or all at once with force (zlayer "
+      "rmi "
+      "--force)",
+      reference, names.size(), Join(shown, ", "), names.size() > kShown ? ", ..." : ""));
 }
 
 // A name that an image is to get, normalized.
@@ -106,6 +122,49 @@ absl::StatusOr<Resolved> Resolve(Connection& connection, std::string_view name_s
   return NoSuchImage(text);
 }
 
+// Whether the pattern, which is not malformed, means the name (normalized).
+bool Matches(std::string_view pattern, const std::string& name) {
+  if (pattern.empty()) {
+    return true;
+  }
+  absl::StatusOr<Reference> reference = Reference::Parse(name);
+  if (!reference.ok()) {
+    return false;
+  }
+  for (const std::string& full : {reference->Familiar(), name}) {
+    std::string_view untagged = full;
+    untagged.remove_suffix(reference->tag.size() + 1);
+    if (GlobMatch(pattern, full).value_or(false) || GlobMatch(pattern, untagged).value_or(false)) {
+      return true;
+    }
+  }
+  return false;
+}
+
+absl::StatusOr<std::vector<ImagePosition>> FindPage(Connection& connection,
+                                                    std::string_view name_space,
+                                                    const ImageQuery& query,
+                                                    std::optional<ImagePosition>* next) {
+  std::vector<ImagePosition> places;
+  ImagePosition last = query.after;
+  size_t seen = 0;
+  RETURN_IF_ERROR(ForEachName(connection, name_space, query.after, [&](const ImagePosition& place) {
+    if (query.nameless && !place.name.empty()) {
+      return false;
+    }
+    if (places.size() == query.limit || ++seen > kNamesPerPage) {
+      *next = last;
+      return false;
+    }
+    last = place;
+    if (Matches(query.pattern, place.name)) {
+      places.push_back(place);
+    }
+    return true;
+  }));
+  return places;
+}
+
 class DatabaseImageStore : public ImageStore {
  public:
   DatabaseImageStore(const ImageParts& parts, const Clock* clock)
@@ -124,18 +183,19 @@ class DatabaseImageStore : public ImageStore {
     return Load(std::move(row));
   }
 
-  absl::StatusOr<std::vector<StoredImage>> List(std::string_view name_space) override;
+  absl::StatusOr<ImagePage> List(std::string_view name_space, const ImageQuery& query) override;
   absl::StatusOr<StoredImage> Commit(std::string_view name_space, const NewImage& image,
                                      const std::vector<std::string>& tags) override;
   absl::StatusOr<StoredImage> Tag(std::string_view name_space, std::string_view source,
                                   std::string_view target) override;
-  absl::StatusOr<TagRemoval> Remove(std::string_view name_space,
-                                    std::string_view reference) override;
+  absl::StatusOr<StoredImage> Untag(std::string_view name_space, std::string_view name) override;
+  absl::StatusOr<TagRemoval> Remove(std::string_view name_space, std::string_view reference,
+                                    bool force) override;
   absl::StatusOr<std::vector<StoredImage>> Import(std::string_view name_space,
                                                   const ContentFile& archive,
                                                   std::string_view reference,
                                                   std::stop_token stop) override;
-  absl::Status Export(std::string_view name_space, std::string_view reference,
+  absl::Status Export(std::string_view name_space, const ArchiveRequest& wanted,
                       const std::function<absl::Status(std::string_view)>& sink,
                       std::stop_token stop) override;
 
@@ -147,9 +207,11 @@ class DatabaseImageStore : public ImageStore {
                       const std::vector<std::string>& names);
   absl::Status DescribeLayer(ImageLayer* layer, BlobLeases::Lease* lease);
   absl::StatusOr<Digest> WriteDocument(const std::string& json, BlobLeases::Lease* lease);
-  absl::StatusOr<std::vector<StoredImage>> ImportOci(std::string_view name_space,
-                                                     const ContentFile& archive,
-                                                     const std::string& name, std::stop_token stop);
+  template <typename ArchiveImport>
+  absl::StatusOr<std::vector<StoredImage>> ImportImages(std::string_view name_space,
+                                                        const ContentFile& archive,
+                                                        const std::string& name,
+                                                        std::stop_token stop);
   absl::StatusOr<StoredImage> ImportRootFilesystem(std::string_view name_space,
                                                    const ContentFile& archive,
                                                    const std::string& name, std::stop_token stop);
@@ -210,32 +272,29 @@ absl::StatusOr<StoredImage> DatabaseImageStore::LoadManifest(std::string_view na
   return Load(std::move(row));
 }
 
-absl::StatusOr<std::vector<StoredImage>> DatabaseImageStore::List(std::string_view name_space) {
-  std::vector<NamedRow> rows;
+absl::StatusOr<ImagePage> DatabaseImageStore::List(std::string_view name_space,
+                                                   const ImageQuery& query) {
+  RETURN_IF_ERROR(CheckGlob(query.pattern));
+  std::vector<std::pair<NamedRow, std::string>> rows;
+  ImagePage page;
   RETURN_IF_ERROR(parts_.database->Read([&](Connection& connection) -> absl::Status {
-    ASSIGN_OR_RETURN(std::vector<Digest> manifests, ReadManifests(connection, name_space));
-    for (const Digest& manifest : manifests) {
-      ASSIGN_OR_RETURN(NamedRow row, ReadRow(connection, name_space, manifest));
-      rows.push_back(std::move(row));
+    ASSIGN_OR_RETURN(std::vector<ImagePosition> places,
+                     FindPage(connection, name_space, query, &page.next));
+    for (ImagePosition& place : places) {
+      ASSIGN_OR_RETURN(NamedRow row, ReadRow(connection, name_space, place.manifest));
+      rows.emplace_back(std::move(row), std::move(place.name));
     }
     return absl::OkStatus();
   }));
-  std::sort(rows.begin(), rows.end(), [](const NamedRow& a, const NamedRow& b) {
-    if (a.names.empty() != b.names.empty()) {
-      return b.names.empty();
-    }
-    return a.names.empty() ? a.row.manifest < b.row.manifest : a.names[0] < b.names[0];
-  });
-  std::vector<StoredImage> images;
-  for (NamedRow& row : rows) {
+  for (auto& [row, name] : rows) {
     absl::StatusOr<StoredImage> image = Load(std::move(row));
     if (image.ok()) {
-      images.push_back(*std::move(image));
+      page.images.push_back({*std::move(image), std::move(name)});
     } else if (!absl::IsNotFound(image.status())) {
       return image.status();
     }
   }
-  return images;
+  return page;
 }
 
 absl::Status DatabaseImageStore::Insert(std::string_view name_space, const ImageRow& row,
@@ -308,14 +367,38 @@ absl::StatusOr<StoredImage> DatabaseImageStore::Tag(std::string_view name_space,
   return LoadManifest(name_space, manifest);
 }
 
+absl::StatusOr<StoredImage> DatabaseImageStore::Untag(std::string_view name_space,
+                                                      std::string_view name) {
+  ASSIGN_OR_RETURN(Reference reference, Reference::Parse(name));
+  if (!reference.digest.empty()) {
+    return InvalidArgument(
+        fmt::format("\"{}\" has a digest: only a name can be taken from an image", name));
+  }
+  const std::string normalized = reference.Normalized();
+  Digest manifest;
+  RETURN_IF_ERROR(parts_.database->Write([&](Connection& connection) -> absl::Status {
+    ASSIGN_OR_RETURN(std::optional<Digest> found, FindByName(connection, name_space, normalized));
+    if (!found.has_value()) {
+      return NotFound(fmt::format("no image is called \"{}\"", name));
+    }
+    manifest = *found;
+    RETURN_IF_ERROR(RemoveName(connection, name_space, normalized));
+    return SetTag(connection, name_space, "", manifest, clock_->NowNs());
+  }));
+  return LoadManifest(name_space, manifest);
+}
+
 absl::StatusOr<TagRemoval> DatabaseImageStore::Remove(std::string_view name_space,
-                                                      std::string_view reference) {
+                                                      std::string_view reference, bool force) {
   TagRemoval removal;
   std::vector<Digest> blobs;
   RETURN_IF_ERROR(parts_.database->Write([&](Connection& connection) -> absl::Status {
     ASSIGN_OR_RETURN(Resolved resolved, Resolve(connection, name_space, reference));
     ASSIGN_OR_RETURN(NamedRow row, ReadRow(connection, name_space, resolved.manifest));
     if (resolved.name.empty()) {
+      if (row.names.size() > 1 && !force) {
+        return HasSeveralNames(reference, row.names);
+      }
       removal.untagged = row.names;
       RETURN_IF_ERROR(RemoveNames(connection, name_space, resolved.manifest));
     } else {
@@ -348,12 +431,10 @@ absl::StatusOr<std::vector<StoredImage>> DatabaseImageStore::Import(std::string_
   }
   ASSIGN_OR_RETURN(ArchiveKind kind, DetectArchive(archive, stop));
   if (kind == ArchiveKind::kDocker) {
-    return InvalidArgument(
-        "a docker archive cannot be imported by this version; convert it with \"skopeo copy "
-        "docker-archive:FILE oci-archive:FILE\"");
+    return ImportImages<DockerImport>(name_space, archive, name, std::move(stop));
   }
   if (kind == ArchiveKind::kOci) {
-    return ImportOci(name_space, archive, name, std::move(stop));
+    return ImportImages<OciImport>(name_space, archive, name, std::move(stop));
   }
   if (name.empty()) {
     return InvalidArgument(
@@ -365,11 +446,11 @@ absl::StatusOr<std::vector<StoredImage>> DatabaseImageStore::Import(std::string_
   return std::vector<StoredImage>{std::move(image)};
 }
 
-absl::StatusOr<std::vector<StoredImage>> DatabaseImageStore::ImportOci(std::string_view name_space,
-                                                                       const ContentFile& archive,
-                                                                       const std::string& name,
-                                                                       std::stop_token stop) {
-  OciImport import(parts_, std::move(stop));
+template <typename ArchiveImport>
+absl::StatusOr<std::vector<StoredImage>> DatabaseImageStore::ImportImages(
+    std::string_view name_space, const ContentFile& archive, const std::string& name,
+    std::stop_token stop) {
+  ArchiveImport import(parts_, std::move(stop));
   ASSIGN_OR_RETURN(std::vector<ImportedImage> images, import.Run(archive, name));
   RETURN_IF_ERROR(parts_.database->Write([&](Connection& connection) -> absl::Status {
     for (const ImportedImage& image : images) {
@@ -380,12 +461,20 @@ absl::StatusOr<std::vector<StoredImage>> DatabaseImageStore::ImportOci(std::stri
     return absl::OkStatus();
   }));
   std::vector<StoredImage> stored;
-  std::set<Digest> loaded;
+  std::map<Digest, std::set<std::string>> names;
   for (const ImportedImage& image : images) {
-    if (loaded.insert(image.row.manifest).second) {
-      ASSIGN_OR_RETURN(StoredImage loaded_image, LoadManifest(name_space, image.row.manifest));
-      stored.push_back(std::move(loaded_image));
+    if (!names.contains(image.row.manifest)) {
+      ASSIGN_OR_RETURN(StoredImage loaded, LoadManifest(name_space, image.row.manifest));
+      stored.push_back(std::move(loaded));
     }
+    std::set<std::string>& given = names[image.row.manifest];
+    if (!image.name.empty()) {
+      given.insert(image.name);
+    }
+  }
+  for (StoredImage& image : stored) {
+    const std::set<std::string>& given = names[image.manifest];
+    image.references.assign(given.begin(), given.end());
   }
   return stored;
 }
@@ -424,25 +513,38 @@ absl::StatusOr<StoredImage> DatabaseImageStore::ImportRootFilesystem(std::string
   return Commit(name_space, image, {name});
 }
 
-absl::Status DatabaseImageStore::Export(std::string_view name_space, std::string_view reference,
+absl::Status DatabaseImageStore::Export(std::string_view name_space, const ArchiveRequest& wanted,
                                         const std::function<absl::Status(std::string_view)>& sink,
                                         std::stop_token stop) {
-  Resolved resolved;
-  NamedRow row;
+  std::vector<std::pair<NamedRow, std::string>> rows;
   RETURN_IF_ERROR(parts_.database->Read([&](Connection& connection) -> absl::Status {
-    ASSIGN_OR_RETURN(resolved, Resolve(connection, name_space, reference));
-    ASSIGN_OR_RETURN(row, ReadRow(connection, name_space, resolved.manifest));
+    for (const std::string& reference : wanted.references) {
+      ASSIGN_OR_RETURN(Resolved resolved, Resolve(connection, name_space, reference));
+      ASSIGN_OR_RETURN(NamedRow row, ReadRow(connection, name_space, resolved.manifest));
+      if (resolved.name.empty() && !row.names.empty()) {
+        resolved.name = row.names[0];
+      }
+      rows.emplace_back(std::move(row), std::move(resolved.name));
+    }
     return absl::OkStatus();
   }));
-  ASSIGN_OR_RETURN(StoredImage image, Load(std::move(row)));
+  ExportedImages images;
   BlobLeases::Lease lease(&leases_);
-  for (const ImageLayer& layer : image.layers) {
-    lease.Add(layer.digest);
+  for (auto& [row, name] : rows) {
+    for (const ImageLayer& layer : row.row.layers) {
+      lease.Add(layer.digest);
+    }
+    ExportedImage& exported = images[row.row.manifest];
+    if (!name.empty()) {
+      exported.names.insert(std::move(name));
+    }
+    if (exported.image.manifest.IsNone()) {
+      ASSIGN_OR_RETURN(exported.image, Load(std::move(row)));
+    }
   }
-  if (resolved.name.empty() && !image.references.empty()) {
-    resolved.name = image.references[0];
-  }
-  return ExportOciArchive(parts_, image, resolved.name, sink, std::move(stop));
+  return wanted.format == ArchiveRequest::Format::kDocker
+             ? ExportDockerArchive(parts_, images, sink, std::move(stop))
+             : ExportOciArchive(parts_, images, sink, std::move(stop));
 }
 
 }  // namespace

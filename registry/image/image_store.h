@@ -6,6 +6,7 @@
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -71,6 +72,42 @@ struct NewImage {
   std::map<std::string, std::string> annotations;
 };
 
+// A place in the list of a namespace's images: sorted by name, then by manifest. The name is
+// normalized, or empty for an image without one: those come first.
+struct ImagePosition {
+  std::string name;
+  Digest manifest;
+};
+
+// What is wanted of a list; all that is set must hold.
+struct ImageQuery {
+  // A glob (base/glob.h) over names as users write them and in full, with their tag or without.
+  std::string pattern;
+  bool nameless = false;  // only images without a name
+  size_t limit = 100;
+  ImagePosition after;
+};
+
+struct ListedImage {
+  StoredImage image;
+  std::string name;  // of the several that it may have, or empty
+};
+
+struct ImagePage {
+  std::vector<ListedImage> images;
+  // Where the next page begins, unless this is the last one. There may be nothing there.
+  std::optional<ImagePosition> next;
+};
+
+// Which images go into an archive.
+struct ArchiveRequest {
+  enum class Format { kOci, kDocker };
+  Format format = Format::kOci;
+  // What is written under a name gets that name in the archive, an image that is given by its
+  // digest its first one.
+  std::vector<std::string> references;
+};
+
 struct TagRemoval {
   std::vector<std::string> untagged;  // normalized, sorted
   // Manifest of the image that the namespace has under no name any more.
@@ -89,8 +126,8 @@ class ImageStore {
 
   virtual absl::StatusOr<StoredImage> Get(std::string_view name_space,
                                           std::string_view reference) = 0;
-  // Each image once, sorted by its first reference; those without one come last.
-  virtual absl::StatusOr<std::vector<StoredImage>> List(std::string_view name_space) = 0;
+  // One entry a name. kInvalidArgument: the pattern is malformed.
+  virtual absl::StatusOr<ImagePage> List(std::string_view name_space, const ImageQuery& query) = 0;
   // Writes configuration and manifest and names the image (without a tag it stays, nameless). The
   // same image makes the same bytes. A base layer whose image was removed meanwhile, and its blob
   // with it, is described like one that the build made.
@@ -99,20 +136,25 @@ class ImageStore {
   // A name that is taken moves; the image that had it stays, nameless if that was its last name.
   virtual absl::StatusOr<StoredImage> Tag(std::string_view name_space, std::string_view source,
                                           std::string_view target) = 0;
-  // Removes a name; by digest, all of the image's names. The image goes with its last name in any
-  // namespace, and with it the blobs that nothing else needs.
-  virtual absl::StatusOr<TagRemoval> Remove(std::string_view name_space,
-                                            std::string_view reference) = 0;
-  // Takes an OCI archive or a root filesystem tar; see image.proto. `reference` may be empty for an
-  // OCI archive: images get the names that the archive has for them, or none. All or nothing.
+  // Takes a name from an image, which stays, nameless after its last one.
+  virtual absl::StatusOr<StoredImage> Untag(std::string_view name_space, std::string_view name) = 0;
+  // Removes a name; by digest, the image's name: kFailedPrecondition where it has several, unless
+  // `force` is set. The image goes with its last name in any namespace, and with it the blobs that
+  // nothing else needs. Layers, and blobs that file contents are read from, stay for whatever
+  // shares them.
+  virtual absl::StatusOr<TagRemoval> Remove(std::string_view name_space, std::string_view reference,
+                                            bool force) = 0;
+  // Takes an OCI archive, a Docker archive or a root filesystem tar; see image.proto. `reference`
+  // may be empty but for a root filesystem: images get the names that the archive has for them, or
+  // none. All or nothing. Returns each image once; its references are the names that it got.
   // kInvalidArgument says what is wrong with the archive.
   virtual absl::StatusOr<std::vector<StoredImage>> Import(std::string_view name_space,
                                                           const ContentFile& archive,
                                                           std::string_view reference,
                                                           std::stop_token stop) = 0;
-  // Streams an OCI archive; the same image under the same reference makes the same bytes. An error
-  // of `sink` ends it and is returned.
-  virtual absl::Status Export(std::string_view name_space, std::string_view reference,
+  // Streams an archive; the same images under the same references make the same bytes, in whatever
+  // order they are given. An error of `sink` ends it and is returned.
+  virtual absl::Status Export(std::string_view name_space, const ArchiveRequest& wanted,
                               const std::function<absl::Status(std::string_view)>& sink,
                               std::stop_token stop) = 0;
 };

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -83,7 +85,7 @@ TEST_F(ImageStoreTest, CommitRefusesBadNamesAndUnknownLayers) {
   image.layers[0].layer = Digest::Of("no layer");
   EXPECT_THAT(images_->Commit("n", image, {"app"}), StatusIs(kNotFound));
   EXPECT_EQ(Count("images"), 0);
-  EXPECT_THAT(images_->List("n"), IsOkAndHolds(IsEmpty()));
+  EXPECT_THAT(Names(), IsEmpty());
 }
 
 TEST_F(ImageStoreTest, GetByNameAndDigest) {
@@ -125,20 +127,109 @@ TEST_F(ImageStoreTest, LostDocumentsAreDataLoss) {
   StoredImage image = Commit(MakeImage({{"f", "x"}}), {"app"});
   ASSERT_OK(blobs_->Remove(image.config_digest));
   EXPECT_THAT(images_->Get("n", "app"), StatusIs(absl::StatusCode::kDataLoss));
-  EXPECT_THAT(images_->List("n"), StatusIs(absl::StatusCode::kDataLoss));
+  EXPECT_THAT(images_->List("n", ImageQuery()), StatusIs(absl::StatusCode::kDataLoss));
 }
 
-TEST_F(ImageStoreTest, ListIsSortedByName) {
+TEST_F(ImageStoreTest, ListHasEachNameSortedAndTheNamelessFirst) {
   StoredImage nameless = Commit(MakeImage({{"f", "1"}}), {});
   StoredImage b = Commit(MakeImage({{"f", "2"}}), {"b"});
   StoredImage a = Commit(MakeImage({{"f", "3"}}), {"z", "a"});
-  ASSERT_OK_AND_ASSIGN(std::vector<StoredImage> list, images_->List("n"));
-  ASSERT_EQ(list.size(), 3);
-  EXPECT_EQ(list[0].manifest, a.manifest);
-  EXPECT_EQ(list[1].manifest, b.manifest);
-  EXPECT_EQ(list[2].manifest, nameless.manifest);
-  EXPECT_EQ(list[0].references.size(), 2);
-  EXPECT_THAT(images_->List("other"), IsOkAndHolds(IsEmpty()));
+  ASSERT_OK_AND_ASSIGN(ImagePage page, images_->List("n", ImageQuery()));
+  ASSERT_EQ(page.images.size(), 4);
+  EXPECT_EQ(page.images[0].image.manifest, nameless.manifest);
+  EXPECT_EQ(page.images[1].image.manifest, a.manifest);
+  EXPECT_EQ(page.images[2].image.manifest, b.manifest);
+  EXPECT_EQ(page.images[3].image.manifest, a.manifest);
+  EXPECT_THAT(Names(), ElementsAre("", "docker.io/library/a:latest", "docker.io/library/b:latest",
+                                   "docker.io/library/z:latest"));
+  EXPECT_EQ(page.images[1].image.references.size(), 2);
+  EXPECT_FALSE(page.next.has_value());
+  EXPECT_THAT(Names("other"), IsEmpty());
+}
+
+TEST_F(ImageStoreTest, ListInPagesFindsAllThatStaysAndNothingTwice) {
+  for (const char* content : {"1", "2"}) {
+    Commit(MakeImage({{"f", content}}), {});
+  }
+  for (const char* name : {"a:1", "a:2", "b:1", "c:1", "d:1"}) {
+    Commit(MakeImage({{"f", "x"}}), {name});
+  }
+  for (size_t limit : {1, 2, 3, 7, 8}) {
+    ImageQuery query;
+    query.limit = limit;
+    std::vector<std::string> names;
+    std::set<Digest> nameless;
+    for (bool more = true; more;) {
+      ASSERT_OK_AND_ASSIGN(ImagePage page, images_->List("n", query));
+      ASSERT_LE(page.images.size(), limit);
+      for (const ListedImage& image : page.images) {
+        names.push_back(image.name);
+        if (image.name.empty()) {
+          nameless.insert(image.image.manifest);
+        }
+      }
+      more = page.next.has_value();
+      query.after = page.next.value_or(ImagePosition());
+    }
+    EXPECT_EQ(names.size(), 7) << limit;
+    EXPECT_EQ(nameless.size(), 2) << limit;
+    EXPECT_TRUE(std::is_sorted(names.begin(), names.end())) << limit;
+  }
+  // A page that was asked for before an image went says the same after it.
+  ImageQuery query;
+  query.limit = 3;
+  ASSERT_OK_AND_ASSIGN(ImagePage first, images_->List("n", query));
+  ASSERT_EQ(first.images[2].name, "docker.io/library/a:1");
+  ASSERT_OK(Remove("a:1"));
+  ASSERT_OK(Remove("b:1"));
+  query.after = *first.next;
+  ASSERT_OK_AND_ASSIGN(ImagePage second, images_->List("n", query));
+  ASSERT_EQ(second.images.size(), 3);
+  EXPECT_EQ(second.images[0].name, "docker.io/library/a:2");
+  EXPECT_EQ(second.images[2].name, "docker.io/library/d:1");
+}
+
+TEST_F(ImageStoreTest, ListByPattern) {
+  Commit(MakeImage({{"f", "1"}}), {});
+  Commit(MakeImage({{"f", "x"}}), {"app:v1", "app2:v2", "team/app:v1", "quay.io/team/app:v1"});
+  auto list = [&](const std::string& pattern, bool nameless = false) {
+    ImageQuery query;
+    query.pattern = pattern;
+    query.nameless = nameless;
+    std::vector<std::string> names;
+    absl::StatusOr<ImagePage> page = images_->List("n", query);
+    EXPECT_OK(page);
+    for (const ListedImage& image : page.ok() ? page->images : std::vector<ListedImage>()) {
+      names.push_back(image.name);
+    }
+    return names;
+  };
+  const std::string app = "docker.io/library/app:v1";
+  EXPECT_THAT(list("app"), ElementsAre(app));
+  EXPECT_THAT(list("app*"), ElementsAre("docker.io/library/app2:v2", app));
+  EXPECT_THAT(list("*:v1"), ElementsAre(app));
+  EXPECT_THAT(list("*/*:v1"), ElementsAre("docker.io/team/app:v1"));
+  EXPECT_THAT(list("quay.io/*/*"), ElementsAre("quay.io/team/app:v1"));
+  EXPECT_THAT(list("docker.io/library/app"), ElementsAre(app));
+  EXPECT_THAT(list("v1"), IsEmpty());
+  EXPECT_THAT(list("", true), ElementsAre(""));
+  EXPECT_THAT(list("app*", true), IsEmpty());
+  ImageQuery broken;
+  broken.pattern = "a[";
+  EXPECT_THAT(images_->List("n", broken), StatusIs(kInvalid, HasSubstr("a[")));
+}
+
+TEST_F(ImageStoreTest, UntagKeepsTheImage) {
+  StoredImage image = Commit(MakeImage({{"f", "1"}}), {"a", "b"});
+  ASSERT_OK_AND_ASSIGN(StoredImage one, images_->Untag("n", "a"));
+  EXPECT_THAT(one.references, ElementsAre("docker.io/library/b:latest"));
+  ASSERT_OK_AND_ASSIGN(StoredImage none, images_->Untag("n", "b"));
+  EXPECT_EQ(none.manifest, image.manifest);
+  EXPECT_THAT(none.references, IsEmpty());
+  EXPECT_THAT(Names(), ElementsAre(""));
+  EXPECT_THAT(images_->Untag("n", "b"), StatusIs(kNotFound, HasSubstr("\"b\"")));
+  EXPECT_THAT(images_->Untag("n", "b@" + image.manifest.ToString()), StatusIs(kInvalid));
+  EXPECT_THAT(images_->Untag("n", image.manifest.Hex()), StatusIs(kInvalid));
 }
 
 TEST_F(ImageStoreTest, TagMovesNames) {
@@ -155,21 +246,24 @@ TEST_F(ImageStoreTest, TagMovesNames) {
 
 TEST_F(ImageStoreTest, RemoveTakesOneNameAfterTheOther) {
   StoredImage image = Commit(MakeImage({{"f", "1"}}), {"a", "b"});
-  ASSERT_OK_AND_ASSIGN(TagRemoval first, images_->Remove("n", "a"));
+  ASSERT_OK_AND_ASSIGN(TagRemoval first, Remove("a"));
   EXPECT_THAT(first.untagged, ElementsAre("docker.io/library/a:latest"));
   EXPECT_FALSE(first.removed.has_value());
   EXPECT_TRUE(blobs_->Has(image.manifest));
-  ASSERT_OK_AND_ASSIGN(TagRemoval second, images_->Remove("n", "b"));
+  ASSERT_OK_AND_ASSIGN(TagRemoval second, Remove("b"));
   EXPECT_EQ(second.removed, image.manifest);
   EXPECT_FALSE(blobs_->Has(image.manifest));
   EXPECT_FALSE(blobs_->Has(image.config_digest));
   EXPECT_EQ(Count("images"), 0);
-  EXPECT_THAT(images_->Remove("n", "b"), StatusIs(kNotFound, HasSubstr("image \"b\" is not in")));
+  EXPECT_THAT(Remove("b"), StatusIs(kNotFound, HasSubstr("image \"b\" is not in")));
 }
 
-TEST_F(ImageStoreTest, RemoveByDigestTakesAllNames) {
+TEST_F(ImageStoreTest, RemoveByDigestTakesSeveralNamesOnlyWithForce) {
   StoredImage image = Commit(MakeImage({{"f", "1"}}), {"b", "a"});
-  ASSERT_OK_AND_ASSIGN(TagRemoval removal, images_->Remove("n", image.config_digest.Hex()));
+  EXPECT_THAT(Remove(image.config_digest.Hex()),
+              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("has 2 names")));
+  EXPECT_OK(images_->Get("n", "a"));
+  ASSERT_OK_AND_ASSIGN(TagRemoval removal, Remove(image.config_digest.Hex(), /*force=*/true));
   EXPECT_THAT(removal.untagged,
               ElementsAre("docker.io/library/a:latest", "docker.io/library/b:latest"));
   EXPECT_EQ(removal.removed, image.manifest);
@@ -179,7 +273,7 @@ TEST_F(ImageStoreTest, AnImageStaysForOtherNamespaces) {
   NewImage image = MakeImage({{"f", "1"}});
   StoredImage stored = Commit(image, {"a"});
   ASSERT_OK(images_->Commit("m", image, {"a"}));
-  ASSERT_OK_AND_ASSIGN(TagRemoval removal, images_->Remove("n", "a"));
+  ASSERT_OK_AND_ASSIGN(TagRemoval removal, Remove("a"));
   EXPECT_EQ(removal.removed, stored.manifest);
   EXPECT_THAT(images_->Get("n", "a"), StatusIs(kNotFound));
   ASSERT_OK_AND_ASSIGN(StoredImage other, images_->Get("m", "a"));
@@ -193,7 +287,7 @@ TEST_F(ImageStoreTest, SharedDocumentsStay) {
   StoredImage annotated = Commit(image, {"annotated"});
   ASSERT_EQ(plain.config_digest, annotated.config_digest);
   ASSERT_NE(plain.manifest, annotated.manifest);
-  ASSERT_OK(images_->Remove("n", "plain"));
+  ASSERT_OK(Remove("plain"));
   EXPECT_FALSE(blobs_->Has(plain.manifest));
   EXPECT_EQ(images_->Get("n", plain.config_digest.Hex())->manifest, annotated.manifest);
 }
@@ -226,7 +320,7 @@ TEST_F(ImageStoreTest, ExportIsReproducibleAndComesBack) {
   StoredImage stored = Commit(image, {"quay.io/team/app:v1"});
   std::string archive = Export("quay.io/team/app:v1");
   EXPECT_EQ(archive, Export("quay.io/team/app:v1"));
-  ASSERT_OK(images_->Remove("n", "quay.io/team/app:v1"));
+  ASSERT_OK(Remove("quay.io/team/app:v1"));
   ASSERT_OK_AND_ASSIGN(std::vector<StoredImage> imported, Import(archive));
   ASSERT_EQ(imported.size(), 1);
   EXPECT_EQ(imported[0].manifest, stored.manifest);
@@ -240,12 +334,36 @@ TEST_F(ImageStoreTest, ExportByDigestNamesTheImageToo) {
   EXPECT_EQ(Export(stored.manifest.Hex()), Export("app:v1"));
 }
 
+TEST_F(ImageStoreTest, SeveralImagesInOneArchive) {
+  StoredImage a = Commit(MakeImage({{"f", "x"}}), {"a:1", "a:2"});
+  NewImage foreign = MakeImage({{"f", "y"}});
+  foreign.platform.set_architecture("mips64");
+  StoredImage b = Commit(foreign, {"b:1"});
+  StoredImage nameless = Commit(MakeImage({{"f", "z"}}), {});
+  const std::string digest = nameless.manifest.ToString();
+  const ArchiveRequest wanted{ArchiveRequest::Format::kOci, {"a:1", "b:1", "a:2", digest}};
+  const std::string archive = Export(wanted);
+  EXPECT_EQ(Export({ArchiveRequest::Format::kOci, {digest, "a:2", "b:1", "a:1", "a:1"}}), archive);
+  for (const char* name : {"a:1", "a:2", "b:1"}) {
+    ASSERT_OK(Remove(name));
+  }
+  ASSERT_OK(Remove(digest));
+  ASSERT_OK_AND_ASSIGN(std::vector<StoredImage> images, Import(archive));
+  EXPECT_EQ(images.size(), 3);
+  EXPECT_THAT(Names(), ElementsAre("", "docker.io/library/a:1", "docker.io/library/a:2",
+                                   "docker.io/library/b:1"));
+  EXPECT_EQ(images_->Get("n", "a:2")->manifest, a.manifest);
+  EXPECT_EQ(images_->Get("n", "b:1")->manifest, b.manifest);
+  EXPECT_EQ(Export(wanted), archive);
+}
+
 TEST_F(ImageStoreTest, ExportEndsWithItsReader) {
   Commit(MakeImage({{"f", "x"}}), {"app"});
-  EXPECT_THAT(images_->Export("n", "app",
+  EXPECT_THAT(images_->Export("n", {ArchiveRequest::Format::kOci, {"app"}},
                               [](std::string_view) { return absl::UnavailableError("gone"); }, {}),
               StatusIs(absl::StatusCode::kUnavailable));
-  EXPECT_THAT(images_->Export("n", "none", [](std::string_view) { return absl::OkStatus(); }, {}),
+  EXPECT_THAT(images_->Export("n", {ArchiveRequest::Format::kOci, {"app", "none"}},
+                              [](std::string_view) { return absl::OkStatus(); }, {}),
               StatusIs(kNotFound));
 }
 
@@ -259,7 +377,8 @@ TEST_F(ImageStoreTest, ExportOfDamagedContentsIsDataLoss) {
   ASSERT_OK(database_->Write([&](Connection& connection) -> absl::Status {
     return connection.Prepare("UPDATE image_layers SET digest = zeroblob(32)")->Run();
   }));
-  EXPECT_THAT(images_->Export("n", "app", [](std::string_view) { return absl::OkStatus(); }, {}),
+  EXPECT_THAT(images_->Export("n", {ArchiveRequest::Format::kOci, {"app"}},
+                              [](std::string_view) { return absl::OkStatus(); }, {}),
               StatusIs(absl::StatusCode::kDataLoss, HasSubstr("cannot make the layer")));
 }
 
@@ -274,7 +393,7 @@ TEST_F(ImageStoreTest, CommitAndRemoveAtTheSameTime) {
   };
   auto remove = [&] {
     for (int i = 0; i < 50; ++i) {
-      absl::StatusOr<TagRemoval> removal = images_->Remove("n", "app");
+      absl::StatusOr<TagRemoval> removal = Remove("app");
       EXPECT_TRUE(removal.ok() || absl::IsNotFound(removal.status())) << removal.status();
     }
   };

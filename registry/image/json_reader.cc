@@ -41,9 +41,7 @@ int NestingDepth(std::string_view text) {
   return deepest;
 }
 
-}  // namespace
-
-absl::StatusOr<Json> ParseJsonObject(std::string_view text, size_t limit) {
+absl::StatusOr<Json> ParseJson(std::string_view text, size_t limit) {
   if (text.size() > limit) {
     return InvalidArgument(
         fmt::format("the JSON document has {} bytes, at most {} are allowed", text.size(), limit));
@@ -56,8 +54,23 @@ absl::StatusOr<Json> ParseJsonObject(std::string_view text, size_t limit) {
   if (document.is_discarded()) {
     return InvalidArgument("the document is not valid JSON");
   }
-  if (!document.is_object()) {
+  return document;
+}
+
+}  // namespace
+
+absl::StatusOr<Json> ParseJsonObject(std::string_view text, size_t limit) {
+  absl::StatusOr<Json> document = ParseJson(text, limit);
+  if (document.ok() && !document->is_object()) {
     return InvalidArgument("the JSON document is not an object");
+  }
+  return document;
+}
+
+absl::StatusOr<Json> ParseJsonArray(std::string_view text, size_t limit) {
+  absl::StatusOr<Json> document = ParseJson(text, limit);
+  if (document.ok() && !document->is_array()) {
+    return InvalidArgument("the JSON document is not an array");
   }
   return document;
 }

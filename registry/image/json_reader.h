@@ -18,6 +18,8 @@ namespace zlayer {
 // Parses `text`, which must be one object. kInvalidArgument where it is not, where it is larger
 // than `limit` bytes, or nested more than 64 deep.
 absl::StatusOr<nlohmann::json> ParseJsonObject(std::string_view text, size_t limit);
+// The same for one array.
+absl::StatusOr<nlohmann::json> ParseJsonArray(std::string_view text, size_t limit);
 
 // A member of a document, which may be absent (null is absent too: Go writes that for what is
 // empty). Reading never fails at once: the first thing that is wrong is kept in the status given to

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 #include <set>
 #include <utility>
 
@@ -10,13 +11,11 @@
 #include "base/status_macros.h"
 #include "base/strings.h"
 #include "registry/image/platform.h"
-#include "registry/image/reference.h"
 
 namespace zlayer {
 namespace {
 
 constexpr int kMaxIndexDepth = 4;
-constexpr size_t kMaxLayers = 1000;
 
 std::string Annotation(const Descriptor& descriptor, std::string_view key) {
   auto found = descriptor.annotations.find(std::string(key));
@@ -41,30 +40,48 @@ std::string FormatPlatforms(const std::vector<Descriptor>& manifests) {
   return Join({platforms.begin(), platforms.end()}, ", ");
 }
 
-// What the archive calls the image, normalized, or nothing.
-absl::StatusOr<std::string> NameOf(const Descriptor& descriptor) {
-  std::string name = Annotation(descriptor, kImageNameAnnotation);
-  if (name.empty()) {
-    name = Annotation(descriptor, kRefNameAnnotation);
-    if (name.empty()) {
-      return name;
-    }
-    if (name.find_first_of(":/@") == std::string::npos) {
-      return InvalidArgument(fmt::format(
-          "the archive has only a tag for its image, \"{}\": say what it is to be called (zlayer "
-          "import FILE REF)",
-          name));
+// What the layout's index calls the image.
+struct IndexName {
+  std::string name;       // as it is written, or nothing
+  bool tag_only = false;  // it is no more than a tag
+};
+
+IndexName NameInIndex(const Descriptor& descriptor) {
+  IndexName result{Annotation(descriptor, kImageNameAnnotation)};
+  if (result.name.empty()) {
+    result.name = Annotation(descriptor, kRefNameAnnotation);
+    result.tag_only = !result.name.empty() && result.name.find_first_of(":/@") == std::string::npos;
+  }
+  return result;
+}
+
+// The digest by which a Docker archive that is a layout, too, names a configuration.
+absl::StatusOr<Digest> ConfigDigest(std::string_view path) {
+  path.remove_prefix(path.rfind('/') + 1);
+  if (path.ends_with(".json")) {
+    path.remove_suffix(5);
+  }
+  return Digest::FromHex(path);
+}
+
+// Normalized names by configuration; none where there is no such document.
+absl::StatusOr<std::map<Digest, std::vector<std::string>>> ReadDockerNames(std::string_view json) {
+  std::map<Digest, std::vector<std::string>> names;
+  if (json.empty()) {
+    return names;
+  }
+  absl::StatusOr<std::vector<DockerArchiveImage>> images = ParseDockerArchive(json);
+  if (!images.ok()) {
+    return Annotate(images.status(), "the archive's manifest.json");
+  }
+  for (const DockerArchiveImage& image : *images) {
+    absl::StatusOr<Digest> config = ConfigDigest(image.config);
+    for (const std::string& written : config.ok() ? image.names : std::vector<std::string>()) {
+      ASSIGN_OR_RETURN(std::string name, NameInArchive(written));
+      names[*config].push_back(std::move(name));
     }
   }
-  absl::StatusOr<Reference> reference = Reference::Parse(name);
-  if (!reference.ok()) {
-    return InvalidArgument(
-        fmt::format("{}, but the archive calls its image so: say what it is to be called (zlayer "
-                    "import FILE REF)",
-                    Message(reference.status())));
-  }
-  reference->digest.clear();
-  return reference->tag.empty() ? std::string() : reference->Normalized();
+  return names;
 }
 
 }  // namespace
@@ -74,6 +91,7 @@ OciImport::OciImport(const ImageParts& parts, std::stop_token stop)
 
 absl::StatusOr<std::vector<ImportedImage>> OciImport::Run(const ContentFile& archive,
                                                           const std::string& name) {
+  keeps_names_ = name.empty();
   RETURN_IF_ERROR(blobs_.Add(archive, stop_));
   absl::StatusOr<std::vector<Descriptor>> manifests = ParseIndex(blobs_.index());
   if (!manifests.ok()) {
@@ -85,35 +103,79 @@ absl::StatusOr<std::vector<ImportedImage>> OciImport::Run(const ContentFile& arc
   for (const Descriptor& descriptor : chosen) {
     different.insert(descriptor.digest);
     if (!name.empty() && different.size() > 1) {
-      return InvalidArgument(
-          fmt::format("the archive has several images, which cannot all be called \"{}\": import "
-                      "it without a name",
-                      name));
+      return TooManyFor(name);
     }
-    ImportedImage image{{}, name};
+    std::vector<std::string> names = {name};
     if (name.empty()) {
-      ASSIGN_OR_RETURN(image.name, NameOf(descriptor));
+      ASSIGN_OR_RETURN(names, NamesOf(descriptor));
     }
-    ASSIGN_OR_RETURN(image.row, ImportImage(descriptor));
-    images.push_back(std::move(image));
+    ASSIGN_OR_RETURN(ImageRow row, ImportImage(descriptor));
+    for (std::string& image_name : names) {
+      images.push_back({row, std::move(image_name)});
+    }
   }
   RETURN_IF_ERROR(layers_.Publish());
   return images;
+}
+
+// Normalized; an empty one for an image without a name.
+absl::StatusOr<std::vector<std::string>> OciImport::NamesOf(const Descriptor& descriptor) {
+  const IndexName in_index = NameInIndex(descriptor);
+  if (in_index.name.empty() || in_index.tag_only) {
+    ASSIGN_OR_RETURN(std::vector<std::string> names, DockerNames(descriptor));
+    if (!names.empty()) {
+      return names;
+    }
+  }
+  if (in_index.tag_only) {
+    return InvalidArgument(fmt::format(
+        "the archive has only a tag for its image, \"{}\": say what it is to be called (zlayer "
+        "import FILE REF)",
+        in_index.name));
+  }
+  if (in_index.name.empty()) {
+    return std::vector<std::string>{""};
+  }
+  ASSIGN_OR_RETURN(std::string name, NameInArchive(in_index.name));
+  return std::vector<std::string>{std::move(name)};
+}
+
+// What the manifest.json beside the index says, if there is one.
+absl::StatusOr<std::vector<std::string>> OciImport::DockerNames(const Descriptor& descriptor) {
+  if (!docker_names_.has_value()) {
+    ASSIGN_OR_RETURN(docker_names_, ReadDockerNames(blobs_.docker_manifest()));
+  }
+  if (docker_names_->empty()) {
+    return std::vector<std::string>();
+  }
+  ASSIGN_OR_RETURN(ManifestDocument manifest, ReadManifest(descriptor));
+  auto names = docker_names_->find(manifest.config.digest);
+  return names == docker_names_->end() ? std::vector<std::string>() : names->second;
 }
 
 // The only image, or those for the host, with nested indexes resolved; never empty.
 absl::StatusOr<std::vector<Descriptor>> OciImport::Choose(const std::vector<Descriptor>& manifests,
                                                           int depth) const {
   std::vector<Descriptor> candidates;
+  std::map<std::string, int> named;
   std::copy_if(manifests.begin(), manifests.end(), std::back_inserter(candidates),
                [](const Descriptor& manifest) { return !IsAttestation(manifest); });
   if (candidates.empty()) {
     return InvalidArgument("the archive has no image");
   }
+  for (const Descriptor& candidate : candidates) {
+    ++named[NameInIndex(candidate).name];
+  }
+  // What has a name of its own is no variant of the others.
+  auto is_alone = [&](const Descriptor& candidate) {
+    std::string name = NameInIndex(candidate).name;
+    return candidates.size() == 1 ||
+           (depth == 0 && keeps_names_ && !name.empty() && named[name] == 1);
+  };
   v1::Platform host = HostPlatform();
   std::vector<Descriptor> chosen;
   for (const Descriptor& candidate : candidates) {
-    if (candidates.size() == 1 || MayRunOn(candidate, host)) {
+    if (is_alone(candidate) || MayRunOn(candidate, host)) {
       ASSIGN_OR_RETURN(std::vector<Descriptor> images, Resolve(candidate, depth));
       std::move(images.begin(), images.end(), std::back_inserter(chosen));
     }
@@ -163,9 +225,9 @@ absl::StatusOr<ManifestDocument> OciImport::ReadManifest(const Descriptor& descr
                     "container image",
                     manifest.config.media_type));
   }
-  if (manifest.layers.size() > kMaxLayers) {
+  if (manifest.layers.size() > kMaxImageLayers) {
     return InvalidArgument(fmt::format("it has {} layers, at most {} are allowed",
-                                       manifest.layers.size(), kMaxLayers));
+                                       manifest.layers.size(), kMaxImageLayers));
   }
   return manifest;
 }
@@ -205,24 +267,11 @@ absl::StatusOr<ConfigDocument> OciImport::ReadConfig(const ManifestDocument& man
   return config;
 }
 
-// The image as an earlier import or build left it: its layers need not be read again.
-absl::StatusOr<std::optional<ImageRow>> OciImport::FindStored(const Digest& manifest) const {
-  std::optional<ImageRow> stored;
-  RETURN_IF_ERROR(parts_.database->Read([&](Connection& connection) -> absl::Status {
-    absl::StatusOr<ImageRow> row = ReadImage(connection, manifest);
-    if (row.ok()) {
-      stored = *std::move(row);
-    }
-    return absl::IsNotFound(row.status()) ? absl::OkStatus() : row.status();
-  }));
-  return stored;
-}
-
 absl::StatusOr<ImageRow> OciImport::ReadLayers(const Descriptor& descriptor,
                                                const ManifestDocument& manifest,
                                                const ConfigDocument& config) {
   ASSIGN_OR_RETURN(std::vector<LayerSource> sources, Sources(manifest, config));
-  ASSIGN_OR_RETURN(std::optional<ImageRow> stored, FindStored(descriptor.digest));
+  ASSIGN_OR_RETURN(std::optional<ImageRow> stored, FindStored(parts_.database, descriptor.digest));
   if (stored.has_value()) {
     return *std::move(stored);
   }

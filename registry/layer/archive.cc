@@ -8,6 +8,8 @@
 #include <cstring>
 #include <limits>
 #include <memory>
+#include <optional>
+#include <utility>
 
 #include "base/errors.h"
 #include "base/files.h"
@@ -165,6 +167,24 @@ absl::Status AtEntry(const absl::Status& status, const TarInput& input) {
   return Annotate(status, fmt::format("entry '{}' of the archive", ToUtf8(input.path())));
 }
 
+// Nothing for what is neither a file nor a link.
+std::optional<ArchivedFile> ArchivedFileOf(const TarInput& input) {
+  ArchivedFile file;
+  file.path = CleanPath(input.path());
+  if (const char* hard = archive_entry_hardlink(input.entry()); hard != nullptr) {
+    file.kind = ArchivedFile::Kind::kHardLink;
+    file.target = hard;
+  } else if (const char* target = archive_entry_symlink(input.entry()); target != nullptr) {
+    file.kind = ArchivedFile::Kind::kSymlink;
+    file.target = target;
+  } else if (input.IsFile()) {
+    file.size = static_cast<uint64_t>(archive_entry_size(input.entry()));
+  } else {
+    return std::nullopt;
+  }
+  return file;
+}
+
 }  // namespace
 
 bool IsArchive(const ContentFile& file) {
@@ -201,8 +221,8 @@ absl::StatusOr<ArchiveResult> ReadArchive(const ContentFile& file, const Archive
 
 absl::Status ReadArchiveFiles(
     const ContentFile& file, const ArchiveLimits& limits,
-    const std::function<absl::Status(const std::string& path, uint64_t size,
-                                     const ArchiveFileReader& read)>& visit,
+    const std::function<absl::Status(const ArchivedFile& entry, const ArchiveFileReader& read)>&
+        visit,
     std::stop_token stop) {
   ASSIGN_OR_RETURN(std::unique_ptr<TarInput> input, TarInput::Open(file, limits, std::move(stop)));
   while (true) {
@@ -210,16 +230,27 @@ absl::Status ReadArchiveFiles(
     if (!more) {
       return absl::OkStatus();
     }
-    if (!input->IsFile()) {
+    std::optional<ArchivedFile> entry = ArchivedFileOf(*input);
+    if (!entry) {
       continue;
     }
-    auto size = static_cast<uint64_t>(archive_entry_size(input->entry()));
-    absl::Status visited = visit(CleanPath(input->path()), size,
-                                 [&input](const auto& sink) { return input->ReadData(sink); });
+    absl::Status visited =
+        visit(*entry, [&input](const auto& sink) { return input->ReadData(sink); });
     if (!visited.ok()) {
       return AtEntry(visited, *input);
     }
   }
+}
+
+absl::StatusOr<bool> IsCompressed(const ContentFile& file) {
+  return file.size == 0 ? false : TarInput::IsCompressed(file);
+}
+
+absl::Status ReadUncompressed(const ContentFile& file, const ArchiveLimits& limits,
+                              const std::function<absl::Status(std::string_view)>& sink,
+                              std::stop_token stop) {
+  return file.size == 0 ? absl::OkStatus()
+                        : TarInput::ReadUncompressed(file, limits, sink, std::move(stop));
 }
 
 }  // namespace zlayer

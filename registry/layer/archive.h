@@ -62,16 +62,34 @@ absl::StatusOr<ArchiveResult> ReadArchive(const ContentFile& file, const Archive
                                           bool in_place, PackWriter* pack,
                                           LayerIndexBuilder* builder, std::stop_token stop);
 
-// Calls `visit` for each regular file of the tar in `file`, in order: its path (cleaned) and a
-// function that streams its content (call it at most once, during the visit). For archives of
-// archives: OCI layouts.
+// A file or a link of an archive of archives.
+struct ArchivedFile {
+  enum class Kind { kFile, kSymlink, kHardLink };
+  Kind kind = Kind::kFile;
+  std::string path;    // cleaned
+  uint64_t size = 0;   // kFile
+  std::string target;  // of a link, as it is in the archive
+};
+
+// Calls `visit` for each regular file and each link of the tar in `file`, in order, with a function
+// that streams a file's content (call it at most once, during the visit). For archives of archives:
+// OCI layouts and what `docker save` writes.
 using ArchiveFileReader =
     std::function<absl::Status(const std::function<absl::Status(std::string_view)>& sink)>;
 absl::Status ReadArchiveFiles(
     const ContentFile& file, const ArchiveLimits& limits,
-    const std::function<absl::Status(const std::string& path, uint64_t size,
-                                     const ArchiveFileReader& read)>& visit,
+    const std::function<absl::Status(const ArchivedFile& entry, const ArchiveFileReader& read)>&
+        visit,
     std::stop_token stop);
+
+// Whether the file is something behind gzip, bzip2, xz or zstd. An empty file is not.
+absl::StatusOr<bool> IsCompressed(const ContentFile& file);
+
+// Streams what is behind the compression of `file`; a file that is not compressed as it is.
+// kInvalidArgument: it is damaged, or unpacks to more than `limits` allow.
+absl::Status ReadUncompressed(const ContentFile& file, const ArchiveLimits& limits,
+                              const std::function<absl::Status(std::string_view)>& sink,
+                              std::stop_token stop);
 
 }  // namespace zlayer
 

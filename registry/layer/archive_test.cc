@@ -403,10 +403,10 @@ TEST_F(ArchiveTest, FilesOfAnArchive) {
   std::vector<std::string> seen;
   ASSERT_OK(ReadArchiveFiles(
       MemoryFile(tar), ArchiveLimits(),
-      [&seen](const std::string& path, uint64_t size, const ArchiveFileReader& read) {
+      [&seen](const ArchivedFile& entry, const ArchiveFileReader& read) {
         std::string content;
-        seen.push_back(fmt::format("{} {}", path, size));
-        if (path == "blobs/sha256/a") {
+        seen.push_back(fmt::format("{} {}{}", entry.path, entry.size, entry.target));
+        if (entry.path == "blobs/sha256/a" || entry.kind != ArchivedFile::Kind::kFile) {
           return absl::OkStatus();
         }
         RETURN_IF_ERROR(read([&content](std::string_view piece) {
@@ -417,14 +417,39 @@ TEST_F(ArchiveTest, FilesOfAnArchive) {
         return absl::OkStatus();
       },
       {}));
-  EXPECT_THAT(seen, ElementsAre("oci-layout 6", "layout", "blobs/sha256/a 6", "blobs/sha256/b 6",
-                                "blob b"));
+  EXPECT_THAT(seen, ElementsAre("oci-layout 6", "layout", "l 0x", "blobs/sha256/a 6",
+                                "blobs/sha256/b 6", "blob b"));
   EXPECT_THAT(ReadArchiveFiles(MemoryFile(tar), ArchiveLimits(),
-                               [](const std::string&, uint64_t, const ArchiveFileReader&) {
+                               [](const ArchivedFile&, const ArchiveFileReader&) {
                                  return absl::AbortedError("enough");
                                },
                                {}),
               StatusIs(absl::StatusCode::kAborted));
+}
+
+TEST_F(ArchiveTest, WhatIsBehindACompression) {
+  const std::string tar = Tar().File("f", "content").Finish();
+  const auto read = [](const std::string& bytes) {
+    std::string content;
+    EXPECT_OK(ReadUncompressed(MemoryFile(bytes), ArchiveLimits(),
+                               [&content](std::string_view piece) {
+                                 content += piece;
+                                 return absl::OkStatus();
+                               },
+                               {}));
+    return content;
+  };
+  for (const std::string& bytes :
+       {std::string(), std::string("x"), std::string("{\"a\":1}"), tar}) {
+    EXPECT_THAT(IsCompressed(MemoryFile(bytes)), IsOkAndHolds(false));
+    EXPECT_EQ(read(bytes), bytes);
+  }
+  const std::string packed = Compressed(tar, ARCHIVE_FILTER_GZIP);
+  EXPECT_THAT(IsCompressed(MemoryFile(packed)), IsOkAndHolds(true));
+  EXPECT_EQ(read(packed), tar);
+  EXPECT_THAT(ReadUncompressed(MemoryFile(packed.substr(0, packed.size() - 8)), ArchiveLimits(),
+                               [](std::string_view) { return absl::OkStatus(); }, {}),
+              StatusIs(absl::StatusCode::kInvalidArgument));
 }
 
 }  // namespace

@@ -55,6 +55,26 @@ absl::StatusOr<std::unique_ptr<TarInput>> TarInput::Open(const ContentFile& file
   return input;
 }
 
+absl::StatusOr<bool> TarInput::IsCompressed(const ContentFile& file) {
+  TarInput input(file, ArchiveLimits(), {});
+  RETURN_IF_ERROR(input.OpenFilter());
+  return input.compressed();
+}
+
+absl::Status TarInput::ReadUncompressed(const ContentFile& file, const ArchiveLimits& limits,
+                                        const std::function<absl::Status(std::string_view)>& sink,
+                                        std::stop_token stop) {
+  TarInput input(file, limits, std::move(stop));
+  RETURN_IF_ERROR(input.OpenFilter());
+  while (true) {
+    ASSIGN_OR_RETURN(std::string_view piece, input.ReadStream());
+    if (piece.empty()) {
+      return absl::OkStatus();
+    }
+    RETURN_IF_ERROR(sink(piece));
+  }
+}
+
 absl::Status TarInput::ArchiveError(archive* reader) const {
   if (!status_.ok()) {
     return status_;

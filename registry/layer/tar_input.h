@@ -34,6 +34,12 @@ class TarInput {
                                                         std::stop_token stop);
   ~TarInput();
 
+  // For registry/layer/archive.h, where these are described; the file is not empty.
+  static absl::StatusOr<bool> IsCompressed(const ContentFile& file);
+  static absl::Status ReadUncompressed(const ContentFile& file, const ArchiveLimits& limits,
+                                       const std::function<absl::Status(std::string_view)>& sink,
+                                       std::stop_token stop);
+
   // Goes to the next entry; false at the end. What was not read of the last one is skipped.
   absl::StatusOr<bool> Next();
   // The entry, until Next.

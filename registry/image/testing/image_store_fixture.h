@@ -53,14 +53,32 @@ class ImageStoreFixture : public ::testing::Test {
   }
 
   std::string Export(const std::string& reference) {
+    return Export(ArchiveRequest{ArchiveRequest::Format::kOci, {reference}});
+  }
+  std::string Export(const ArchiveRequest& wanted) {
     std::string bytes;
-    EXPECT_OK(images_->Export("n", reference,
+    EXPECT_OK(images_->Export("n", wanted,
                               [&](std::string_view data) {
                                 bytes += data;
                                 return absl::OkStatus();
                               },
                               {}));
     return bytes;
+  }
+
+  absl::StatusOr<TagRemoval> Remove(const std::string& reference, bool force = false) {
+    return images_->Remove("n", reference, force);
+  }
+
+  // Names of the namespace's images, an empty one for each without.
+  std::vector<std::string> Names(const std::string& name_space = "n") {
+    absl::StatusOr<ImagePage> page = images_->List(name_space, ImageQuery());
+    EXPECT_OK(page);
+    std::vector<std::string> names;
+    for (const ListedImage& image : page.ok() ? page->images : std::vector<ListedImage>()) {
+      names.push_back(image.name);
+    }
+    return names;
   }
 
   // A layer of these files that only the store knows.
