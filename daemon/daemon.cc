@@ -124,6 +124,7 @@ class LocalDaemon : public Daemon {
     image_service_ = MakeImageService(images);
     SystemServiceOptions system;
     system.pool = &quick_;
+    system.stopping = host.stopping;
     system.store = store_.get();
     system.queue = queue_.get();
     system.backends = {backend_.get()};

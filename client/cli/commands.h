@@ -20,6 +20,7 @@ void AddUntagCommand(Command& root);
 void AddRemoveCommand(Command& root);
 void AddBuildsCommand(Command& root);
 void AddInfoCommand(Command& root);
+void AddDfCommand(Command& root);
 void AddVersionCommand(Command& root);
 
 // `completion`, and what is hidden: `__complete` and `__manual`. `program` must be the whole

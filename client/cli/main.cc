@@ -26,6 +26,7 @@ void AddAllCommands(Command& root) {
   AddRemoveCommand(root);
   root.Section("Program and daemon");
   AddInfoCommand(root);
+  AddDfCommand(root);
   AddVersionCommand(root);
 }
 

@@ -33,7 +33,7 @@ check() {
   fi
 }
 
-for command in build plan images inspect import export tag untag rmi builds info version completion \
+for command in build plan images inspect import export tag untag rmi builds df info version completion \
   "builds ls" "builds show" "builds logs" "builds watch" "builds cancel" "builds rm"; do
   # shellcheck disable=SC2086
   check "help of $command" 0 "Example:" "$zlayer" $command --help
@@ -57,6 +57,7 @@ check "bad address" 2 "unix:///PATH" "$zlayer" --address tcp://x images
 check "layout to stdout" 2 "-o" "$zlayer" export --format oci-layout -o - x
 check "no output" 2 "-o FILE" "$zlayer" export x
 check "no daemon" 3 "no daemon answers at $ZLAYER_ADDRESS: start zlayerd" "$zlayer" images
+check "no daemon, df" 3 "no daemon answers" "$zlayer" df -v
 check "no daemon, rmi" 3 "no daemon answers" "$zlayer" rmi a b
 check "no daemon, info" 3 "no daemon answers" "$zlayer" info
 check "no daemon, flag" 3 "no daemon answers at unix:///nowhere" \

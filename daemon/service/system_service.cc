@@ -1,14 +1,20 @@
 #include "daemon/service/system_service.h"
 
+#include <algorithm>
 #include <string>
+#include <utility>
 
 #include "base/status_macros.h"
 #include "base/version.h"
 #include "daemon/service/unary_call.h"
 #include "registry/image/platform.h"
+#include "registry/usage/disk_usage.h"
 
 namespace zlayer {
 namespace {
+
+constexpr size_t kDefaultItems = 100;
+constexpr size_t kMostItems = 1000;
 
 class DaemonSystemService : public v1::SystemService::CallbackService {
  public:
@@ -21,7 +27,51 @@ class DaemonSystemService : public v1::SystemService::CallbackService {
         [this](const v1::InfoRequest&, std::stop_token) { return Describe(); });
   }
 
+  grpc::ServerUnaryReactor* DiskUsage(grpc::CallbackServerContext*,
+                                      const v1::DiskUsageRequest* request,
+                                      v1::DiskUsageResponse* response) override {
+    return RunUnary<v1::DiskUsageRequest, v1::DiskUsageResponse>(
+        &measuring_, request, response,
+        [this](const v1::DiskUsageRequest& usage, std::stop_token stop) {
+          return Measure(usage, std::move(stop));
+        });
+  }
+
  private:
+  absl::StatusOr<v1::DiskUsageResponse> Measure(const v1::DiskUsageRequest& request,
+                                                std::stop_token canceled) {
+    std::stop_source stop;
+    std::stop_callback on_cancel(canceled, [&stop] { stop.request_stop(); });
+    std::stop_callback on_stopping(options_.stopping, [&stop] { stop.request_stop(); });
+    size_t max_items = 0;
+    if (request.items()) {
+      max_items = request.max_items() == 0 ? kDefaultItems
+                                           : std::min<size_t>(request.max_items(), kMostItems);
+    }
+    ASSIGN_OR_RETURN(zlayer::DiskUsage usage,
+                     MeasureDiskUsage(options_.store->root(), &options_.store->database(),
+                                      max_items, stop.get_token()));
+    v1::DiskUsageResponse response;
+    response.set_total_bytes(usage.total_bytes);
+    for (const UsageCategory& category : usage.categories) {
+      v1::DiskUsageCategory& message = *response.add_categories();
+      message.set_name(category.name);
+      message.set_objects(category.objects);
+      message.set_bytes(category.bytes);
+    }
+    for (const UsageItem& item : usage.items) {
+      v1::DiskUsageItem& message = *response.add_items();
+      message.set_category(item.category);
+      message.set_kind(item.kind);
+      message.set_name(item.name);
+      message.set_bytes(item.bytes);
+      message.mutable_held_by()->Assign(item.held_by.begin(), item.held_by.end());
+    }
+    response.set_disk_free_bytes(usage.disk_free_bytes);
+    response.set_disk_total_bytes(usage.disk_total_bytes);
+    return response;
+  }
+
   absl::StatusOr<v1::SystemInfo> Describe() {
     v1::SystemInfo info;
     info.set_version(std::string(kVersion));
@@ -44,6 +94,8 @@ class DaemonSystemService : public v1::SystemService::CallbackService {
   }
 
   const SystemServiceOptions options_;
+  // For what reads the whole disk: one at a time, in nobody's way.
+  ThreadPool measuring_{1};
 };
 
 }  // namespace

@@ -18,6 +18,8 @@ namespace zlayer {
 // All outlive the service.
 struct SystemServiceOptions {
   ThreadPool* pool = nullptr;
+  // Requested when what takes long is to end.
+  std::stop_token stopping;
   Store* store = nullptr;
   BuildQueue* queue = nullptr;
   std::vector<const Backend*> backends;
