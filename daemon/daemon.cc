@@ -8,8 +8,10 @@
 #include "base/clock.h"
 #include "base/errors.h"
 #include "base/files.h"
+#include "base/log.h"
 #include "base/mutex.h"
 #include "base/status_macros.h"
+#include "base/strings.h"
 #include "base/thread_pool.h"
 #include "daemon/build/build_runner.h"
 #include "daemon/build/plan.h"
@@ -41,6 +43,19 @@ struct Probe {
   std::optional<absl::Status> answer ABSL_GUARDED_BY(mutex);
 };
 
+void LogBackend(const v1::BackendInfo& backend) {
+  const Log log(LogModule::kDaemon);
+  if (backend.available()) {
+    log.Info("backend available",
+             {{"backend", backend.name()},
+              {"targets", Join({backend.targets().begin(), backend.targets().end()}, ",")},
+              {"features", Join({backend.features().begin(), backend.features().end()}, ",")}});
+  } else {
+    log.Warn("backend not available",
+             {{"backend", backend.name()}, {"reason", backend.unavailable_reason()}});
+  }
+}
+
 // Members are destroyed in the reverse of the order in which they depend on each other.
 class LocalDaemon : public Daemon {
  public:
@@ -62,6 +77,7 @@ class LocalDaemon : public Daemon {
     native.max_parallel = config_.native.max_parallel;
     native.clock = clock;
     backend_ = MakeNativeBackend(native);
+    LogBackend(backend_->Info());
     const std::string logs = store_->root() + "/builds";
     RETURN_IF_ERROR(MakeDirectories(logs, 0700));
     logs_ = OpenEventLogs(logs, clock);

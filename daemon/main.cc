@@ -2,8 +2,6 @@
 #include <fmt/format.h>
 #include <poll.h>
 #include <signal.h>
-#include <spdlog/sinks/stdout_sinks.h>
-#include <spdlog/spdlog.h>
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
@@ -22,6 +20,7 @@
 
 #include "backends/native/exec/executor.h"
 #include "base/errors.h"
+#include "base/log.h"
 #include "base/service_manager.h"
 #include "base/status_macros.h"
 #include "base/unique_fd.h"
@@ -41,6 +40,7 @@ struct Flags {
   std::string config_file;
   std::string root;
   std::string address;
+  std::string log_format;
 };
 
 // The exit code where the command line says all there is to do.
@@ -51,6 +51,8 @@ std::optional<int> ParseFlags(int argc, char** argv, Flags* flags) {
   app.add_option("--config", flags->config_file, "Configuration file (YAML)");
   app.add_option("--root", flags->root, "Directory that everything is kept in");
   app.add_option("--address", flags->address, "Where to serve: unix:///PATH");
+  app.add_option("--log-format", flags->log_format, "How the daemon's log is written")
+      ->check(CLI::IsMember({"text", "json"}));
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& done) {
@@ -73,13 +75,10 @@ absl::StatusOr<Config> Configure(const Flags& flags) {
   if (!flags.address.empty()) {
     config.address = flags.address;
   }
+  if (!flags.log_format.empty()) {
+    config.log.format = flags.log_format == "json" ? LogFormat::kJson : LogFormat::kText;
+  }
   return config;
-}
-
-void SetUpLog(const Config& config) {
-  spdlog::set_default_logger(spdlog::stderr_logger_mt("zlayerd"));
-  spdlog::set_level(spdlog::level::from_str(config.log_level));
-  spdlog::flush_on(spdlog::level::trace);
 }
 
 // From now on the signals that end the daemon are read from the descriptor; threads inherit that.
@@ -113,12 +112,13 @@ std::string DrainingMessage(std::chrono::nanoseconds drain_timeout) {
 // A first signal lets running builds end, a second one does not. `draining` is called between.
 absl::Status ServeUntilSignal(Daemon& daemon, const UniqueFd& signals,
                               const std::function<void()>& draining) {
+  const Log log(LogModule::kDaemon);
   UniqueFd drained(eventfd(0, EFD_CLOEXEC));
   if (!drained.valid()) {
     return ErrnoError("eventfd");
   }
   ReadSignal(signals.get());
-  spdlog::info("stopping; running builds may end first, a second signal ends them");
+  log.Info("drain begins; running builds may end first, a second signal stops them");
   draining();
   std::stop_source hurry;
   std::jthread drain([&] {
@@ -129,9 +129,11 @@ absl::Status ServeUntilSignal(Daemon& daemon, const UniqueFd& signals,
   while ((events[0].revents & POLLIN) == 0) {
     if (poll(events, 2, -1) > 0 && (events[1].revents & POLLIN) != 0) {
       ReadSignal(signals.get());
+      log.Info("second signal; running builds are stopped");
       hurry.request_stop();
     }
   }
+  log.Info("drain ended");
   return absl::OkStatus();
 }
 
@@ -141,7 +143,7 @@ absl::Status ServeManaged(Daemon& daemon, const UniqueFd& signals, const Service
   Watchdog watchdog(&manager, [&](std::stop_token stop) {
     const absl::Status status = daemon.CheckAlive(std::move(stop));
     if (!status.ok() && !absl::IsCancelled(status)) {
-      spdlog::error("the daemon does not work: {}", Message(status));
+      Log(LogModule::kDaemon).Error("the daemon does not work", {{"error", status}});
     }
     return status.ok();
   });
@@ -149,9 +151,7 @@ absl::Status ServeManaged(Daemon& daemon, const UniqueFd& signals, const Service
   return ServeUntilSignal(daemon, signals, [&] { manager.Notify(DrainingMessage(drain_timeout)); });
 }
 
-absl::Status Run(const Flags& flags) {
-  ASSIGN_OR_RETURN(Config config, Configure(flags));
-  SetUpLog(config);
+absl::Status Run(Config config) {
   ASSIGN_OR_RETURN(ServiceManager manager, ServiceManager::FromEnvironment());
   {
     // Another daemon's root is left alone before anything is started in it.
@@ -162,7 +162,8 @@ absl::Status Run(const Flags& flags) {
                    Executor::Start({config.root + "/trees", config.native.runtime}));
   ASSIGN_OR_RETURN(UniqueFd signals, TakeSignals());
   if (!executor->unavailable_reason().empty()) {
-    spdlog::warn("RUN cannot be carried out: {}", executor->unavailable_reason());
+    Log(LogModule::kExecutor)
+        .Warn("RUN cannot be carried out", {{"reason", executor->unavailable_reason()}});
   }
   std::vector<PassedSocket> sockets = manager.TakeSockets();
   const std::string where = sockets.empty()
@@ -171,11 +172,27 @@ absl::Status Run(const Flags& flags) {
                                               sockets.size() == 1 ? "" : "s");
   ASSIGN_OR_RETURN(std::unique_ptr<Daemon> daemon,
                    Daemon::Start(config, executor.get(), std::move(sockets)));
-  spdlog::info("zlayerd {} serving on {}", kVersion, where);
+  Log(LogModule::kDaemon)
+      .Info("serving", {{"version", kVersion}, {"root", config.root}, {"address", where}});
   RETURN_IF_ERROR(ServeManaged(*daemon, signals, manager, config.queue.drain_timeout));
   daemon.reset();
-  spdlog::info("stopped");
+  Log(LogModule::kDaemon).Info("stopped");
   return absl::OkStatus();
+}
+
+// What is wrong before there is a log is said to whoever started this; the log says the rest.
+int Main(const Flags& flags) {
+  absl::StatusOr<Config> config = Configure(flags);
+  if (!config.ok()) {
+    fmt::print(stderr, "{}\n", Message(config.status()));
+    return kExitFailed;
+  }
+  SetUpLog(config->log);
+  if (absl::Status status = Run(*std::move(config)); !status.ok()) {
+    Log(LogModule::kDaemon).Error(Message(status));
+    return kExitFailed;
+  }
+  return kExitDone;
 }
 
 }  // namespace
@@ -186,9 +203,5 @@ int main(int argc, char** argv) {
   if (std::optional<int> exit_code = zlayer::ParseFlags(argc, argv, &flags)) {
     return *exit_code;
   }
-  if (absl::Status status = zlayer::Run(flags); !status.ok()) {
-    fmt::print(stderr, "{}\n", zlayer::Message(status));
-    return zlayer::kExitFailed;
-  }
-  return zlayer::kExitDone;
+  return zlayer::Main(flags);
 }

@@ -1,7 +1,6 @@
 #include "registry/store.h"
 
 #include <errno.h>
-#include <spdlog/spdlog.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -14,6 +13,7 @@
 
 #include "base/errors.h"
 #include "base/files.h"
+#include "base/log.h"
 #include "base/mutex.h"
 #include "base/status_macros.h"
 #include "registry/durability.h"
@@ -40,7 +40,7 @@ absl::StatusOr<std::vector<std::string>> List(const std::string& directory) {
 
 void Report(const absl::Status& status, std::string_view what) {
   if (!status.ok()) {
-    spdlog::warn("{}: {}", what, Message(status));
+    Log(LogModule::kStore).Warn(what, {{"error", status}});
   }
 }
 
@@ -110,7 +110,7 @@ void DiskStore::Maintain(const std::vector<std::string>& leftovers, std::stop_to
     if (stop.stop_requested()) {
       return;
     }
-    Report(RemoveTree(path), "emptying tmp");
+    Report(RemoveTree(path), "emptying tmp failed");
   }
   while (!stop.stop_requested()) {
     {
@@ -123,8 +123,9 @@ void DiskStore::Maintain(const std::vector<std::string>& leftovers, std::stop_to
     auto sync = [this] {
       return syncfs(root_.fd.get()) == 0 ? absl::OkStatus() : ErrnoError("syncfs");
     };
-    Report(MarkSynced(database_.get(), sync), "syncing the store");
-    Report(RemoveExpiredContexts(database_.get(), clock_->NowNs()), "removing expired contexts");
+    Report(MarkSynced(database_.get(), sync), "syncing the store failed");
+    Report(RemoveExpiredContexts(database_.get(), clock_->NowNs()),
+           "removing expired contexts failed");
   }
 }
 

@@ -76,13 +76,19 @@ Setter Address(std::string* target) {
   };
 }
 
-Setter OneOf(std::vector<std::string> choices, std::string* target) {
-  return [choices = std::move(choices), target](const std::string& value) {
-    if (std::find(choices.begin(), choices.end(), value) == choices.end()) {
-      return InvalidArgument(fmt::format("\"{}\" is not one of {}", value, Join(choices, ", ")));
+// By their names, which are at the places of the values.
+template <typename Choices, typename Target>
+Setter OneOf(const Choices& choices, Target* target) {
+  return [&choices, target](const std::string& value) {
+    std::vector<std::string> names;
+    for (const auto& [name, choice] : choices) {
+      if (name == value) {
+        *target = choice;
+        return absl::OkStatus();
+      }
+      names.emplace_back(name);
     }
-    *target = value;
-    return absl::OkStatus();
+    return InvalidArgument(fmt::format("\"{}\" is not one of {}", value, Join(names, ", ")));
   };
 }
 
@@ -161,13 +167,26 @@ Section::Key Nested(std::string name, std::vector<Section::Key> keys) {
   return {std::move(name), nullptr, std::move(section)};
 }
 
+std::vector<Section::Key> ModuleLevels(LogOptions* log) {
+  std::vector<Section::Key> keys;
+  for (const auto& [name, module] : kLogModules) {
+    std::optional<LogLevel>* level = &log->levels[static_cast<size_t>(module)];
+    keys.push_back({std::string(name), OneOf(kLogLevels, level), nullptr});
+  }
+  return keys;
+}
+
 Section Schema(Config* config) {
   Section schema;
   schema.keys = {
       {"root", Path(&config->root), nullptr},
       {"address", Address(&config->address), nullptr},
-      {"log_level", OneOf({"trace", "debug", "info", "warn", "error"}, &config->log_level),
-       nullptr},
+      Nested("log",
+             {
+                 {"level", OneOf(kLogLevels, &config->log.level), nullptr},
+                 {"format", OneOf(kLogFormats, &config->log.format), nullptr},
+                 Nested("levels", ModuleLevels(&config->log)),
+             }),
       Nested("queue",
              {
                  {"max_running", Number(1, 1000, &config->queue.max_running), nullptr},

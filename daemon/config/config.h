@@ -11,6 +11,8 @@
 #include <functional>
 #include <string>
 
+#include "base/log.h"
+
 namespace zlayer {
 
 struct Config {
@@ -19,7 +21,7 @@ struct Config {
   std::string root;
   // Where the API is served, unix:///PATH; base/default_address.h has the default.
   std::string address;
-  std::string log_level = "info";  // trace, debug, info, warn, error
+  LogOptions log;
 
   struct Queue {
     // Builds that run at once.

@@ -54,7 +54,8 @@ TEST(DefaultConfigTest, RootHasTheSystemsDirectories) {
   Config config = For(0, {{"HOME", "/root"}, {"XDG_DATA_HOME", "/data"}});
   EXPECT_EQ(config.root, "/var/lib/zlayer");
   EXPECT_EQ(config.address, "unix:///run/zlayer/zlayerd.sock");
-  EXPECT_EQ(config.log_level, "info");
+  EXPECT_EQ(config.log.level, LogLevel::kInfo);
+  EXPECT_EQ(config.log.format, LogFormat::kText);
 }
 
 TEST(DefaultConfigTest, OthersHaveTheirOwn) {
@@ -74,7 +75,10 @@ TEST_F(ConfigTest, ReadsEveryKey) {
   ASSERT_OK_AND_ASSIGN(Config config, Load(R"(
 root: /srv/zlayer
 address: unix:///srv/z.sock
-log_level: debug
+log:
+  level: warn
+  format: json
+  levels: {queue: debug, executor: error}
 queue:
   max_running: 9
   max_running_per_namespace: 2
@@ -91,7 +95,11 @@ native:
 )"));
   EXPECT_EQ(config.root, "/srv/zlayer");
   EXPECT_EQ(config.address, "unix:///srv/z.sock");
-  EXPECT_EQ(config.log_level, "debug");
+  EXPECT_EQ(config.log.level, LogLevel::kWarn);
+  EXPECT_EQ(config.log.format, LogFormat::kJson);
+  EXPECT_EQ(config.log.levels[static_cast<size_t>(LogModule::kQueue)], LogLevel::kDebug);
+  EXPECT_EQ(config.log.levels[static_cast<size_t>(LogModule::kExecutor)], LogLevel::kError);
+  EXPECT_EQ(config.log.levels[static_cast<size_t>(LogModule::kStore)], std::nullopt);
   EXPECT_EQ(config.queue.max_running, 9u);
   EXPECT_EQ(config.queue.max_running_per_namespace, 2u);
   EXPECT_EQ(config.queue.max_queued, 300u);
@@ -123,14 +131,16 @@ TEST_F(ConfigTest, TheShippedFileSaysTheDefaults) {
   defaults.root = "/some/root";
   defaults.address = "unix:///some/address";
   Config other = defaults;
-  other.log_level = "overwritten";
+  other.log.level = LogLevel::kError;
+  other.log.format = LogFormat::kJson;
   other.queue = {1, 1, 1, 1, 1, seconds(1)};
   other.history = {seconds(1), 1};
   other.native.max_parallel = 99;
   ASSERT_OK_AND_ASSIGN(Config config, LoadConfig("deploy/zlayerd.yaml", other));
   EXPECT_EQ(config.root, defaults.root);
   EXPECT_EQ(config.address, defaults.address);
-  EXPECT_EQ(config.log_level, defaults.log_level);
+  EXPECT_EQ(config.log.level, defaults.log.level);
+  EXPECT_EQ(config.log.format, defaults.log.format);
   EXPECT_EQ(config.queue.max_running, defaults.queue.max_running);
   EXPECT_EQ(config.queue.max_running_per_namespace, defaults.queue.max_running_per_namespace);
   EXPECT_EQ(config.queue.max_queued, defaults.queue.max_queued);
@@ -146,7 +156,8 @@ TEST_F(ConfigTest, TheShippedFileSaysTheDefaults) {
 TEST_F(ConfigTest, TheShippedFileNamesEveryKey) {
   ASSERT_OK_AND_ASSIGN(std::string text, ReadFile("deploy/zlayerd.yaml"));
   for (const char* key :
-       {"root:", "address:", "log_level:", "queue:", "max_running:", "max_running_per_namespace:",
+       {"root:", "address:", "log:", "level:", "format:", "levels:", "daemon:", "service:",
+        "queue:", "build:", "store:", "executor:", "max_running:", "max_running_per_namespace:",
         "max_queued:", "max_queued_per_namespace:", "max_attempts:", "drain_timeout:", "history:",
         "max_age:", "max_builds:", "native:", "runtime:", "max_parallel:"}) {
     EXPECT_THAT(text, HasSubstr(key));
@@ -187,19 +198,22 @@ TEST_F(ConfigTest, Ages) {
 }
 
 TEST_F(ConfigTest, UnknownKeysAreNamedWithTheKnownOnes) {
-  EXPECT_EQ(Error("log_level: info\nadress: unix:///x\n"),
-            "2: the key \"adress\" is not known; known keys are address, history, log_level, "
-            "native, queue, root");
+  EXPECT_EQ(Error("root: /x\nadress: unix:///x\n"),
+            "2: the key \"adress\" is not known; known keys are address, history, log, native, "
+            "queue, root");
   EXPECT_EQ(Error("queue:\n  max_running: 1\n\n  running: 2\n"),
             "4: queue: the key \"running\" is not known; known keys are drain_timeout, "
             "max_attempts, max_queued, max_queued_per_namespace, max_running, "
             "max_running_per_namespace");
+  EXPECT_EQ(Error("log:\n  levels:\n    queues: info\n"),
+            "3: log: levels: the key \"queues\" is not known; known keys are build, daemon, "
+            "executor, queue, service, store");
 }
 
 TEST_F(ConfigTest, BadValuesAreRefusedWithTheirLine) {
   EXPECT_EQ(Error("\n\nroot: var/lib\n"), "3: root: \"var/lib\" is not an absolute path");
-  EXPECT_EQ(Error("log_level: loud"),
-            "1: log_level: \"loud\" is not one of trace, debug, info, warn, error");
+  EXPECT_EQ(Error("log: {level: loud}"),
+            "1: log: level: \"loud\" is not one of trace, debug, info, warn, error");
   EXPECT_EQ(Error("queue:\n  max_running: 0"),
             "2: queue: max_running: \"0\" is not a number from 1 to 1000");
   EXPECT_EQ(Error("queue: {max_attempts: 3x}"),
@@ -228,7 +242,7 @@ TEST_F(ConfigTest, KeysGivenTwiceAreRefused) {
 
 TEST_F(ConfigTest, SyntaxErrorsHaveTheirLine) {
   EXPECT_THAT(Error("root: /a\nqueue: {max_running: 1\n"), HasSubstr("end of map flow not found"));
-  EXPECT_TRUE(Error("root: /a\n\tlog_level: info\n").starts_with("2: "));
+  EXPECT_TRUE(Error("root: /a\n\taddress: x\n").starts_with("2: "));
   EXPECT_EQ(Error("root: /a\n---\nroot: /b\n").substr(3),
             "a second document begins here; there may be one only");
   EXPECT_TRUE(Error(std::string(200'000, '[')).starts_with("1: "));

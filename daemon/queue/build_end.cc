@@ -1,19 +1,39 @@
 #include "daemon/queue/build_end.h"
 
 #include <google/protobuf/util/time_util.h>
-#include <spdlog/spdlog.h>
 
 #include <utility>
 
 #include "base/clock.h"
 #include "base/errors.h"
+#include "base/log.h"
 #include "base/status_macros.h"
 #include "daemon/events/valid_text.h"
 #include "proto/error_detail.h"
 
 namespace zlayer {
 
+namespace {
+
 using google::protobuf::util::TimeUtil;
+
+constexpr Log kLog(LogModule::kQueue);
+
+void LogEnd(const std::string& id, const v1::BuildEvent& terminal) {
+  if (terminal.has_build_complete()) {
+    kLog.Info("build succeeded", {{"build", id},
+                                  {"seconds", terminal.build_complete().seconds()},
+                                  {"image", terminal.build_complete().image_id()}});
+  } else if (terminal.has_build_failed()) {
+    const v1::BuildFailed& failed = terminal.build_failed();
+    const absl::Status error(static_cast<absl::StatusCode>(failed.code()), failed.error());
+    kLog.Info("build failed", {{"build", id}, {"error", error}});
+  } else {
+    kLog.Info("build canceled", {{"build", id}});
+  }
+}
+
+}  // namespace
 
 v1::BuildEvent QueuedEvent(uint32_t attempt) {
   v1::BuildEvent event;
@@ -60,12 +80,15 @@ absl::Status EndBuild(const BuildEnd& end, BuildQueue* queue, EventLogs* logs) {
   if (!status.ok() && !absl::IsFailedPrecondition(status)) {
     return status;
   }
+  if (status.ok()) {
+    LogEnd(end.id, *written);
+  }
   logs->Close(end.id);
   return absl::OkStatus();
 }
 
 absl::Status EndDamagedBuild(const std::string& id, const absl::Status& damage, BuildQueue* queue) {
-  spdlog::error("build {} ends because its event log is damaged: {}", id, Message(damage));
+  kLog.Error("a build ends because its event log is damaged", {{"build", id}, {"error", damage}});
   v1::BuildEvent event =
       FailedEvent(WithReason(Annotate(damage, "the build's event log is damaged"), "LOG_DAMAGED"));
   event.set_build_id(id);

@@ -1,7 +1,5 @@
 #include "daemon/queue/history.h"
 
-#include <spdlog/spdlog.h>
-
 #include <algorithm>
 #include <limits>
 #include <set>
@@ -11,6 +9,7 @@
 #include <vector>
 
 #include "base/errors.h"
+#include "base/log.h"
 #include "base/mutex.h"
 #include "base/status_macros.h"
 
@@ -83,7 +82,8 @@ class HistoryThread : public History {
 
   static void Report(const absl::Status& status) {
     if (!status.ok()) {
-      spdlog::warn("the history of builds cannot be relieved for now: {}", Message(status));
+      Log(LogModule::kQueue)
+          .Warn("old builds cannot be removed for now", {{"error", status}});
     }
   }
 

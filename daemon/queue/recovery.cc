@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/errors.h"
+#include "base/log.h"
 #include "base/status_macros.h"
 
 namespace zlayer {
@@ -82,6 +83,9 @@ absl::StatusOr<Recovered> RecoverBuilds(uint32_t max_attempts, BuildQueue* queue
           {std::move(build.id), std::move(build.name_space), build.priority, build.created_ns});
     }
   }
+  Log(LogModule::kQueue)
+      .Info("queue recovered",
+            {{"queued", recovered.queued.size()}, {"interrupted", running.size()}});
   return recovered;
 }
 

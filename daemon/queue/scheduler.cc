@@ -1,7 +1,6 @@
 #include "daemon/queue/scheduler.h"
 
 #include <google/protobuf/util/time_util.h>
-#include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <atomic>
@@ -14,11 +13,13 @@
 
 #include "base/clock.h"
 #include "base/errors.h"
+#include "base/log.h"
 #include "base/mutex.h"
 #include "base/status_macros.h"
 #include "daemon/queue/build_end.h"
 #include "daemon/queue/fair_order.h"
 #include "daemon/queue/recovery.h"
+#include "daemon/queue/stored_request.h"
 #include "daemon/queue/waiting_teller.h"
 
 namespace zlayer {
@@ -28,6 +29,7 @@ using google::protobuf::util::TimeUtil;
 
 constexpr std::chrono::seconds kRetryDelay{1};
 constexpr int kEndAttempts = 10;
+constexpr Log kLog(LogModule::kQueue);
 
 // Appends what a runner reports; keeps the first error.
 class LogSink : public EventSink {
@@ -63,7 +65,7 @@ class LogSink : public EventSink {
       }
       error_ = Annotate(status, "the build's events cannot be recorded");
     }
-    spdlog::error("build {} will fail: an event is lost: {}", id_, Message(status));
+    kLog.Error("a build will fail: an event is lost", {{"build", id_}, {"error", status}});
   }
 
   const std::string id_;
@@ -243,6 +245,10 @@ class QueueScheduler : public Scheduler, private WaitingSource {
       submitted_.NotifyAll();
     }
     if (submission.ok() && !submission->existing) {
+      kLog.Info("build queued", {{"build", submission->id},
+                                 {"namespace", NamespaceOf(request)},
+                                 {"priority", request.priority()},
+                                 {"title", TitleOf(request.spec())}});
       order_.Add(
           {submission->id, NamespaceOf(request), request.priority(), submission->created_ns});
       startable_.NotifyOne();
@@ -390,8 +396,8 @@ class QueueScheduler : public Scheduler, private WaitingSource {
     absl::StatusOr<v1::BuildEvent> last = EnsureFirstEvent(waiting.id, waiting.created_ns, &logs_);
     absl::StatusOr<std::optional<QueuedBuild>> build = queue_.Take(waiting.id);
     if (!build.ok()) {
-      spdlog::error("taking build {} from the queue failed: {}", waiting.id,
-                    Message(build.status()));
+      kLog.Error("a build cannot be taken from the queue",
+                 {{"build", waiting.id}, {"error", build.status()}});
       MutexLock lock(&mutex_);
       pause_.WaitFor(&mutex_, kRetryDelay, stop,
                      [this]() ABSL_NO_THREAD_SAFETY_ANALYSIS { return draining_; });
@@ -439,6 +445,7 @@ class QueueScheduler : public Scheduler, private WaitingSource {
     if (stop.stop_requested()) {
       return Cancelled("the build was stopped before it began");
     }
+    kLog.Info("build started", {{"build", build.id}, {"attempt", build.attempt}});
     return runner_.Run(build, sink, stop);
   }
 
@@ -471,12 +478,15 @@ class QueueScheduler : public Scheduler, private WaitingSource {
   bool GiveBack(const QueuedBuild& build) {
     absl::Status logged = logs_.Append(build.id, QueuedEvent(build.attempt)).status();
     if (!logged.ok()) {
-      spdlog::warn("build {} waits again, its log does not say so: {}", build.id, Message(logged));
+      kLog.Warn("a build waits again, its log does not say so",
+                {{"build", build.id}, {"error", logged}});
     }
     absl::Status status = queue_.Requeue(build.id, build.attempt);
     if (!status.ok()) {
-      spdlog::error("build {} cannot go back to the queue before the next start: {}", build.id,
-                    Message(status));
+      kLog.Error("a build cannot go back to the queue before the next start",
+                 {{"build", build.id}, {"error", status}});
+    } else {
+      kLog.Info("build stopped; it goes back to the queue", {{"build", build.id}});
     }
     return status.ok();
   }
@@ -492,11 +502,11 @@ class QueueScheduler : public Scheduler, private WaitingSource {
       if (status.ok() || absl::IsNotFound(status)) {
         return;
       }
-      spdlog::error("the end of build {} cannot be recorded: {}", end.id, Message(status));
+      kLog.Error("the end of a build cannot be recorded", {{"build", end.id}, {"error", status}});
       MutexLock lock(&mutex_);
       pause_.WaitFor(&mutex_, kRetryDelay, stop, [] { return false; });
     }
-    spdlog::error("build {} remains without an end until the next start", end.id);
+    kLog.Error("a build remains without an end until the next start", {{"build", end.id}});
   }
 
   // Constant after construction.

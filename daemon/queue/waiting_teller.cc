@@ -1,7 +1,5 @@
 #include "daemon/queue/waiting_teller.h"
 
-#include <spdlog/spdlog.h>
-
 #include <algorithm>
 #include <atomic>
 #include <stop_token>
@@ -10,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/errors.h"
+#include "base/log.h"
 #include "base/mutex.h"
 #include "base/status_macros.h"
 #include "daemon/queue/build_end.h"
@@ -126,7 +125,8 @@ class ThreadWaitingTeller : public WaitingTeller {
     source_.Release();
     // A build that was canceled meanwhile is not told of any more.
     if (!status.ok() && !absl::IsFailedPrecondition(status)) {
-      spdlog::warn("what build {} waits for cannot be recorded: {}", id, Message(status));
+      Log(LogModule::kQueue)
+          .Warn("what a build waits for cannot be recorded", {{"build", id}, {"error", status}});
     }
     told_[id] = {what, MonotonicNs()};
   }

@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <poll.h>
-#include <spdlog/spdlog.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 
@@ -14,6 +13,7 @@
 
 #include "base/clock.h"
 #include "base/errors.h"
+#include "base/log.h"
 #include "base/status_macros.h"
 
 namespace zlayer {
@@ -99,7 +99,8 @@ class PollingAcceptLoop : public AcceptLoop {
   }
 
   void LeaveOut(size_t i, const char* why) {
-    spdlog::error("socket \"{}\" is served no more: {}", sockets_[i - 1].name, why);
+    Log(LogModule::kService)
+        .Error("a socket is served no more", {{"socket", sockets_[i - 1].name}, {"reason", why}});
     events_[i].fd = -1;  // poll passes over it
   }
 
@@ -107,7 +108,9 @@ class PollingAcceptLoop : public AcceptLoop {
   void Pause(int error) {
     const int64_t now = MonotonicNs();
     if (warned_ns_ == 0 || now - warned_ns_ > kWarnEveryNs) {
-      spdlog::warn("no further connection can be accepted for now: {}", std::strerror(error));
+      Log(LogModule::kService)
+          .Warn("no further connection can be accepted for now",
+                {{"reason", std::strerror(error)}});
       warned_ns_ = now;
     }
     poll(events_.data(), 1, kPauseMs);

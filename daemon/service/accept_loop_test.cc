@@ -3,8 +3,6 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <spdlog/sinks/ringbuffer_sink.h>
-#include <spdlog/spdlog.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -27,11 +25,11 @@ class AcceptLoopTest : public ::testing::Test {
  protected:
   void SetUp() override {
     ASSERT_OK_AND_ASSIGN(directory_, ScopedDirectory::Make("/tmp", "zlayer-accept-"));
-    log_ = std::make_shared<spdlog::sinks::ringbuffer_sink_mt>(16);
-    before_ = spdlog::default_logger();
-    spdlog::set_default_logger(std::make_shared<spdlog::logger>("test", log_));
+    ASSERT_OK_AND_ASSIGN(UniqueFd log, OpenFile(Path("log"), O_WRONLY | O_CREAT | O_APPEND, 0600));
+    standard_error_ = UniqueFd(dup(STDERR_FILENO));
+    ASSERT_EQ(dup2(log.get(), STDERR_FILENO), STDERR_FILENO);
   }
-  void TearDown() override { spdlog::set_default_logger(before_); }
+  void TearDown() override { dup2(standard_error_.get(), STDERR_FILENO); }
 
   static sockaddr_un Name(const std::string& path) {
     sockaddr_un name{};
@@ -73,9 +71,10 @@ class AcceptLoopTest : public ::testing::Test {
   }
 
   size_t Logged(const std::string& text) const {
+    const std::string log = ReadFile(Path("log")).value_or("");
     size_t count = 0;
-    for (const std::string& line : log_->last_formatted()) {
-      count += line.find(text) != std::string::npos;
+    for (size_t at = log.find(text); at != std::string::npos; at = log.find(text, at + 1)) {
+      ++count;
     }
     return count;
   }
@@ -88,8 +87,7 @@ class AcceptLoopTest : public ::testing::Test {
   }
 
   ScopedDirectory directory_;
-  std::shared_ptr<spdlog::sinks::ringbuffer_sink_mt> log_;
-  std::shared_ptr<spdlog::logger> before_;
+  UniqueFd standard_error_;  // while it is the log's file
   Mutex mutex_;
   CondVar changed_;
   std::vector<UniqueFd> taken_ ABSL_GUARDED_BY(mutex_);
@@ -141,7 +139,7 @@ TEST_F(AcceptLoopTest, ASocketThatListensNoMoreIsLeftOut) {
   const UniqueFd same(dup(sockets[0].fd.get()));
   ASSERT_OK_AND_ASSIGN(std::unique_ptr<AcceptLoop> loop, Start(std::move(sockets)));
   ASSERT_EQ(shutdown(same.get(), SHUT_RDWR), 0);
-  EXPECT_TRUE(WaitForLog("socket \"broken\" is served no more"));
+  EXPECT_TRUE(WaitForLog("a socket is served no more socket=broken"));
   const UniqueFd client = Client();
   Connect(client, "b");
   EXPECT_TRUE(WaitForTaken(1));
