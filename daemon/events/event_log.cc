@@ -255,6 +255,7 @@ struct Log {
   Log(const std::string& directory, const std::string& id) : file(directory, id) {}
   LogFile file;
   Watchers watchers;
+  std::atomic<bool> removed = false;
 };
 
 class DiskEventLogs;
@@ -280,7 +281,12 @@ class DiskEventReader : public EventReader {
   DiskEventReader(LogUse log, uint64_t after) : log_(std::move(log)), after_(after) {}
 
   absl::StatusOr<bool> Next(v1::BuildEvent* event) override {
+    // Looked at first: what was there before the removal is read.
+    const bool removed = log_->removed;
     absl::StatusOr<bool> found = Find(event);
+    if (removed && !ended_ && found.ok() && !*found) {
+      return NotFound("the build was deleted");
+    }
     if (!found.ok()) {
       return Annotate(found.status(), log_->file.path());
     }
@@ -419,8 +425,14 @@ class DiskEventLogs : public EventLogs {
 
   absl::Status Remove(const std::string& build_id) override {
     RETURN_IF_ERROR(CheckId(build_id));
+    LogUse log = Use(build_id);
     Close(build_id);
-    return RemoveTree(directory_ + "/" + build_id);
+    absl::Status status = RemoveTree(directory_ + "/" + build_id);
+    if (status.ok()) {
+      log->removed = true;
+      log->watchers.Wake();
+    }
+    return status;
   }
 
   void Close(const std::string& build_id) override {

@@ -27,7 +27,8 @@ class EventReader {
  public:
   virtual ~EventReader() = default;
   // The next event that is in the log; false where there is none yet. After the terminal event
-  // nothing comes any more. kDataLoss where the log is damaged there.
+  // nothing comes any more. kDataLoss where the log is damaged there; kNotFound where the log was
+  // removed and nothing is left to read of it.
   virtual absl::StatusOr<bool> Next(v1::BuildEvent* event) = 0;
 };
 
@@ -67,7 +68,7 @@ class EventLogs {
     virtual ~Subscription() = default;
   };
   // Calls `wake` after each event of the build that is appended from now on (at least once; several
-  // events may share one call). `wake` must be quick, must not block, and must not call back here.
+  // events may share one call), and when the log is removed. `wake` must be quick, must not block, and must not call back here.
   virtual std::unique_ptr<Subscription> Subscribe(const std::string& build_id,
                                                   std::function<void()> wake) = 0;
 

@@ -376,8 +376,32 @@ TEST_F(EventLogTest, RemoveTakesTheLogAndReadersGoOn) {
   EXPECT_THAT(Rest(reader.get()), ElementsAre(2));
   ASSERT_OK(logs_->Remove("b1"));
   EXPECT_NE(access(Path().c_str(), F_OK), 0);
-  EXPECT_THAT(Rest(reader.get()), ElementsAre());
+  v1::BuildEvent event;
+  EXPECT_THAT(reader->Next(&event), StatusIs(absl::StatusCode::kNotFound, "the build was deleted"));
   ASSERT_OK(logs_->Remove("b1"));
+}
+
+TEST_F(EventLogTest, ARemovedLogIsReadToItsEndByWhoHasItOpen) {
+  Fill(2);
+  v1::BuildEvent event;
+  event.mutable_build_canceled();
+  ASSERT_OK(logs_->Append("b1", event));
+  auto reader = std::move(logs_->Read("b1", 0)).value();
+  ASSERT_THAT(reader->Next(&event), IsOkAndHolds(true));
+  ASSERT_OK(logs_->Remove("b1"));
+  EXPECT_THAT(Rest(reader.get()), ElementsAre(2, 3));
+  EXPECT_THAT(reader->Next(&event), IsOkAndHolds(false));
+}
+
+TEST_F(EventLogTest, RemoveWakesWhoWaitsForALogToBegin) {
+  std::atomic<int> wakes = 0;
+  auto subscription = logs_->Subscribe("b1", [&] { ++wakes; });
+  auto reader = std::move(logs_->Read("b1", 0)).value();
+  v1::BuildEvent event;
+  EXPECT_THAT(reader->Next(&event), IsOkAndHolds(false));
+  ASSERT_OK(logs_->Remove("b1"));
+  EXPECT_EQ(wakes, 1);
+  EXPECT_THAT(reader->Next(&event), StatusIs(absl::StatusCode::kNotFound));
 }
 
 TEST_F(EventLogTest, AFailedWriteLeavesNothing) {
