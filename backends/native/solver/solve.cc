@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "backends/graph/describe.h"
 #include "backends/graph/image_config.h"
 #include "backends/native/solver/plan.h"
 #include "base/errors.h"
@@ -50,23 +51,13 @@ class Solver {
 
  private:
   void EmitPlan() {
-    v1::BuildEvent started;
     v1::BuildEvent plan;
+    *plan.mutable_build_plan() = DescribePlan(graph_);
     uint32_t instructions = 0;
-    for (int i = 0; i < graph_.stages_size(); ++i) {
-      if (!plan_.needed(i)) {
-        continue;
-      }
-      const v1::Stage& stage = graph_.stages(i);
-      v1::PlannedStage* planned = plan.mutable_build_plan()->add_stages();
-      planned->set_index(i);
-      planned->set_name(stage.name());
-      planned->set_base_image(stage.base_text());
-      for (int j = 1; j < stage.operations_size(); ++j) {
-        planned->add_instructions(stage.operations(j).text());
-        ++instructions;
-      }
+    for (const v1::PlannedStage& stage : plan.build_plan().stages()) {
+      instructions += static_cast<uint32_t>(stage.instructions_size());
     }
+    v1::BuildEvent started;
     started.mutable_build_started()->set_total_stages(plan.build_plan().stages_size());
     started.mutable_build_started()->set_total_instructions(instructions);
     started.mutable_build_started()->set_backend("native");

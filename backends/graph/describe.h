@@ -1,0 +1,15 @@
+// A graph as its users see it.
+#ifndef ZLAYER_BACKENDS_GRAPH_DESCRIBE_H_
+#define ZLAYER_BACKENDS_GRAPH_DESCRIBE_H_
+
+#include "zlayer/v1/events.pb.h"
+#include "zlayer/v1/graph.pb.h"
+
+namespace zlayer {
+
+// The stages of a validated graph that its target needs, with their instructions.
+v1::BuildPlan DescribePlan(const v1::Graph& graph);
+
+}  // namespace zlayer
+
+#endif  // ZLAYER_BACKENDS_GRAPH_DESCRIBE_H_
