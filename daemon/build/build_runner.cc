@@ -7,16 +7,19 @@
 #include <vector>
 
 #include "base/errors.h"
+#include "base/log.h"
 #include "base/status_macros.h"
+#include "daemon/build/build_file.h"
 #include "daemon/build/context_files.h"
 #include "daemon/build/context_sweep.h"
 #include "daemon/build/plan.h"
-#include "daemon/build/store_image_resolver.h"
 
 namespace zlayer {
 namespace {
 
 using v1::BuildSpec;
+
+constexpr Log kLog(LogModule::kBuild);
 
 // Ids of the uploaded contexts of a request, by name.
 std::map<std::string, std::string> UploadedContexts(const BuildSpec& spec) {
@@ -52,11 +55,7 @@ class BuildRun {
 
  private:
   absl::StatusOr<PlannedBuild> Plan(std::stop_token stop);
-  absl::StatusOr<v1::InlineFile> DockerfileOfContext();
-  absl::Status ApplyIgnoreFile(const v1::InlineFile& dockerfile);
-  absl::StatusOr<std::optional<v1::InlineFile>> FindIgnoreFile(const LayerRef& context,
-                                                               const v1::InlineFile& dockerfile);
-  absl::StatusOr<LayerRef> MainContext(StoredContext* stored);
+  absl::Status ApplyIgnoreFile();
   absl::StatusOr<v1::BuildComplete> Commit(NewImage image);
 
   Store& store_;
@@ -71,6 +70,9 @@ class BuildRun {
 
 absl::StatusOr<v1::BuildComplete> BuildRun::Run(EventSink& events, std::stop_token stop) {
   ASSIGN_OR_RETURN(PlannedBuild plan, Plan(stop));
+  kLog.Debug("build planned", {{"build", build_.id},
+                               {"stages", plan.graph.stages_size()},
+                               {"warnings", plan.warnings.size()}});
   for (v1::Warning& warning : plan.warnings) {
     v1::BuildEvent event;
     *event.mutable_warning() = std::move(warning);
@@ -90,57 +92,24 @@ absl::StatusOr<v1::BuildComplete> BuildRun::Run(EventSink& events, std::stop_tok
 }
 
 absl::StatusOr<PlannedBuild> BuildRun::Plan(std::stop_token stop) {
-  std::unique_ptr<ImageResolver> resolver = MakeStoreImageResolver(&store_.images(), name_space_);
-  if (spec_.has_graph()) {
-    return PlanGraph(spec_, *resolver, std::move(stop));
+  if (!spec_.has_graph()) {
+    RETURN_IF_ERROR(ApplyIgnoreFile());
   }
-  v1::InlineFile dockerfile;
-  if (spec_.has_dockerfile_inline()) {
-    dockerfile = spec_.dockerfile_inline();
-  } else {
-    ASSIGN_OR_RETURN(dockerfile, DockerfileOfContext());
-  }
-  RETURN_IF_ERROR(ApplyIgnoreFile(dockerfile));
-  return PlanDockerfile(spec_, dockerfile, *resolver, std::move(stop));
-}
-
-absl::StatusOr<LayerRef> BuildRun::MainContext(StoredContext* stored) {
-  auto context = contexts_.find("");
-  if (context == contexts_.end()) {
-    return LayerRef();
-  }
-  ASSIGN_OR_RETURN(*stored, store_.contexts().Get(name_space_, context->second));
-  return store_.layers().Get(stored->layer);
-}
-
-absl::StatusOr<v1::InlineFile> BuildRun::DockerfileOfContext() {
-  StoredContext stored;
-  ASSIGN_OR_RETURN(LayerRef context, MainContext(&stored));
-  if (context == nullptr) {
-    return InvalidArgument("there is no build context to read the Dockerfile from");
-  }
-  v1::InlineFile file;
-  file.set_name(spec_.dockerfile().empty() ? "Dockerfile" : spec_.dockerfile());
-  ASSIGN_OR_RETURN(*file.mutable_content(), ReadContextFile(store_.layers(), context, file.name()));
-  return file;
+  return PlanRequest(store_, name_space_, spec_, std::move(stop));
 }
 
 // A client that sends files itself has applied its ignore file; who sends an archive has not.
-absl::Status BuildRun::ApplyIgnoreFile(const v1::InlineFile& dockerfile) {
-  StoredContext stored;
-  ASSIGN_OR_RETURN(LayerRef context, MainContext(&stored));
-  if (context == nullptr || !stored.from_tar) {
+absl::Status BuildRun::ApplyIgnoreFile() {
+  ASSIGN_OR_RETURN(MainContext context, OpenMainContext(store_, name_space_, spec_));
+  if (!context.from_tar) {
     return absl::OkStatus();
   }
-  ASSIGN_OR_RETURN(std::optional<v1::InlineFile> file, FindIgnoreFile(context, dockerfile));
-  if (!file.has_value()) {
+  ASSIGN_OR_RETURN(v1::InlineFile dockerfile, ReadDockerfile(store_, context, spec_));
+  ASSIGN_OR_RETURN(std::optional<IgnoreRules> rules, ReadIgnoreRules(store_, context, dockerfile));
+  if (!rules.has_value()) {
     return absl::OkStatus();
   }
-  ASSIGN_OR_RETURN(IgnoreRules rules, IgnoreRules::Parse(file->content(), file->name()));
-  if (rules.empty()) {
-    return absl::OkStatus();
-  }
-  ASSIGN_OR_RETURN(std::string index, WithoutIgnored(*context, rules));
+  ASSIGN_OR_RETURN(std::string index, WithoutIgnored(*context.layer, *rules));
   ASSIGN_OR_RETURN(LayerRef filtered, store_.layers().Add(index, ""));
   ASSIGN_OR_RETURN(StoredContext put, store_.contexts().Put(name_space_, filtered->id(), false));
   sweep_.Hold(put.id);
@@ -149,34 +118,14 @@ absl::Status BuildRun::ApplyIgnoreFile(const v1::InlineFile& dockerfile) {
   return store_.contexts().Keep(name_space_, put.id);
 }
 
-absl::StatusOr<std::optional<v1::InlineFile>> BuildRun::FindIgnoreFile(
-    const LayerRef& context, const v1::InlineFile& dockerfile) {
-  v1::InlineFile file;
-  if (!dockerfile.ignore_file().empty()) {
-    file.set_name(".dockerignore");
-    file.set_content(dockerfile.ignore_file());
-    return std::optional<v1::InlineFile>(std::move(file));
-  }
-  for (const std::string& name :
-       {dockerfile.name() + ".dockerignore", std::string(".dockerignore")}) {
-    absl::StatusOr<std::string> text = ReadContextFile(store_.layers(), context, name);
-    if (text.ok()) {
-      file.set_name(name);
-      file.set_content(*std::move(text));
-      return std::optional<v1::InlineFile>(std::move(file));
-    }
-    if (!absl::IsNotFound(text.status())) {
-      return text.status();
-    }
-  }
-  return std::optional<v1::InlineFile>();
-}
-
 absl::StatusOr<v1::BuildComplete> BuildRun::Commit(NewImage image) {
   image.annotations.insert(spec_.annotations().begin(), spec_.annotations().end());
   ASSIGN_OR_RETURN(
       StoredImage stored,
       store_.images().Commit(name_space_, image, {spec_.tags().begin(), spec_.tags().end()}));
+  kLog.Debug("image committed", {{"build", build_.id},
+                                 {"manifest", stored.manifest.ToString()},
+                                 {"layers", stored.layers.size()}});
   v1::BuildComplete complete;
   complete.set_image_id(stored.config_digest.ToString());
   complete.set_manifest_digest(stored.manifest.ToString());

@@ -12,6 +12,7 @@
 #include "base/errors.h"
 #include "base/files.h"
 #include "base/status_macros.h"
+#include "daemon/build/build_file.h"
 #include "proto/error_detail.h"
 #include "registry/image/platform.h"
 #include "tests/status_matchers.h"
@@ -379,6 +380,40 @@ TEST_F(BuildRunnerTest, AnotherRunLeavesAFilteredContextAlone) {
   };
   ASSERT_OK(Run());
   EXPECT_EQ(depth, 2);
+}
+
+using PlanRequestTest = BuildRunnerTest;
+
+TEST_F(PlanRequestTest, IsWhatTheBuildRuns) {
+  AddBase("base", HostPlatform());
+  SetContext({{"docker/app", "FROM base\nCOPY a /\n"}, {"a", "x"}}, false);
+  Spec().set_dockerfile("docker/app");
+  ASSERT_OK_AND_ASSIGN(PlannedBuild plan, PlanRequest(*store_, "team", Spec(), {}));
+  EXPECT_THAT(plan.graph.stages(0).operations(0).image().digest(), HasSubstr("sha256:"));
+  ASSERT_OK(Run());
+  EXPECT_EQ(plan.graph.SerializeAsString(), backend_.jobs[0].graph->SerializeAsString());
+}
+
+TEST_F(PlanRequestTest, StoresNothing) {
+  SetContext({{"Dockerfile", "FROM scratch\n"}, {".dockerignore", "a\n"}, {"a", "x"}}, true);
+  ASSERT_OK_AND_ASSIGN(StoreStatistics before, store_->Statistics());
+  ASSERT_OK(PlanRequest(*store_, "team", Spec(), {}));
+  ASSERT_OK_AND_ASSIGN(StoreStatistics after, store_->Statistics());
+  EXPECT_EQ(after.layers, before.layers);
+  EXPECT_THAT(store_->contexts().Kept(), IsOkAndHolds(IsEmpty()));
+}
+
+TEST_F(PlanRequestTest, FindsTheErrorsOfTheBuild) {
+  SetContext({{"Dockerfile", "FROM scratch\nCOPPY a b\n"}}, false);
+  EXPECT_THAT(PlanRequest(*store_, "team", Spec(), {}),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("Dockerfile:2: ")));
+  SetContext({{"Dockerfile", "FROM scratch\n"}, {".dockerignore", "[\n"}}, true);
+  EXPECT_EQ(PlanRequest(*store_, "team", Spec(), {}).status(), Run().status());
+  SetContext({{"Dockerfile", "FROM nothing:here\n"}}, false);
+  EXPECT_THAT(PlanRequest(*store_, "team", Spec(), {}),
+              StatusIs(absl::StatusCode::kNotFound, HasSubstr("nothing:here")));
+  (*Spec().mutable_contexts())[""].set_uploaded("gone");
+  EXPECT_THAT(PlanRequest(*store_, "team", Spec(), {}), StatusIs(absl::StatusCode::kNotFound));
 }
 
 }  // namespace

@@ -1,0 +1,95 @@
+#include "daemon/build/build_file.h"
+
+#include <memory>
+#include <utility>
+
+#include "base/errors.h"
+#include "base/status_macros.h"
+#include "daemon/build/context_files.h"
+#include "daemon/build/store_image_resolver.h"
+
+namespace zlayer {
+namespace {
+
+absl::StatusOr<std::optional<v1::InlineFile>> FindIgnoreFile(Store& store, const LayerRef& context,
+                                                             const v1::InlineFile& dockerfile) {
+  v1::InlineFile file;
+  if (!dockerfile.ignore_file().empty()) {
+    file.set_name(".dockerignore");
+    file.set_content(dockerfile.ignore_file());
+    return std::optional<v1::InlineFile>(std::move(file));
+  }
+  for (const std::string& name :
+       {dockerfile.name() + ".dockerignore", std::string(".dockerignore")}) {
+    absl::StatusOr<std::string> text = ReadContextFile(store.layers(), context, name);
+    if (text.ok()) {
+      file.set_name(name);
+      file.set_content(*std::move(text));
+      return std::optional<v1::InlineFile>(std::move(file));
+    }
+    if (!absl::IsNotFound(text.status())) {
+      return text.status();
+    }
+  }
+  return std::optional<v1::InlineFile>();
+}
+
+}  // namespace
+
+absl::StatusOr<MainContext> OpenMainContext(Store& store, const std::string& name_space,
+                                            const v1::BuildSpec& spec) {
+  MainContext context;
+  auto source = spec.contexts().find("");
+  if (source == spec.contexts().end() || !source->second.has_uploaded()) {
+    return context;
+  }
+  ASSIGN_OR_RETURN(StoredContext stored,
+                   store.contexts().Get(name_space, source->second.uploaded()));
+  ASSIGN_OR_RETURN(context.layer, store.layers().Get(stored.layer));
+  context.from_tar = stored.from_tar;
+  return context;
+}
+
+absl::StatusOr<v1::InlineFile> ReadDockerfile(Store& store, const MainContext& context,
+                                              const v1::BuildSpec& spec) {
+  if (spec.has_dockerfile_inline()) {
+    return spec.dockerfile_inline();
+  }
+  if (context.layer == nullptr) {
+    return InvalidArgument("there is no build context to read the Dockerfile from");
+  }
+  v1::InlineFile file;
+  file.set_name(spec.dockerfile().empty() ? "Dockerfile" : spec.dockerfile());
+  ASSIGN_OR_RETURN(*file.mutable_content(),
+                   ReadContextFile(store.layers(), context.layer, file.name()));
+  return file;
+}
+
+absl::StatusOr<std::optional<IgnoreRules>> ReadIgnoreRules(Store& store, const MainContext& context,
+                                                           const v1::InlineFile& dockerfile) {
+  if (context.layer == nullptr || !context.from_tar) {
+    return std::optional<IgnoreRules>();
+  }
+  ASSIGN_OR_RETURN(std::optional<v1::InlineFile> file,
+                   FindIgnoreFile(store, context.layer, dockerfile));
+  if (!file.has_value()) {
+    return std::optional<IgnoreRules>();
+  }
+  ASSIGN_OR_RETURN(IgnoreRules rules, IgnoreRules::Parse(file->content(), file->name()));
+  return rules.empty() ? std::optional<IgnoreRules>()
+                       : std::optional<IgnoreRules>(std::move(rules));
+}
+
+absl::StatusOr<PlannedBuild> PlanRequest(Store& store, const std::string& name_space,
+                                         const v1::BuildSpec& spec, std::stop_token stop) {
+  std::unique_ptr<ImageResolver> resolver = MakeStoreImageResolver(&store.images(), name_space);
+  if (spec.has_graph()) {
+    return PlanGraph(spec, *resolver, std::move(stop));
+  }
+  ASSIGN_OR_RETURN(MainContext context, OpenMainContext(store, name_space, spec));
+  ASSIGN_OR_RETURN(v1::InlineFile dockerfile, ReadDockerfile(store, context, spec));
+  RETURN_IF_ERROR(ReadIgnoreRules(store, context, dockerfile).status());
+  return PlanDockerfile(spec, dockerfile, *resolver, std::move(stop));
+}
+
+}  // namespace zlayer

@@ -1,0 +1,45 @@
+// The build file of a request and its ignore file, wherever they are.
+#ifndef ZLAYER_DAEMON_BUILD_BUILD_FILE_H_
+#define ZLAYER_DAEMON_BUILD_BUILD_FILE_H_
+
+#include <absl/status/statusor.h>
+
+#include <optional>
+#include <stop_token>
+#include <string>
+
+#include "daemon/build/plan.h"
+#include "daemon/frontend/dockerfile/ignore.h"
+#include "registry/store.h"
+#include "zlayer/v1/build.pb.h"
+
+namespace zlayer {
+
+// The build context (the one without a name) of a request.
+struct MainContext {
+  LayerRef layer;         // null where the request has none
+  bool from_tar = false;  // who sends an archive has not applied an ignore file
+};
+
+// The one in the store that the request names. kNotFound where it is gone.
+absl::StatusOr<MainContext> OpenMainContext(Store& store, const std::string& name_space,
+                                            const v1::BuildSpec& spec);
+
+// The request's Dockerfile: what it brings along, or the file of its context (kInvalidArgument
+// where there is no context; else as ReadContextFile).
+absl::StatusOr<v1::InlineFile> ReadDockerfile(Store& store, const MainContext& context,
+                                              const v1::BuildSpec& spec);
+
+// What of the context does not count for the build: the rules of the ignore file, where the client
+// has left that to the daemon; else nullopt. kInvalidArgument: a syntax error in it.
+absl::StatusOr<std::optional<IgnoreRules>> ReadIgnoreRules(Store& store, const MainContext& context,
+                                                           const v1::InlineFile& dockerfile);
+
+// The graph that a submission of this request would run, without storing anything. Errors as
+// PlanDockerfile and PlanGraph, and those of the files above.
+absl::StatusOr<PlannedBuild> PlanRequest(Store& store, const std::string& name_space,
+                                         const v1::BuildSpec& spec, std::stop_token stop);
+
+}  // namespace zlayer
+
+#endif  // ZLAYER_DAEMON_BUILD_BUILD_FILE_H_
