@@ -13,6 +13,7 @@
 #include "base/status_macros.h"
 #include "base/strings.h"
 #include "base/thread_pool.h"
+#include "daemon/build/build_file.h"
 #include "daemon/build/build_runner.h"
 #include "daemon/build/plan.h"
 #include "daemon/build/store_image_resolver.h"
@@ -166,6 +167,10 @@ class LocalDaemon : public Daemon {
       std::unique_ptr<ImageResolver> resolver =
           MakeStoreImageResolver(&store_->images(), name_space);
       return PlanWithoutContext(spec, *resolver, std::move(stop));
+    };
+    options.plan = [this](const std::string& name_space, const v1::BuildSpec& spec,
+                          std::stop_token stop) {
+      return PlanRequest(*store_, name_space, spec, std::move(stop));
     };
     return options;
   }

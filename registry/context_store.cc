@@ -38,22 +38,16 @@ class DatabaseContextStore : public ContextStore {
   }
 
   absl::StatusOr<StoredContext> Get(std::string_view name_space, std::string_view id) override {
-    StoredContext context;
+    std::optional<StoredContext> context;
     const int64_t now = clock_->NowNs();
     RETURN_IF_ERROR(database_->Read([&](Connection& connection) -> absl::Status {
-      ASSIGN_OR_RETURN(Statement get,
-                       connection.Prepare("SELECT layer, from_tar FROM contexts WHERE id = ? AND "
-                                          "namespace = ? AND (expires = 0 OR expires > ?)"));
-      ASSIGN_OR_RETURN(bool found, get.BindText(1, id).BindText(2, name_space).Bind(3, now).Step());
-      if (!found) {
-        return Unknown(id);
-      }
-      context.id = id;
-      ASSIGN_OR_RETURN(context.layer, get.DigestAt(0));
-      context.from_tar = get.Int(1) != 0;
+      ASSIGN_OR_RETURN(context, FindContext(connection, name_space, id, now));
       return absl::OkStatus();
     }));
-    return context;
+    if (!context.has_value()) {
+      return Unknown(id);
+    }
+    return *std::move(context);
   }
 
   absl::Status Keep(std::string_view name_space, std::string_view id) override {
@@ -100,6 +94,23 @@ class DatabaseContextStore : public ContextStore {
 
 std::unique_ptr<ContextStore> OpenContextStore(Database* database, const Clock* clock) {
   return std::make_unique<DatabaseContextStore>(database, clock);
+}
+
+absl::StatusOr<std::optional<StoredContext>> FindContext(Connection& connection,
+                                                         std::string_view name_space,
+                                                         std::string_view id, int64_t now_ns) {
+  ASSIGN_OR_RETURN(Statement get,
+                   connection.Prepare("SELECT layer, from_tar FROM contexts WHERE id = ? AND "
+                                      "namespace = ? AND (expires = 0 OR expires > ?)"));
+  ASSIGN_OR_RETURN(bool found, get.BindText(1, id).BindText(2, name_space).Bind(3, now_ns).Step());
+  if (!found) {
+    return std::nullopt;
+  }
+  StoredContext context;
+  context.id = id;
+  ASSIGN_OR_RETURN(context.layer, get.DigestAt(0));
+  context.from_tar = get.Int(1) != 0;
+  return context;
 }
 
 absl::Status RemoveExpiredContexts(Database* database, int64_t now_ns) {

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -44,6 +45,11 @@ class ContextStore {
 
 // Contexts in `database`; both arguments must outlive the result.
 std::unique_ptr<ContextStore> OpenContextStore(Database* database, const Clock* clock);
+
+// What Get finds, within a transaction of the caller's; nullopt instead of kNotFound.
+absl::StatusOr<std::optional<StoredContext>> FindContext(Connection& connection,
+                                                         std::string_view name_space,
+                                                         std::string_view id, int64_t now_ns);
 
 // Removes the contexts that have expired by `now_ns`. Only reads where there is none.
 absl::Status RemoveExpiredContexts(Database* database, int64_t now_ns);

@@ -4,42 +4,19 @@
 #include <google/protobuf/util/time_util.h>
 
 #include <algorithm>
-#include <charconv>
 #include <utility>
 
 #include "base/errors.h"
-#include "base/files.h"
 #include "base/status_macros.h"
 #include "base/strings.h"
 #include "daemon/queue/build_queue_sql.h"
 #include "daemon/queue/stored_request.h"
+#include "daemon/queue/submission_rows.h"
 
 namespace zlayer {
 namespace {
 
 using google::protobuf::util::TimeUtil;
-
-// Times in ids are milliseconds since 2024-01-01: eight digits of base 36 last until 2113.
-constexpr int64_t kIdEpochNs = 1'704'067'200'000'000'000;
-constexpr size_t kIdTimeDigits = 8;
-constexpr size_t kIdRandomDigits = 6;
-
-std::string Base36(uint64_t value, size_t digits) {
-  std::string text(digits, '0');
-  for (size_t i = digits; i > 0; --i, value /= 36) {
-    text[i - 1] = "0123456789abcdefghijklmnopqrstuvwxyz"[value % 36];
-  }
-  return text;
-}
-
-// Sorts by time; the random digits keep builds of one millisecond apart.
-std::string NewId(int64_t now_ns) {
-  uint64_t random = 0;
-  std::string hex = RandomHex();
-  std::from_chars(hex.data(), hex.data() + 15, random, 16);
-  int64_t ms = now_ns > kIdEpochNs ? (now_ns - kIdEpochNs) / 1'000'000 : 0;
-  return Base36(static_cast<uint64_t>(ms), kIdTimeDigits) + Base36(random, kIdRandomDigits);
-}
 
 v1::BuildState StateAfter(const v1::BuildEvent& terminal) {
   if (terminal.has_build_complete()) {
@@ -60,16 +37,13 @@ absl::Status Parse(std::string_view id, std::string_view bytes, Proto* proto) {
 }
 
 constexpr std::string_view kSelectStatus =
-    "SELECT id, namespace, priority, state, attempt, created, started, ended, request, outcome "
+    "SELECT id, namespace, priority, state, attempt, created, started, ended, summary, outcome "
     "FROM builds ";
-
-// None, but in a database that version 1 of the schema left.
-constexpr std::string_view kSelectWithoutContexts =
-    "SELECT id, request FROM builds WHERE state IN (1, 2) AND contexts IS NULL";
 
 // Of a row of kSelectStatus.
 absl::StatusOr<v1::BuildStatus> StatusAt(const Statement& row) {
   v1::BuildStatus status;
+  RETURN_IF_ERROR(Parse(row.Text(0), row.Text(8), &status));
   status.set_id(std::string(row.Text(0)));
   status.set_namespace_(std::string(row.Text(1)));
   status.set_priority(static_cast<int32_t>(row.Int(2)));
@@ -82,10 +56,6 @@ absl::StatusOr<v1::BuildStatus> StatusAt(const Statement& row) {
   if (!row.IsNull(7)) {
     *status.mutable_ended() = TimeUtil::NanosecondsToTimestamp(row.Int(7));
   }
-  v1::SubmitBuildRequest request;
-  RETURN_IF_ERROR(Parse(status.id(), row.Text(8), &request));
-  status.set_title(TitleOf(request.spec()));
-  *status.mutable_tags() = request.spec().tags();
   if (!row.IsNull(9)) {
     v1::BuildEvent outcome;
     RETURN_IF_ERROR(Parse(status.id(), row.Text(9), &outcome));
@@ -123,30 +93,32 @@ class SqliteBuildQueue : public BuildQueue {
     const int64_t now = clock_.NowNs();
     Submission submission;
     RETURN_IF_ERROR(database_.Write([&](Connection& db) -> absl::Status {
-      if (!stored.request.idempotency_key().empty()) {
-        ASSIGN_OR_RETURN(submission, FindByKey(db, stored));
-        if (submission.existing) {
-          return absl::OkStatus();
-        }
+      ASSIGN_OR_RETURN(std::optional<std::string> existing, FindSubmission(db, stored, now));
+      if (existing.has_value()) {
+        submission.id = *std::move(existing);
+        submission.existing = true;
+        return absl::OkStatus();
       }
-      submission.id = NewId(now);
+      ASSIGN_OR_RETURN(submission.id, InsertSubmission(db, stored, now));
       submission.created_ns = now;
-      return Insert(db, submission.id, now, stored);
+      return absl::OkStatus();
     }));
     return submission;
   }
 
   absl::StatusOr<std::optional<std::string>> FindSubmitted(
       const v1::SubmitBuildRequest& request) override {
-    const StoredRequest stored = ToStored(request);
-    Submission submission;
-    if (!stored.request.idempotency_key().empty()) {
-      RETURN_IF_ERROR(database_.Read([&](Connection& db) -> absl::Status {
-        ASSIGN_OR_RETURN(submission, FindByKey(db, stored));
-        return absl::OkStatus();
-      }));
+    std::optional<std::string> existing;
+    if (request.idempotency_key().empty()) {
+      return existing;
     }
-    return submission.existing ? std::optional<std::string>(submission.id) : std::nullopt;
+    const StoredRequest stored = ToStored(request);
+    const int64_t now = clock_.NowNs();
+    RETURN_IF_ERROR(database_.Read([&](Connection& db) -> absl::Status {
+      ASSIGN_OR_RETURN(existing, FindSubmission(db, stored, now));
+      return absl::OkStatus();
+    }));
+    return existing;
   }
 
   absl::StatusOr<std::optional<QueuedBuild>> Take(std::string_view id) override {
@@ -240,13 +212,12 @@ class SqliteBuildQueue : public BuildQueue {
       while (true) {
         ASSIGN_OR_RETURN(bool found, select.Step());
         if (!found) {
-          break;
+          return absl::OkStatus();
         }
         for (std::string_view id : Split(select.Text(0), ',')) {
           contexts.emplace(id);
         }
       }
-      return AddContextsOfVersion1(db, &contexts);
     }));
     return contexts;
   }
@@ -260,24 +231,37 @@ class SqliteBuildQueue : public BuildQueue {
     return status;
   }
 
-  absl::StatusOr<std::vector<v1::BuildStatus>> List(std::string_view name_space,
-                                                    uint32_t limit) override {
-    std::vector<v1::BuildStatus> builds;
+  absl::StatusOr<BuildPage> List(const BuildListing& listing) override {
+    BuildPage page;
     RETURN_IF_ERROR(database_.Read([&](Connection& db) -> absl::Status {
-      ASSIGN_OR_RETURN(Statement select, db.Prepare(std::string(kSelectStatus) +
-                                                    "WHERE ?1 = '' OR namespace = ?1 "
-                                                    "ORDER BY created DESC, id DESC LIMIT ?2"));
-      select.BindText(1, name_space).Bind(2, limit);
-      while (true) {
-        ASSIGN_OR_RETURN(bool found, select.Step());
-        if (!found) {
-          return absl::OkStatus();
+      ASSIGN_OR_RETURN(std::vector<BuildPosition> found, FindListed(db, listing));
+      size_t bytes = 0;
+      for (size_t i = 0; i < found.size(); ++i) {
+        if (i == listing.limit) {
+          page.last = found[i - 1];
+          break;
         }
-        ASSIGN_OR_RETURN(v1::BuildStatus status, StatusAt(select));
-        builds.push_back(std::move(status));
+        ASSIGN_OR_RETURN(v1::BuildStatus status, SelectStatus(db, found[i].id));
+        bytes += status.ByteSizeLong();
+        if (i > 0 && bytes > listing.max_bytes) {
+          page.last = found[i - 1];
+          break;
+        }
+        page.builds.push_back(std::move(status));
       }
+      return absl::OkStatus();
     }));
-    return builds;
+    return page;
+  }
+
+  absl::Status Delete(std::string_view id) override {
+    return database_.Write([&](Connection& db) -> absl::Status {
+      ASSIGN_OR_RETURN(Statement remove,
+                       db.Prepare("DELETE FROM builds WHERE id = ?1 AND state NOT IN (?2, ?3)"));
+      RETURN_IF_ERROR(remove.BindText(1, id).Bind(2, v1::QUEUED).Bind(3, v1::RUNNING).Run());
+      return db.changes() > 0 ? absl::OkStatus()
+                              : NotInState(db, id, "has not ended; cancel it first");
+    });
   }
 
   absl::StatusOr<QueueCounts> Counts() override {
@@ -332,50 +316,26 @@ class SqliteBuildQueue : public BuildQueue {
     return static_cast<uint64_t>(select.Int(0));
   }
 
-  // The submission that has the key already; an empty one where none has.
-  static absl::StatusOr<Submission> FindByKey(Connection& db, const StoredRequest& stored) {
-    ASSIGN_OR_RETURN(Statement select, db.Prepare("SELECT id, request_digest FROM builds "
-                                                  "WHERE namespace = ?1 AND idempotency_key = ?2"));
-    select.BindText(1, stored.request.namespace_()).BindText(2, stored.request.idempotency_key());
-    ASSIGN_OR_RETURN(bool found, select.Step());
-    Submission submission;
-    if (!found) {
-      return submission;
+  // One more than the limit where there are more.
+  static absl::StatusOr<std::vector<BuildPosition>> FindListed(Connection& db,
+                                                               const BuildListing& listing) {
+    const BuildFilter& filter = listing.filter;
+    const BuildPosition start =
+        listing.after.value_or(BuildPosition{filter.created_before, std::string()});
+    ASSIGN_OR_RETURN(Statement select, db.Prepare(ListSql(filter)));
+    select.BindText(1, filter.name_space).Bind(2, start.created).BindText(3, start.id);
+    select.Bind(4, filter.created_from).Bind(5, int64_t{listing.limit} + 1);
+    if (!filter.tag.empty()) {
+      select.BindText(6, filter.tag);
     }
-    ASSIGN_OR_RETURN(Digest digest, select.DigestAt(1));
-    submission.id = std::string(select.Text(0));
-    submission.existing = true;
-    if (digest != stored.digest) {
-      return AlreadyExists(fmt::format(
-          "the idempotency key \"{}\" belongs to build {}, whose request is another one",
-          stored.request.idempotency_key(), submission.id));
+    std::vector<BuildPosition> found;
+    while (true) {
+      ASSIGN_OR_RETURN(bool more, select.Step());
+      if (!more) {
+        return found;
+      }
+      found.push_back({select.Int(0), std::string(select.Text(1))});
     }
-    return submission;
-  }
-
-  static absl::Status Insert(Connection& db, std::string_view id, int64_t now,
-                             const StoredRequest& stored) {
-    ASSIGN_OR_RETURN(
-        Statement insert,
-        db.Prepare("INSERT INTO builds (id, namespace, priority, state, attempt, created, request, "
-                   "needs_secrets, idempotency_key, request_digest, contexts) "
-                   "VALUES (?1, ?2, ?3, ?4, 1, ?5, ?6, ?7, ?8, ?9, ?10)"));
-    const std::string request = stored.request.SerializeAsString();
-    insert.BindText(1, id)
-        .BindText(2, stored.request.namespace_())
-        .Bind(3, stored.request.priority())
-        .Bind(4, v1::QUEUED)
-        .Bind(5, now)
-        .BindBlob(6, request)
-        .Bind(7, stored.needs_secrets ? 1 : 0)
-        .BindDigest(9, stored.digest)
-        .BindText(10, Join(UploadedContexts(stored.request), ","));
-    if (stored.request.idempotency_key().empty()) {
-      insert.BindNull(8);
-    } else {
-      insert.BindText(8, stored.request.idempotency_key());
-    }
-    return insert.Run();
   }
 
   static absl::StatusOr<std::optional<QueuedBuild>> SelectQueued(Connection& db,
@@ -394,22 +354,6 @@ class SqliteBuildQueue : public BuildQueue {
     build.lost_secrets = select.Int(1) != 0;
     RETURN_IF_ERROR(Parse(id, select.Text(2), &build.request));
     return build;
-  }
-
-  // Of rows that were written before the column was there.
-  static absl::Status AddContextsOfVersion1(Connection& db, std::set<std::string>* contexts) {
-    ASSIGN_OR_RETURN(Statement select, db.Prepare(kSelectWithoutContexts));
-    while (true) {
-      ASSIGN_OR_RETURN(bool found, select.Step());
-      if (!found) {
-        return absl::OkStatus();
-      }
-      v1::SubmitBuildRequest request;
-      RETURN_IF_ERROR(Parse(select.Text(0), select.Text(1), &request));
-      for (const std::string& id : UploadedContexts(request)) {
-        contexts->insert(id);
-      }
-    }
   }
 
   // The first column of all rows.

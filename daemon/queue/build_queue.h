@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "daemon/queue/build_list.h"
 #include "registry/meta/database.h"
 #include "zlayer/v1/build.pb.h"
 
@@ -56,7 +57,9 @@ class BuildQueue {
   };
   // Stores the request, without secrets and credentials, as queued. Once this returns, the build
   // survives. An empty namespace is "default". kAlreadyExists: the idempotency key belongs to
-  // another request of this namespace. (Values of secrets, passwords and tokens are not compared.)
+  // another request of this namespace. (Values of secrets, passwords and tokens are not compared,
+  // and an uploaded context is the same as another one with the same content, as long as both are
+  // in the store.)
   virtual absl::StatusOr<Submission> Submit(const v1::SubmitBuildRequest& request) = 0;
 
   // The build that has the request's idempotency key already; nullopt where none has, or the
@@ -91,9 +94,12 @@ class BuildQueue {
 
   // kNotFound: `build "x" is not known`.
   virtual absl::StatusOr<v1::BuildStatus> Get(std::string_view id) = 0;
-  // Newest first; an empty namespace lists all.
-  virtual absl::StatusOr<std::vector<v1::BuildStatus>> List(std::string_view name_space,
-                                                            uint32_t limit) = 0;
+  // Newest first.
+  virtual absl::StatusOr<BuildPage> List(const BuildListing& listing) = 0;
+  // Removes a build that has ended; its idempotency key is free again. Its log is the caller's to
+  // remove, after this: a log without a row is nobody's, a row without a log would be a build's.
+  // kNotFound; kFailedPrecondition where it has not ended.
+  virtual absl::Status Delete(std::string_view id) = 0;
   virtual absl::StatusOr<QueueCounts> Counts() = 0;
 
   // For the history. Ended builds of which the history is to be relieved, oldest end first: those

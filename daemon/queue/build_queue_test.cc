@@ -13,7 +13,9 @@
 #include "base/files.h"
 #include "base/status_macros.h"
 #include "daemon/queue/build_queue_sql.h"
+#include "registry/context_store.h"
 #include "registry/meta/database.h"
+#include "registry/testing/rows.h"
 #include "tests/status_matchers.h"
 
 namespace zlayer {
@@ -301,25 +303,55 @@ TEST_F(BuildQueueTest, CancelOfRunningEndedAndUnknownBuilds) {
   EXPECT_THAT(queue_->RequestCancel("nobody"), StatusIs(absl::StatusCode::kNotFound));
 }
 
-TEST_F(BuildQueueTest, ListIsNewestFirstWithinANamespace) {
-  for (const char* tag : {"a", "b", "c"}) {
-    Submit(Request(tag));
-  }
-  v1::SubmitBuildRequest request = Request("theirs");
-  request.set_namespace_("team");
-  Submit(request);
-  auto titles = [this](const char* name_space, uint32_t limit) {
-    std::vector<v1::BuildStatus> builds = std::move(queue_->List(name_space, limit)).value();
-    std::vector<std::string> result;
-    for (const v1::BuildStatus& status : builds) {
-      result.push_back(status.title());
-    }
-    return result;
+TEST_F(BuildQueueTest, DeleteTakesEndedBuildsOnly) {
+  v1::SubmitBuildRequest request = Request("app");
+  request.set_idempotency_key("key");
+  std::string id = Submit(request);
+  const std::string refusal = "build " + id + " has not ended; cancel it first";
+  EXPECT_THAT(queue_->Delete(id), StatusIs(absl::StatusCode::kFailedPrecondition, refusal));
+  Take(id);
+  EXPECT_THAT(queue_->Delete(id), StatusIs(absl::StatusCode::kFailedPrecondition, refusal));
+  ASSERT_OK(queue_->Finish(Failed(id, "x")));
+  ASSERT_OK(queue_->Delete(id));
+  EXPECT_THAT(queue_->Get(id), StatusIs(absl::StatusCode::kNotFound));
+  EXPECT_THAT(queue_->Delete(id), StatusIs(absl::StatusCode::kNotFound));
+  EXPECT_NE(Submit(request), id) << "the key is free again";
+}
+
+// Contexts of one content are the same request; other content is not, nor what is unknown.
+TEST_F(BuildQueueTest, AKeyComparesContextsByTheirContent) {
+  const Digest one = Digest::Of("one");
+  const Digest other = Digest::Of("other");
+  ASSERT_OK(InsertLayer(*database_, one));
+  ASSERT_OK(InsertLayer(*database_, other));
+  auto contexts = OpenContextStore(database_.get(), &clock_);
+  auto put = [&](const Digest& layer, bool from_tar = false) {
+    return std::move(contexts->Put("default", layer, from_tar)).value().id;
   };
-  EXPECT_THAT(titles("", 10), ElementsAre("theirs", "c", "b", "a"));
-  EXPECT_THAT(titles("default", 2), ElementsAre("c", "b"));
-  EXPECT_THAT(titles("team", 10), ElementsAre("theirs"));
-  EXPECT_THAT(titles("nobody", 10), ElementsAre());
+  auto with_context = [&](const std::string& context) {
+    v1::SubmitBuildRequest request = Request("app");
+    request.set_idempotency_key("key");
+    (*request.mutable_spec()->mutable_contexts())[""].set_uploaded(context);
+    return request;
+  };
+  const std::string first = put(one);
+  const std::string id = Submit(with_context(first));
+  ASSERT_OK_AND_ASSIGN(BuildQueue::Submission again, queue_->Submit(with_context(put(one))));
+  EXPECT_EQ(again.id, id);
+  Reopen();
+  contexts = OpenContextStore(database_.get(), &clock_);
+  EXPECT_THAT(queue_->FindSubmitted(with_context(put(one))), IsOkAndHolds(id));
+  EXPECT_THAT(queue_->Submit(with_context(put(other))), StatusIs(absl::StatusCode::kAlreadyExists));
+  EXPECT_THAT(queue_->Submit(with_context(put(one, true))),
+              StatusIs(absl::StatusCode::kAlreadyExists));
+  EXPECT_THAT(queue_->Submit(with_context("nothing")), StatusIs(absl::StatusCode::kAlreadyExists));
+  v1::SubmitBuildRequest moved = with_context("");
+  (*moved.mutable_spec()->mutable_contexts())["other"].set_uploaded(put(one));
+  EXPECT_THAT(queue_->Submit(moved), StatusIs(absl::StatusCode::kAlreadyExists));
+
+  // The very same request needs no context any more.
+  ASSERT_OK(contexts->Remove(first));
+  EXPECT_THAT(queue_->FindSubmitted(with_context(first)), IsOkAndHolds(id));
 }
 
 TEST_F(BuildQueueTest, CountsAndListsByState) {

@@ -62,8 +62,10 @@ class HistoryTest : public testing::Test {
 
   std::vector<std::string> Builds() {
     std::vector<std::string> ids;
-    std::vector<v1::BuildStatus> builds = std::move(queue_->List("", 1000)).value();
-    for (const v1::BuildStatus& build : builds) {
+    BuildListing all;
+    all.limit = 1000;
+    const BuildPage page = std::move(queue_->List(all)).value();
+    for (const v1::BuildStatus& build : page.builds) {
       ids.push_back(build.id());
     }
     return ids;

@@ -1,5 +1,6 @@
 #include "daemon/queue/scheduler.h"
 
+#include <fmt/format.h>
 #include <google/protobuf/util/time_util.h>
 
 #include <algorithm>

@@ -1,5 +1,6 @@
 #include "daemon/queue/stored_request.h"
 
+#include <fmt/format.h>
 #include <google/protobuf/io/coded_stream.h>
 #include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 
@@ -59,6 +60,15 @@ StoredRequest ToStored(v1::SubmitBuildRequest request) {
     credential.clear_token();
   }
   stored.digest = DigestOf(request);
+  {
+    v1::SubmitBuildRequest blind = request;
+    for (auto& [name, source] : *blind.mutable_spec()->mutable_contexts()) {
+      if (source.has_uploaded()) {
+        source.set_uploaded("");
+      }
+    }
+    stored.digest_without_contexts = DigestOf(blind);
+  }
   spec.clear_secrets();
   spec.clear_registry_credentials();
   stored.request = std::move(request);
@@ -72,6 +82,22 @@ std::vector<std::string> UploadedContexts(const v1::SubmitBuildRequest& request)
   }
   ids.erase("");
   return {ids.begin(), ids.end()};
+}
+
+Digest ContentDigest(const StoredRequest& request,
+                     const std::map<std::string, std::string>& contents) {
+  std::string bytes(request.digest_without_contexts.Bytes());
+  for (const auto& [name, content] : contents) {
+    bytes += fmt::format("{} {} {} {} ", name.size(), name, content.size(), content);
+  }
+  return Digest::Of(bytes);
+}
+
+v1::BuildStatus SummaryOf(const v1::BuildSpec& spec) {
+  v1::BuildStatus summary;
+  summary.set_title(TitleOf(spec));
+  *summary.mutable_tags() = spec.tags();
+  return summary;
 }
 
 std::string TitleOf(const v1::BuildSpec& spec) {

@@ -61,5 +61,19 @@ TEST(StoredRequestTest, OnlySecretsAndCredentialsAreTakenOut) {
   EXPECT_EQ(ToStored(with_credential).request.SerializeAsString(), request.SerializeAsString());
 }
 
+TEST(StoredRequestTest, ContentTakesThePlaceOfContextIds) {
+  v1::SubmitBuildRequest one;
+  (*one.mutable_spec()->mutable_contexts())["a"].set_uploaded("1");
+  v1::SubmitBuildRequest other = one;
+  (*other.mutable_spec()->mutable_contexts())["a"].set_uploaded("2");
+  EXPECT_NE(ToStored(one).digest, ToStored(other).digest);
+  EXPECT_EQ(ContentDigest(ToStored(one), {{"a", "x"}}),
+            ContentDigest(ToStored(other), {{"a", "x"}}));
+  EXPECT_NE(ContentDigest(ToStored(one), {{"a", "x"}}), ContentDigest(ToStored(one), {{"a", "y"}}));
+  EXPECT_NE(ContentDigest(ToStored(one), {{"a", "x"}}), ContentDigest(ToStored(one), {{"b", "x"}}));
+  (*other.mutable_spec()->mutable_contexts())["a"].set_image("2");
+  EXPECT_NE(ContentDigest(ToStored(one), {}), ContentDigest(ToStored(other), {}));
+}
+
 }  // namespace
 }  // namespace zlayer

@@ -6,6 +6,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <cstring>
@@ -16,6 +17,8 @@
 
 #include "base/files.h"
 #include "base/mutex.h"
+#include "base/service_manager.h"
+#include "base/unique_fd.h"
 #include "tests/status_matchers.h"
 
 namespace zlayer {

@@ -1,24 +1,25 @@
 #include "daemon/service/build_service.h"
 
-#include <algorithm>
 #include <optional>
 #include <string>
 #include <utility>
 
+#include "backends/graph/describe.h"
 #include "base/errors.h"
+#include "base/log.h"
 #include "base/status_macros.h"
 #include "daemon/service/event_stream.h"
+#include "daemon/service/list_request.h"
 #include "daemon/service/request_check.h"
+#include "daemon/service/request_limits.h"
 #include "daemon/service/unary_call.h"
 #include "daemon/service/upload_stream.h"
 
 namespace zlayer {
 namespace {
 
-constexpr uint32_t kDefaultPage = 100;
-constexpr uint32_t kMaxPage = 1'000;
 // Below gRPC's 4 MiB for a message.
-constexpr size_t kMaxListBytes = size_t{3} << 20;
+constexpr size_t kMaxPlanBytes = (size_t{4} << 20) - (size_t{64} << 10);
 
 class QueueBuildService : public v1::BuildService::CallbackService {
  public:
@@ -41,6 +42,7 @@ class QueueBuildService : public v1::BuildService::CallbackService {
                                                   const v1::SubmitBuildRequest* request) override {
     return StreamEvents(options_.host, options_.logs,
                         [this, request]() -> absl::StatusOr<WatchPosition> {
+                          RETURN_IF_ERROR(CheckLimits(*request));
                           ASSIGN_OR_RETURN(std::string id, Submit(*request));
                           return Position(id);
                         });
@@ -50,6 +52,7 @@ class QueueBuildService : public v1::BuildService::CallbackService {
       grpc::CallbackServerContext*, const v1::WatchBuildRequest* request) override {
     return StreamEvents(options_.host, options_.logs,
                         [this, request]() -> absl::StatusOr<WatchPosition> {
+                          RETURN_IF_ERROR(CheckLimits(*request));
                           WatchPosition position = Position(request->build_id());
                           position.after = request->after_sequence();
                           position.follow = !request->no_follow();
@@ -74,7 +77,13 @@ class QueueBuildService : public v1::BuildService::CallbackService {
                                        v1::ListBuildsResponse* response) override {
     return RunUnary<v1::ListBuildsRequest, v1::ListBuildsResponse>(
         options_.host.quick, request, response,
-        [this](const v1::ListBuildsRequest& list, std::stop_token) { return List(list); });
+        [this](const v1::ListBuildsRequest& list,
+               std::stop_token) -> absl::StatusOr<v1::ListBuildsResponse> {
+          ASSIGN_OR_RETURN(BuildListing listing, ToListing(list));
+          ASSIGN_OR_RETURN(BuildPage page, options_.queue->List(listing));
+          options_.scheduler->DescribeWaiting(page.builds);
+          return ToResponse(listing.filter, std::move(page));
+        });
   }
 
   grpc::ServerUnaryReactor* CancelBuild(grpc::CallbackServerContext*,
@@ -84,6 +93,26 @@ class QueueBuildService : public v1::BuildService::CallbackService {
         options_.host.quick, request, response,
         [this](const v1::CancelBuildRequest& cancel, std::stop_token) {
           return options_.scheduler->Cancel(cancel.build_id());
+        });
+  }
+
+  grpc::ServerUnaryReactor* DeleteBuild(grpc::CallbackServerContext*,
+                                        const v1::DeleteBuildRequest* request,
+                                        v1::DeleteBuildResponse* response) override {
+    return RunUnary<v1::DeleteBuildRequest, v1::DeleteBuildResponse>(
+        options_.host.quick, request, response,
+        [this](const v1::DeleteBuildRequest& call, std::stop_token) {
+          return Delete(call.build_id());
+        });
+  }
+
+  grpc::ServerUnaryReactor* PlanBuild(grpc::CallbackServerContext*,
+                                      const v1::PlanBuildRequest* request,
+                                      v1::PlanBuildResponse* response) override {
+    return RunUnary<v1::PlanBuildRequest, v1::PlanBuildResponse>(
+        options_.host.quick, request, response,
+        [this](const v1::PlanBuildRequest& plan, std::stop_token stop) {
+          return Plan(plan, std::move(stop));
         });
   }
 
@@ -101,7 +130,10 @@ class QueueBuildService : public v1::BuildService::CallbackService {
   }
   absl::StatusOr<std::string> Submit(v1::SubmitBuildRequest request);
   bool HasEnded(const std::string& id);
-  absl::StatusOr<v1::ListBuildsResponse> List(const v1::ListBuildsRequest& request);
+  absl::Status FindContexts(const std::string& name_space, const v1::BuildSpec& spec);
+  absl::StatusOr<v1::DeleteBuildResponse> Delete(const std::string& id);
+  absl::StatusOr<v1::PlanBuildResponse> Plan(const v1::PlanBuildRequest& request,
+                                             std::stop_token stop);
 
   const BuildServiceOptions options_;
 };
@@ -116,9 +148,7 @@ absl::StatusOr<std::string> QueueBuildService::Submit(v1::SubmitBuildRequest req
     return *std::move(existing);
   }
   ContextStore& contexts = options_.uploads.store->contexts();
-  for (const auto& [name, source] : request.spec().contexts()) {
-    RETURN_IF_ERROR(contexts.Get(name_space, source.uploaded()).status());
-  }
+  RETURN_IF_ERROR(FindContexts(name_space, request.spec()));
   ASSIGN_OR_RETURN(std::string id, options_.scheduler->Submit(request));
   for (const auto& [name, source] : request.spec().contexts()) {
     absl::Status kept = contexts.Keep(name_space, source.uploaded());
@@ -135,24 +165,44 @@ bool QueueBuildService::HasEnded(const std::string& id) {
   return build.ok() && build->state() != v1::QUEUED && build->state() != v1::RUNNING;
 }
 
-absl::StatusOr<v1::ListBuildsResponse> QueueBuildService::List(
-    const v1::ListBuildsRequest& request) {
-  std::string name_space;
-  if (!request.namespace_().empty()) {
-    ASSIGN_OR_RETURN(name_space, NamespaceOf(request.namespace_()));
-  }
-  uint32_t limit =
-      request.page_size() == 0 ? kDefaultPage : std::min(request.page_size(), kMaxPage);
-  ASSIGN_OR_RETURN(std::vector<v1::BuildStatus> builds, options_.queue->List(name_space, limit));
-  options_.scheduler->DescribeWaiting(builds);
-  v1::ListBuildsResponse response;
-  size_t bytes = 0;
-  for (v1::BuildStatus& build : builds) {
-    bytes += build.ByteSizeLong();
-    if (bytes > kMaxListBytes) {
-      break;
+absl::Status QueueBuildService::FindContexts(const std::string& name_space,
+                                             const v1::BuildSpec& spec) {
+  ContextStore& contexts = options_.uploads.store->contexts();
+  for (const auto& [name, source] : spec.contexts()) {
+    if (source.has_uploaded()) {
+      RETURN_IF_ERROR(contexts.Get(name_space, source.uploaded()).status());
     }
-    *response.add_builds() = std::move(build);
+  }
+  return absl::OkStatus();
+}
+
+// The row first: a log without one is swept, while a row without a log would be a build's.
+absl::StatusOr<v1::DeleteBuildResponse> QueueBuildService::Delete(const std::string& id) {
+  RETURN_IF_ERROR(options_.queue->Delete(id));
+  absl::Status removed = options_.logs->Remove(id);
+  if (!removed.ok()) {
+    Log(LogModule::kService)
+        .Warn("a deleted build's log stays for now", {{"build", id}, {"error", removed}});
+  }
+  return v1::DeleteBuildResponse();
+}
+
+absl::StatusOr<v1::PlanBuildResponse> QueueBuildService::Plan(const v1::PlanBuildRequest& request,
+                                                              std::stop_token stop) {
+  RETURN_IF_ERROR(CheckPlan(request));
+  ASSIGN_OR_RETURN(std::string name_space, NamespaceOf(request.namespace_()));
+  RETURN_IF_ERROR(FindContexts(name_space, request.spec()));
+  ASSIGN_OR_RETURN(PlannedBuild plan, options_.plan(name_space, request.spec(), std::move(stop)));
+  v1::PlanBuildResponse response;
+  *response.mutable_plan() = DescribePlan(plan.graph);
+  *response.mutable_graph() = std::move(plan.graph);
+  for (v1::Warning& warning : plan.warnings) {
+    *response.add_warnings() = std::move(warning);
+  }
+  if (response.ByteSizeLong() > kMaxPlanBytes) {
+    return ResourceExhausted(
+        "the graph is larger than a message can be; it can be built all the "
+        "same");
   }
   return response;
 }

@@ -2,8 +2,12 @@
 #ifndef ZLAYER_DAEMON_SERVICE_BUILD_SERVICE_H_
 #define ZLAYER_DAEMON_SERVICE_BUILD_SERVICE_H_
 
+#include <functional>
 #include <memory>
+#include <stop_token>
+#include <string>
 
+#include "daemon/build/plan.h"
 #include "daemon/events/event_log.h"
 #include "daemon/queue/build_queue.h"
 #include "daemon/queue/scheduler.h"
@@ -21,6 +25,10 @@ struct BuildServiceOptions {
   EventLogs* logs = nullptr;
   Scheduler* scheduler = nullptr;
   ContextUploadOptions uploads;  // its store is where contexts of builds are looked up, too
+  // What a submission would run (daemon/build/build_file.h).
+  std::function<absl::StatusOr<PlannedBuild>(const std::string& name_space,
+                                             const v1::BuildSpec& spec, std::stop_token stop)>
+      plan;
 };
 
 std::unique_ptr<v1::BuildService::CallbackService> MakeBuildService(

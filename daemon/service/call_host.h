@@ -7,6 +7,7 @@
 #define ZLAYER_DAEMON_SERVICE_CALL_HOST_H_
 
 #include <chrono>
+#include <cstdint>
 #include <stop_token>
 
 #include "base/thread_pool.h"
@@ -21,6 +22,8 @@ struct CallHost {
   std::stop_token stopping;
   // A transfer in which nothing moves for so long ends with kDeadlineExceeded.
   std::chrono::nanoseconds idle_limit = std::chrono::seconds(60);
+  // Of one upload: enough for 64 GiB in pieces of 4 KiB.
+  uint64_t max_messages = uint64_t{1} << 24;
 };
 
 }  // namespace zlayer

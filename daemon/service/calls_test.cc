@@ -150,6 +150,65 @@ TEST_F(CallsTest, WatchOfAnUnknownBuildFails) {
   EXPECT_THAT(FromGrpc(stream->Finish()), StatusIs(absl::StatusCode::kNotFound));
 }
 
+TEST_F(CallsTest, WatcherOfABuildThatIsNotThereEnds) {
+  behaviour_.watch = [](const v1::WatchBuildRequest& request) -> absl::StatusOr<WatchPosition> {
+    return WatchPosition{request.build_id(), 0, true, [] { return NotFound("no such build"); }};
+  };
+  Start();
+  grpc::ClientContext context;
+  auto stream = Watch(&context);
+  EXPECT_THAT(ReadAll(*stream), ElementsAre());
+  EXPECT_THAT(FromGrpc(stream->Finish()), StatusIs(absl::StatusCode::kNotFound));
+}
+
+// The build is deleted after the watcher found it and before it read anything.
+TEST_F(CallsTest, WatcherOfABuildThatIsDeletedEnds) {
+  Append(OutputEvent("1"));
+  Append(CanceledEvent());
+  behaviour_.watch = [this](const v1::WatchBuildRequest& request) -> absl::StatusOr<WatchPosition> {
+    return WatchPosition{request.build_id(), 0, true, [this] { return logs_->Remove("b"); }};
+  };
+  Start();
+  grpc::ClientContext context;
+  auto stream = Watch(&context);
+  EXPECT_THAT(ReadAll(*stream), ElementsAre());
+  EXPECT_THAT(FromGrpc(stream->Finish()),
+              StatusIs(absl::StatusCode::kNotFound, HasSubstr("deleted")));
+}
+
+TEST_F(CallsTest, WatcherThatReplaysADeletedBuildReadsItToTheEnd) {
+  constexpr uint64_t kEvents = 400;
+  for (uint64_t i = 1; i < kEvents; ++i) {
+    Append(OutputEvent(std::string(60 * 1024, 'x')));
+  }
+  Append(CanceledEvent());
+  Start();
+  grpc::ClientContext context;
+  auto stream = Watch(&context);
+  v1::BuildEvent event;
+  ASSERT_TRUE(stream->Read(&event));
+  ASSERT_OK(logs_->Remove("b"));
+  EXPECT_EQ(ReadAll(*stream).size(), kEvents - 1);
+  EXPECT_TRUE(stream->Finish().ok());
+}
+
+TEST_F(CallsTest, RequestsAboveTheLimitsNeverReachTheirHandlers) {
+  bool called = false;
+  behaviour_.unary = [&](const v1::GetBuildRequest&,
+                         std::stop_token) -> absl::StatusOr<v1::BuildStatus> {
+    called = true;
+    return v1::BuildStatus();
+  };
+  Start();
+  grpc::ClientContext context;
+  v1::GetBuildRequest request;
+  request.set_build_id(std::string(1 << 20, 'x'));
+  v1::BuildStatus response;
+  EXPECT_THAT(FromGrpc(build_stub_->GetBuild(&context, request, &response)),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("build_id: ")));
+  EXPECT_FALSE(called);
+}
+
 TEST_F(CallsTest, BrokenWatcherDisturbsNobody) {
   Append(OutputEvent("1"));
   Start();

@@ -15,6 +15,11 @@ namespace zlayer {
 namespace {
 
 constexpr uint32_t kModeBits = 07777;
+// build.proto says the same in brackets.
+constexpr size_t kMaxPath = 4096;
+constexpr int kMaxXattrs = 100;
+constexpr size_t kMaxXattrName = 255;
+constexpr size_t kMaxXattrValue = size_t{64} << 10;
 
 // Names are the same numbers in both.
 static_assert(static_cast<int>(EntryType::kFile) == v1::ContextEntry::FILE);
@@ -34,6 +39,29 @@ uint64_t MetadataBytes(const v1::ContextEntry& entry) {
     bytes += xattr.name().size() + xattr.value().size();
   }
   return bytes;
+}
+
+absl::Status CheckSizes(const v1::ContextEntry& entry) {
+  if (entry.path().size() > kMaxPath) {
+    return Wrong(entry.path().substr(0, 100), fmt::format("has a path of {} bytes; {} are the most",
+                                                          entry.path().size(), kMaxPath));
+  }
+  if (entry.link_target().size() > kMaxPath) {
+    return Wrong(entry.path(), fmt::format("has a link_target of {} bytes; {} are the most",
+                                           entry.link_target().size(), kMaxPath));
+  }
+  if (entry.xattrs_size() > kMaxXattrs) {
+    return Wrong(entry.path(),
+                 fmt::format("has {} xattrs; {} are the most", entry.xattrs_size(), kMaxXattrs));
+  }
+  for (const v1::ExtendedAttribute& xattr : entry.xattrs()) {
+    if (xattr.name().size() > kMaxXattrName || xattr.value().size() > kMaxXattrValue) {
+      return Wrong(entry.path(), fmt::format("has an xattr with a name above {} bytes or a value "
+                                             "above {}",
+                                             kMaxXattrName, kMaxXattrValue));
+    }
+  }
+  return absl::OkStatus();
 }
 
 // A context's owners count as root: who sends it has no say in who owns files of an image.
@@ -97,6 +125,7 @@ absl::Status ContextEntries::Add(const v1::ContextEntry& entry) {
                     "the build does not need with .dockerignore",
                     limits_.entries, limits_.metadata_bytes >> 20));
   }
+  RETURN_IF_ERROR(CheckSizes(entry));
   RETURN_IF_ERROR(CheckPlace(entry.path()));
   Item item;
   ASSIGN_OR_RETURN(item.entry, ToEntry(entry));

@@ -121,7 +121,7 @@ absl::Status ContextReceiver::Start(v1::UploadStart& start) {
     state_ = State::kEntries;
     return absl::OkStatus();
   }
-  ASSIGN_OR_RETURN(spool_, Spool::Open(options_.store->tmp(), options_.max_tar_bytes));
+  ASSIGN_OR_RETURN(spool_, Spool::Open(options_.store->tmp(), options_.max_bytes));
   state_ = State::kTar;
   return absl::OkStatus();
 }
@@ -163,9 +163,18 @@ absl::Status ContextReceiver::FindWanted() {
   std::vector<Digest> digests;
   for (uint64_t i : files) {
     digests.push_back(entries_.At(i).content);
-    counters_.set_bytes_selected(counters_.bytes_selected() + entries_.At(i).size);
+    // Sizes are the client's word: their sum must not run over.
+    counters_.set_bytes_selected(
+        counters_.bytes_selected() +
+        std::min(entries_.At(i).size, ~uint64_t{0} - counters_.bytes_selected()));
   }
   counters_.set_files_selected(files.size());
+  if (uint64_t total = counters_.bytes_selected(); total > options_.max_bytes) {
+    return ResourceExhausted(
+        fmt::format("the build selects {} MiB of the context, and {} MiB are the most; leave out "
+                    "what the build does not need with .dockerignore",
+                    total >> 20, options_.max_bytes >> 20));
+  }
   ASSIGN_OR_RETURN(std::vector<bool> stored, options_.store->contents().Has(digests));
   for (size_t f = 0; f < files.size(); ++f) {
     const Entry& file = entries_.At(files[f]);

@@ -26,7 +26,8 @@ struct ContextUploadOptions {
       const std::string& name_space, const v1::BuildSpec& spec, std::stop_token stop)>
       plan;
   ContextEntries::Limits limits;
-  uint64_t max_tar_bytes = uint64_t{64} << 30;
+  // Of an archive, and of the selected files that come one by one.
+  uint64_t max_bytes = uint64_t{64} << 30;
 };
 
 using ContextUpload = UploadHandler<v1::UploadContextRequest, v1::UploadContextResponse>;

@@ -482,7 +482,7 @@ TEST_F(ContextUploadTest, WhatIsNoTarIsRefused) {
 }
 
 TEST_F(ContextUploadTest, ATarIsLimited) {
-  options_.max_tar_bytes = 1000;
+  options_.max_bytes = 1000;
   Begin();
   ASSERT_OK(Start(true));
   ASSERT_OK(Tar(std::string(1000, 'x')));

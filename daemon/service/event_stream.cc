@@ -52,7 +52,7 @@ class EventStream : public grpc::ServerWriteReactor<v1::BuildEvent> {
     Pump();
   }
 
-  // Subscribes before it looks at the log, so that no event is missed in between.
+  // Subscribes before it looks at the log, so that no event, nor its removal, is missed in between.
   absl::Status Open() {
     ASSIGN_OR_RETURN(WatchPosition position, start_());
     after_ = position.after;

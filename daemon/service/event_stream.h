@@ -22,7 +22,8 @@ struct WatchPosition {
   std::function<absl::Status()> subscribed;
 };
 
-// Runs `start` on the pool to learn what to watch (an error of it ends the call), then sends. One
+// Runs `start` on the pool to learn what to watch (an error of it ends the call), then sends. Where
+// the build's log is removed meanwhile, what is open is sent to its end, else it is kNotFound. One
 // event is in memory at a time, however slowly the client reads; an idle watcher costs no thread. A
 // client that goes away ends its stream and nothing else. The result goes to gRPC; `logs` outlives
 // the server.

@@ -14,6 +14,7 @@
 #include "daemon/service/image_messages.h"
 #include "daemon/service/image_pages.h"
 #include "daemon/service/request_check.h"
+#include "daemon/service/request_limits.h"
 #include "daemon/service/spool.h"
 #include "daemon/service/unary_call.h"
 #include "daemon/service/upload_stream.h"
@@ -249,6 +250,7 @@ class StoreImageService : public v1::ImageService::CallbackService {
   absl::Status Export(const v1::ExportImageRequest& request,
                       const std::function<absl::Status(v1::ExportImageResponse)>& write,
                       std::stop_token stop) {
+    RETURN_IF_ERROR(CheckLimits(request));
     ASSIGN_OR_RETURN(ArchiveRequest wanted, WantedArchive(request));
     ASSIGN_OR_RETURN(std::string name_space, NamespaceOf(request.namespace_()));
     Frames frames(write);

@@ -20,11 +20,7 @@ namespace {
 
 using v1::BuildSpec;
 
-constexpr int kMaxTags = 100;
-constexpr size_t kMaxInlineBytes = size_t{1} << 20;
-constexpr size_t kMaxKeyBytes = 128;
 constexpr size_t kMaxNamespaceBytes = 63;
-constexpr size_t kMaxPathBytes = 4096;
 constexpr int32_t kMaxPriority = 100;
 
 absl::Status WithOption(absl::Status status, std::string_view reason, std::string_view option) {
@@ -32,11 +28,6 @@ absl::Status WithOption(absl::Status status, std::string_view reason, std::strin
   detail.set_reason(std::string(reason));
   detail.set_subject(std::string(option));
   return WithDetail(std::move(status), detail);
-}
-
-absl::Status Invalid(std::string_view option, std::string_view message) {
-  return WithOption(InvalidArgument(fmt::format("{}: {}", option, message)), "INVALID_OPTION",
-                    option);
 }
 
 // "os/architecture" or "os/architecture/variant".
@@ -129,30 +120,20 @@ absl::Status CheckSupported(const BuildSpec& spec) {
 }
 
 absl::Status CheckTags(const BuildSpec& spec) {
-  if (spec.tags_size() > kMaxTags) {
-    return Invalid("tags",
-                   fmt::format("{} are too many; {} is the most", spec.tags_size(), kMaxTags));
-  }
   for (const std::string& tag : spec.tags()) {
     absl::StatusOr<Reference> reference = Reference::Parse(tag);
     if (!reference.ok()) {
       return WithOption(Annotate(reference.status(), "tags"), "INVALID_OPTION", "tags");
     }
     if (!reference->digest.empty()) {
-      return Invalid("tags",
-                     fmt::format("\"{}\" has a digest, which only the build can tell", tag));
+      return InvalidOption("tags",
+                           fmt::format("\"{}\" has a digest, which only the build can tell", tag));
     }
   }
   return absl::OkStatus();
 }
 
 absl::Status CheckInline(const v1::InlineFile& file) {
-  if (file.content().size() > kMaxInlineBytes || file.ignore_file().size() > kMaxInlineBytes) {
-    return Invalid("dockerfile_inline", "the file is larger than 1 MiB");
-  }
-  if (file.name().size() > kMaxPathBytes) {
-    return Invalid("dockerfile_inline", "the name is longer than 4096 bytes");
-  }
   std::string name = file.name().empty() ? "Dockerfile" : file.name();
   ASSIGN_OR_RETURN(LexedDockerfile lexed, LexDockerfile(file.content(), name));
   return ParseInstructions(lexed, name).status();
@@ -160,10 +141,10 @@ absl::Status CheckInline(const v1::InlineFile& file) {
 
 absl::Status CheckGraph(const BuildSpec& spec) {
   if (!spec.target().empty()) {
-    return Invalid("target", "a graph names its targets itself");
+    return InvalidOption("target", "a graph names its targets itself");
   }
   if (spec.build_args_size() > 0) {
-    return Invalid("build_args", "a graph has no variables");
+    return InvalidOption("build_args", "a graph has no variables");
   }
   return ValidateGraph(spec.graph());
 }
@@ -174,36 +155,39 @@ absl::Status CheckSource(const BuildSpec& spec) {
       return CheckInline(spec.dockerfile_inline());
     case BuildSpec::kGraph:
       return CheckGraph(spec);
-    case BuildSpec::kDockerfile:
-      if (spec.dockerfile().size() > kMaxPathBytes ||
-          spec.dockerfile().find('\0') != std::string::npos) {
-        return Invalid("dockerfile", "this is no path of a file");
-      }
-      return absl::OkStatus();
     default:
       return absl::OkStatus();
   }
 }
 
+bool IsInContext(const BuildSpec& spec) {
+  return spec.source_case() == BuildSpec::kDockerfile ||
+         spec.source_case() == BuildSpec::SOURCE_NOT_SET;
+}
+
 // A build file that lies in the context needs one.
-absl::Status CheckContexts(const BuildSpec& spec) {
-  for (const auto& [name, source] : spec.contexts()) {
-    if (source.uploaded().empty()) {
-      return Invalid("contexts",
-                     fmt::format("context \"{}\" does not say where it comes from", name));
-    }
-  }
-  bool from_context = spec.source_case() == BuildSpec::kDockerfile ||
-                      spec.source_case() == BuildSpec::SOURCE_NOT_SET;
-  if (from_context && !spec.contexts().contains("")) {
-    return Invalid("contexts",
-                   "there is no build context to read the Dockerfile from; upload one, or send the "
-                   "file's text as dockerfile_inline");
+absl::Status CheckMainContext(const BuildSpec& spec) {
+  if (IsInContext(spec) && !spec.contexts().contains("")) {
+    return InvalidOption("contexts",
+                         "there is no build context to read the Dockerfile from; upload one, or "
+                         "send the file's text as dockerfile_inline");
   }
   return absl::OkStatus();
 }
 
+absl::Status CheckUploaded(const std::string& name, const v1::ContextSource& source) {
+  return source.uploaded().empty()
+             ? InvalidOption("contexts",
+                             fmt::format("context \"{}\" does not say where it comes from", name))
+             : absl::OkStatus();
+}
+
 }  // namespace
+
+absl::Status InvalidOption(std::string_view option, std::string_view message) {
+  return WithOption(InvalidArgument(fmt::format("{}: {}", option, message)), "INVALID_OPTION",
+                    option);
+}
 
 absl::StatusOr<std::string> NamespaceOf(const std::string& name) {
   if (name.empty()) {
@@ -213,8 +197,8 @@ absl::StatusOr<std::string> NamespaceOf(const std::string& name) {
     return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
   });
   if (!clean || name.size() > kMaxNamespaceBytes) {
-    return Invalid("namespace", fmt::format("\"{}\" is not 1 to 63 of a-z, 0-9 and '-'",
-                                            ToUtf8(name.substr(0, 100))));
+    return InvalidOption("namespace", fmt::format("\"{}\" is not 1 to 63 of a-z, 0-9 and '-'",
+                                                  ToUtf8(name.substr(0, 100))));
   }
   return name;
 }
@@ -228,13 +212,22 @@ absl::Status CheckSpec(const BuildSpec& spec) {
 absl::Status CheckSubmission(const v1::SubmitBuildRequest& request) {
   RETURN_IF_ERROR(NamespaceOf(request.namespace_()).status());
   if (request.priority() < -kMaxPriority || request.priority() > kMaxPriority) {
-    return Invalid("priority", fmt::format("{} is not between -100 and 100", request.priority()));
-  }
-  if (request.idempotency_key().size() > kMaxKeyBytes) {
-    return Invalid("idempotency_key", "it is longer than 128 bytes");
+    return InvalidOption("priority",
+                         fmt::format("{} is not between -100 and 100", request.priority()));
   }
   RETURN_IF_ERROR(CheckSpec(request.spec()));
-  return CheckContexts(request.spec());
+  for (const auto& [name, source] : request.spec().contexts()) {
+    RETURN_IF_ERROR(CheckUploaded(name, source));
+  }
+  return CheckMainContext(request.spec());
+}
+
+absl::Status CheckPlan(const v1::PlanBuildRequest& request) {
+  RETURN_IF_ERROR(NamespaceOf(request.namespace_()).status());
+  RETURN_IF_ERROR(CheckSpec(request.spec()));
+  RETURN_IF_ERROR(CheckMainContext(request.spec()));
+  return IsInContext(request.spec()) ? CheckUploaded("", request.spec().contexts().at(""))
+                                     : absl::OkStatus();
 }
 
 }  // namespace zlayer

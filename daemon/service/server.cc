@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <grpc/grpc.h>
 #include <grpcpp/ext/health_check_service_server_builder_option.h>
+#include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/health_check_service_interface.h>
 #include <grpcpp/resource_quota.h>
@@ -24,6 +25,7 @@
 #include "base/status_macros.h"
 #include "base/unique_fd.h"
 #include "daemon/service/accept_loop.h"
+#include "daemon/service/grpc_log.h"
 
 namespace zlayer {
 namespace {
@@ -31,6 +33,8 @@ namespace {
 constexpr int kMaxMessageBytes = 4 << 20;
 constexpr size_t kMaxBufferBytes = size_t{256} << 20;  // of all connections together
 constexpr mode_t kSocketMode = 0660;
+// Of reflection, the one service that takes a thread for as long as a call lasts.
+constexpr int kReflectionThreads = 4;
 
 absl::StatusOr<std::string> SocketPath(const std::string& address) {
   constexpr std::string_view kScheme = "unix:";
@@ -81,7 +85,20 @@ absl::Status PreparePath(const std::string& path, const std::string& address) {
 // its pollers. The process ends without it.
 void KeepLibrary() {
   static std::once_flag once;
-  std::call_once(once, grpc_init);
+  std::call_once(once, [] {
+    grpc_init();
+    SendGrpcLogToOurs();
+    grpc::EnableDefaultHealthCheckService(true);
+    grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+  });
+}
+
+// One queue with one thread that waits, where the defaults are one a processor.
+void LimitReflection(grpc::ServerBuilder* builder, grpc::ResourceQuota* quota) {
+  quota->SetMaxThreads(kReflectionThreads);
+  builder->SetSyncServerOption(grpc::ServerBuilder::NUM_CQS, 1);
+  builder->SetSyncServerOption(grpc::ServerBuilder::MIN_POLLERS, 1);
+  builder->SetSyncServerOption(grpc::ServerBuilder::MAX_POLLERS, 1);
 }
 
 class GrpcServer : public ApiServer {
@@ -122,9 +139,10 @@ class GrpcServer : public ApiServer {
 
 void Configure(grpc::ServerBuilder* builder, const std::vector<grpc::Service*>& services) {
   KeepLibrary();
-  grpc::EnableDefaultHealthCheckService(true);
   grpc::ResourceQuota quota("zlayerd");
   quota.Resize(kMaxBufferBytes);
+  LimitReflection(builder, &quota);
+  LogCalls(builder);
   builder->SetResourceQuota(quota);
   builder->SetMaxReceiveMessageSize(kMaxMessageBytes);
   builder->SetMaxSendMessageSize(kMaxMessageBytes);

@@ -30,7 +30,8 @@ class ApiServer {
   virtual void Shutdown(std::chrono::nanoseconds grace) = 0;
 };
 
-// Serves `services`, which must outlive the server, and the standard health service on `address`:
+// Serves `services`, which must outlive the server, and gRPC's standard services for health and
+// reflection, on `address`:
 // "unix:///path" (or "unix:path"). The socket's directory is made where it is missing, a socket
 // that no process listens on is replaced, and the new one has mode 0660. kFailedPrecondition where
 // another process serves there; kInvalidArgument for another kind of address.

@@ -6,6 +6,8 @@
 namespace zlayer {
 namespace {
 
+using ::testing::HasSubstr;
+
 // Answers each message with its data; counts what happens to it.
 struct Counters {
   std::atomic<int> received = 0;
@@ -103,6 +105,28 @@ TEST_F(UploadTest, AnErrorEndsTheCall) {
   EXPECT_THAT(FromGrpc(stream->Finish()),
               StatusIs(absl::StatusCode::kInvalidArgument, "this is bad"));
   EXPECT_TRUE(counters_->dropped.Wait());
+}
+
+TEST_F(UploadTest, MessagesHaveTheirLimits) {
+  host_.max_messages = 2;
+  Start();
+  auto stream = build_stub_->UploadContext(&context_);
+  v1::UploadContextResponse reply;
+  for (int i = 0; i < 2; ++i) {
+    ASSERT_TRUE(stream->Write(Message("a")));
+    ASSERT_TRUE(stream->Read(&reply));
+  }
+  ASSERT_TRUE(stream->Write(Message("a")));
+  EXPECT_FALSE(stream->Read(&reply));
+  EXPECT_THAT(FromGrpc(stream->Finish()), StatusIs(absl::StatusCode::kResourceExhausted));
+
+  grpc::ClientContext other;
+  auto large = build_stub_->UploadContext(&other);
+  large->Write(Message(std::string((3 << 20) + 1, 'x')));
+  EXPECT_FALSE(large->Read(&reply));
+  EXPECT_THAT(FromGrpc(large->Finish()),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("tar.data: ")));
+  EXPECT_EQ(counters_->received, 2);
 }
 
 TEST_F(UploadTest, AClientThatGoesAwayIsForgotten) {

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "base/thread_pool.h"
+#include "daemon/service/request_limits.h"
 #include "proto/grpc_status.h"
 
 namespace zlayer {
@@ -32,7 +33,9 @@ class UnaryCall : public grpc::ServerUnaryReactor {
 
  private:
   void Run() {
-    absl::StatusOr<Response> result = handler_(*request_, stop_.get_token());
+    absl::Status within = CheckLimits(*request_);
+    absl::StatusOr<Response> result =
+        within.ok() ? handler_(*request_, stop_.get_token()) : absl::StatusOr<Response>(within);
     if (result.ok()) {
       *response_ = *std::move(result);
     }
@@ -45,7 +48,9 @@ class UnaryCall : public grpc::ServerUnaryReactor {
   std::stop_source stop_;
 };
 
-// Runs `handler` on `pool` and ends the call with what it returns. The result goes to gRPC.
+// Runs `handler` on `pool` and ends the call with what it returns, or with what is too large in the
+// request (request_limits.h). The result
+// goes to gRPC.
 template <typename Request, typename Response>
 grpc::ServerUnaryReactor* RunUnary(ThreadPool* pool, const Request* request, Response* response,
                                    UnaryHandler<Request, Response> handler) {

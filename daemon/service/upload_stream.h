@@ -1,7 +1,8 @@
 // Calls in which the client sends a stream: UploadStream answers while it receives, UploadCall once
 // at the end. A message is read when the one before it was handled, so a fast client waits and no
 // memory grows; replies go out meanwhile, so that a client that sends before it reads does not
-// stand still.
+// stand still. How many bytes a call may send is its handler's to say; how large the parts of a
+// message may be is in request_limits.h, and how many messages there may be in call_host.h.
 #ifndef ZLAYER_DAEMON_SERVICE_UPLOAD_STREAM_H_
 #define ZLAYER_DAEMON_SERVICE_UPLOAD_STREAM_H_
 
@@ -9,6 +10,7 @@
 #include <grpcpp/server_context.h>
 #include <grpcpp/support/server_callback.h>
 
+#include <cstdint>
 #include <deque>
 #include <functional>
 #include <memory>
@@ -21,6 +23,7 @@
 #include "base/mutex.h"
 #include "daemon/service/call_host.h"
 #include "daemon/service/idle_timer.h"
+#include "daemon/service/request_limits.h"
 #include "daemon/service/upload_handler.h"
 #include "proto/grpc_status.h"
 
@@ -130,7 +133,10 @@ class UploadBase : public Reactor {
     std::vector<Response> replies;
     absl::Status status;
     if (ok) {
-      status = handler_->Receive(message_, &replies, stop_.get_token());
+      status = CheckMessage();
+      if (status.ok()) {
+        status = handler_->Receive(message_, &replies, stop_.get_token());
+      }
     } else if (!context_->IsCancelled()) {
       status = handler_->End(&replies, stop_.get_token());
     }
@@ -154,6 +160,13 @@ class UploadBase : public Reactor {
       Read();
     }
     Settle();
+  }
+
+  absl::Status CheckMessage() {
+    if (++messages_ > host_.max_messages) {
+      return ResourceExhausted("the upload has more messages than can be; send larger ones");
+    }
+    return CheckLimits(message_);
   }
 
   bool OnIdle() {
@@ -192,6 +205,7 @@ class UploadBase : public Reactor {
   std::optional<std::stop_callback<std::function<void()>>> on_stopping_;
   std::stop_source stop_;
   Request message_;  // of the read in flight, then of the step
+  uint64_t messages_ = 0;
 
   bool stepping_ ABSL_GUARDED_BY(mutex_) = false;
   int holds_ ABSL_GUARDED_BY(mutex_) = 0;  // of those about to call gRPC

@@ -1,4 +1,4 @@
-"""Debian's libraries as cc_library targets, one each, found with pkg-config."""
+"""Debian's libraries as cc_library targets, one each, found with pkg-config where it knows them."""
 
 # Target name -> pkg-config modules. The whole list is linked: gold refuses indirect symbols.
 _MODULES = {
@@ -17,6 +17,11 @@ _MODULES = {
     "sqlite": ["sqlite3"],
     "yaml": ["yaml-cpp"],
     "zstd": ["libzstd"],
+}
+
+# Without a .pc file.
+_LINKS = {
+    "grpc_reflection": ["-lgrpc++_reflection"],
 }
 
 # What the command line links statically: binding the symbols of 70 shared libraries takes longer than
@@ -52,6 +57,13 @@ def _system_libraries_impl(ctx):
             copts = "[]",
             defines = repr([flag[2:] for flag in cflags if flag.startswith("-D")]),
             linkopts = repr(_pkg_config(ctx, modules, "--libs")),
+        ))
+    for name, linkopts in _LINKS.items():
+        build.append(_LIBRARY.format(
+            name = name,
+            copts = "[]",
+            defines = "[]",
+            linkopts = repr(linkopts),
         ))
     ctx.file("BUILD.bazel", "\n".join(build))
     archives = [flag for flag in _pkg_config(ctx, _STATIC_MODULES, "--libs") if flag.startswith("-l")]

@@ -188,15 +188,11 @@ absl::Status CheckSchema(SqliteConnection& connection) {
   if (version == 0) {
     return MakeSchema(connection);
   }
-  if (version == 1) {
-    return connection.ExecuteScript(
-        fmt::format("BEGIN IMMEDIATE; {} PRAGMA user_version = 2; COMMIT;", kUpgrade2));
-  }
   if (version != kSchemaVersion) {
     return FailedPrecondition(
-        fmt::format("its schema has version {}, which a newer zlayerd wrote; this one knows "
-                    "version {}: run the newer one, or use another root",
-                    version, kSchemaVersion));
+        fmt::format("its schema has version {}, which a {} zlayerd wrote; this one knows version "
+                    "{}: run the other one, or use another root",
+                    version, version > kSchemaVersion ? "newer" : "older", kSchemaVersion));
   }
   return absl::OkStatus();
 }

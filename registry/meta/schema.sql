@@ -1,5 +1,4 @@
--- Version 2 (PRAGMA user_version); upgrade_2.sql makes it of version 1. Times are nanoseconds since
--- 1970; digests are 32-byte blobs.
+-- Version 2 (PRAGMA user_version). Times are nanoseconds since 1970; digests are 32-byte blobs.
 --
 -- `boot` is empty once a row's files are known to be synced, else the id of the boot that wrote
 -- them: after a power failure (another boot id) such rows go, with all that stands on them.
@@ -107,14 +106,16 @@ CREATE TABLE builds (
   created INTEGER NOT NULL,
   started INTEGER,
   ended INTEGER,
-  request BLOB NOT NULL,          -- zlayer.v1.SubmitBuildRequest without secrets and credentials
+  summary BLOB NOT NULL,          -- zlayer.v1.BuildStatus with title and tags
   needs_secrets INTEGER NOT NULL, -- the request had some
   idempotency_key TEXT,
   request_digest BLOB NOT NULL,
+  content_digest BLOB,            -- with a key: the same, but for contexts by what is in them
   cancel_requested INTEGER NOT NULL DEFAULT 0,
   outcome BLOB,                   -- the terminal zlayer.v1.BuildEvent
-  contexts TEXT                   -- ids of uploaded contexts in the request, comma-separated; NULL
-                                  -- in a row of version 1: look into the request
+  contexts TEXT NOT NULL,         -- ids of uploaded contexts in the request, comma-separated
+  -- zlayer.v1.SubmitBuildRequest without secrets and credentials. Last: listings stop before it.
+  request BLOB NOT NULL
 ) WITHOUT ROWID;
 -- Requests are large. The queue is filled at a start, and contexts in use are found, from indexes
 -- alone; ended builds, by age.
@@ -124,6 +125,15 @@ CREATE INDEX builds_by_created ON builds (created);
 CREATE INDEX builds_by_start ON builds (namespace, started) WHERE started IS NOT NULL;
 CREATE INDEX builds_by_end ON builds (ended) WHERE ended IS NOT NULL;
 CREATE INDEX builds_by_contexts ON builds (state, contexts) WHERE contexts <> '';
-CREATE INDEX builds_without_contexts ON builds (state) WHERE contexts IS NULL;
+CREATE INDEX builds_listed_by_namespace ON builds (namespace, state, created, id);
 CREATE UNIQUE INDEX builds_by_key ON builds (namespace, idempotency_key)
   WHERE idempotency_key IS NOT NULL;
+
+-- The tags that builds asked for, normalized.
+CREATE TABLE build_tags (
+  tag TEXT NOT NULL,
+  created INTEGER NOT NULL,       -- of the build
+  build TEXT NOT NULL REFERENCES builds (id) ON DELETE CASCADE,
+  PRIMARY KEY (tag, created, build)
+) WITHOUT ROWID;
+CREATE INDEX build_tags_by_build ON build_tags (build);
