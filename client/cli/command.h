@@ -29,6 +29,7 @@ struct OptionText {
   std::string names;        // "-t,--tag"; of an argument, "CONTEXT"
   std::string placeholder;  // "REF"; empty for a flag or an argument
   std::string help;
+  // Where nothing is said: files for FILE, directories for DIR, images for REF and SRC.
   Completes completes = Completes::kNothing;
   // Taken, but not shown: what every daemon of this version refuses.
   bool hidden = false;

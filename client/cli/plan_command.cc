@@ -4,8 +4,11 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "base/status_macros.h"
+#include "base/strings.h"
 #include "client/cli/build_options.h"
 #include "client/cli/build_request.h"
 #include "client/cli/commands.h"
@@ -13,6 +16,7 @@
 #include "client/cli/session.h"
 #include "client/lib/context_uploader.h"
 #include "client/progress/text.h"
+#include "daemon/frontend/dockerfile/lexer.h"
 
 namespace zlayer {
 namespace {
@@ -43,6 +47,28 @@ absl::Status AddContexts(Session& session, const Options& options, bool has_file
   return absl::OkStatus();
 }
 
+// Of the build file as it was found here: the graph has only what the target needs.
+std::vector<FileStage> StagesOf(const std::optional<BuildFile>& file) {
+  std::vector<FileStage> stages;
+  if (!file.has_value()) {
+    return stages;
+  }
+  auto lexed = LexDockerfile(file->content, file->name);
+  if (!lexed.ok()) {
+    return stages;
+  }
+  for (const DockerfileNode& node : lexed->nodes) {
+    if (node.keyword == "from" && !node.arguments.empty()) {
+      FileStage& stage = stages.emplace_back();
+      stage.name = node.arguments.size() == 3 ? ToLower(node.arguments[2]) : "";
+      stage.base = node.arguments[0];
+      stage.source.set_file(file->name);
+      stage.source.set_first_line(node.first_line);
+    }
+  }
+  return stages;
+}
+
 absl::Status Plan(Session& session, const Options& options) {
   ASSIGN_OR_RETURN(std::optional<BuildFile> file, ReadBuildFile(options.flags, session.stop()));
   ASSIGN_OR_RETURN(v1::SubmitBuildRequest build,
@@ -55,7 +81,7 @@ absl::Status Plan(Session& session, const Options& options) {
   ASSIGN_OR_RETURN(v1::PlanBuildResponse plan, Call(*connection, connection->builds(),
                                                     &v1::BuildService::StubInterface::PlanBuild,
                                                     request, kCallTimeout, session.stop()));
-  Print(options.format == "json" ? ToJson(plan) + "\n" : PlanText(plan));
+  Print(options.format == "json" ? ToJson(plan) + "\n" : PlanText(plan, StagesOf(file)));
   return absl::OkStatus();
 }
 

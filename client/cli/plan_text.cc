@@ -31,7 +31,8 @@ std::string ImageText(const v1::ImageBase& image) {
 
 class PlanWriter {
  public:
-  explicit PlanWriter(const v1::PlanBuildResponse& plan) : plan_(plan) {
+  PlanWriter(const v1::PlanBuildResponse& plan, const std::vector<FileStage>& file_stages)
+      : plan_(plan), file_stages_(file_stages) {
     for (const v1::PlannedStage& stage : plan.plan().stages()) {
       needed_.insert(stage.index());
     }
@@ -44,8 +45,10 @@ class PlanWriter {
 
   std::string Write() {
     for (int i = 0; i < plan_.graph().stages_size(); ++i) {
+      WriteUnneededBefore(plan_.graph().stages(i));
       WriteStage(static_cast<uint32_t>(i));
     }
+    WriteUnneeded(file_stages_.size());
     for (const v1::Warning& warning : plan_.warnings()) {
       std::string place = PlaceOf(warning.source());
       text_ +=
@@ -60,6 +63,28 @@ class PlanWriter {
     const bool known = index < static_cast<uint32_t>(plan_.graph().stages_size());
     const std::string name = known ? plan_.graph().stages(static_cast<int>(index)).name() : "";
     return fmt::format("stage {}{}", index, name.empty() ? "" : " \"" + name + "\"");
+  }
+
+  // Those of the file up to the one that `stage` was made of, which is skipped.
+  void WriteUnneededBefore(const v1::Stage& stage) {
+    const uint32_t line =
+        stage.operations().empty() ? 0 : stage.operations(0).source().first_line();
+    for (size_t i = next_file_stage_; i < file_stages_.size(); ++i) {
+      if (file_stages_[i].source.first_line() == line) {
+        WriteUnneeded(i);
+        ++next_file_stage_;
+        return;
+      }
+    }
+  }
+
+  void WriteUnneeded(size_t end) {
+    for (; next_file_stage_ < end; ++next_file_stage_) {
+      const FileStage& stage = file_stages_[next_file_stage_];
+      text_ += fmt::format("stage {}FROM {}, {}: not needed\n",
+                           stage.name.empty() ? "" : "\"" + stage.name + "\" ", stage.base,
+                           PlaceOf(stage.source));
+    }
   }
 
   void WriteStage(uint32_t index) {
@@ -122,6 +147,8 @@ class PlanWriter {
   }
 
   const v1::PlanBuildResponse& plan_;
+  const std::vector<FileStage>& file_stages_;
+  size_t next_file_stage_ = 0;
   std::set<uint32_t> needed_;
   size_t column_ = 0;
   std::string text_;
@@ -129,6 +156,8 @@ class PlanWriter {
 
 }  // namespace
 
-std::string PlanText(const v1::PlanBuildResponse& plan) { return PlanWriter(plan).Write(); }
+std::string PlanText(const v1::PlanBuildResponse& plan, const std::vector<FileStage>& file_stages) {
+  return PlanWriter(plan, file_stages).Write();
+}
 
 }  // namespace zlayer

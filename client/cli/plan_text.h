@@ -3,10 +3,18 @@
 #define ZLAYER_CLIENT_CLI_PLAN_TEXT_H_
 
 #include <string>
+#include <vector>
 
 #include "zlayer/v1/build.pb.h"
 
 namespace zlayer {
+
+// A stage as the build file has it.
+struct FileStage {
+  std::string name;  // empty for none
+  std::string base;
+  v1::SourceRange source;  // of its FROM
+};
 
 // The stages in the order of the graph, each with its base and its operations below it, in front of
 // them the lines of the build file that they are from; then the warnings:
@@ -16,8 +24,11 @@ namespace zlayer {
 //     Dockerfile:2  WORKDIR /src
 //     Dockerfile:3  COPY --from=deps /go /go
 //                   from stage 1 "deps"
-//   stage 1 "docs" FROM alpine: not needed
-std::string PlanText(const v1::PlanBuildResponse& plan);
+//   stage "docs" FROM alpine, Dockerfile:4: not needed
+//
+// What of `file_stages`, which are in the order of the file, is not in the graph is not needed.
+std::string PlanText(const v1::PlanBuildResponse& plan,
+                     const std::vector<FileStage>& file_stages = {});
 
 }  // namespace zlayer
 

@@ -84,6 +84,32 @@ warning: so is this
 )");
 }
 
+FileStage StageAt(const std::string& name, uint32_t line) {
+  FileStage stage{name, "alpine", {}};
+  stage.source.set_file("Dockerfile");
+  stage.source.set_first_line(line);
+  return stage;
+}
+
+TEST(PlanTextTest, StagesOfTheFileThatAreNotInTheGraphAreNotNeeded) {
+  v1::PlanBuildResponse plan;
+  for (uint32_t line : {3, 7}) {
+    v1::Stage* stage = plan.mutable_graph()->add_stages();
+    stage->set_base_text("alpine");
+    stage->add_operations()->mutable_source()->set_first_line(line);
+    stage->mutable_operations(0)->mutable_scratch();
+    plan.mutable_plan()->add_stages()->set_index(line == 3 ? 0 : 1);
+  }
+  EXPECT_EQ(PlanText(plan, {StageAt("a", 1), StageAt("b", 3), StageAt("", 5), StageAt("d", 7),
+                            StageAt("e", 9)}),
+            R"(stage "a" FROM alpine, Dockerfile:1: not needed
+stage 0 FROM alpine
+stage FROM alpine, Dockerfile:5: not needed
+stage 1 FROM alpine
+stage "e" FROM alpine, Dockerfile:9: not needed
+)");
+}
+
 TEST(PlanTextTest, AStageThatIsNotThereIsNoHarm) {
   EXPECT_EQ(TextOf("graph { stages { operations { stage { stage: 7 } } } } plan { stages {} }"),
             "stage 0\n    from stage 7\n");

@@ -44,7 +44,8 @@ class Connection {
   bool IsReady() const;
 
   // The status of an ended call, for people: where no daemon was reached, kUnavailable with a
-  // sentence that names the address and says what to do.
+  // sentence that names the address and says what to do; where the daemon does not know the call,
+  // kUnimplemented with one that says so.
   absl::Status Explain(const grpc::Status& status) const;
 
  private:

@@ -77,6 +77,10 @@ TEST_F(CliTest, ADetachedBuildIsItsId) {
   const std::string id = Out({"build", "--detach", "--idempotency-key", "once", Context()});
   EXPECT_EQ(id.find('\n'), std::string::npos);
   EXPECT_EQ(Out({"build", "--detach", "--idempotency-key", "once", Context()}), id);
+  const Finished other =
+      Zlayer({"build", "--detach", "--idempotency-key", "once", "--label", "other=1", Context()});
+  EXPECT_EQ(other.exit_code, 1);
+  EXPECT_THAT(other.err, HasSubstr(id));
   EXPECT_EQ(Zlayer({"builds", "watch", id}).exit_code, 0);
   EXPECT_EQ(Json::parse(Out({"builds", "show", "--format", "json", "@latest"}))["id"], id);
   EXPECT_EQ(
@@ -150,10 +154,10 @@ TEST_F(CliTest, APlanRunsNothing) {
   EXPECT_THAT(text, HasSubstr("stage 0 \"tools\" FROM busybox"));
   EXPECT_THAT(text, HasSubstr("docker.io/library/busybox:latest@sha256:"));
   EXPECT_THAT(text, HasSubstr("Dockerfile:2  RUN false"));
-  EXPECT_THAT(text, HasSubstr("stage 1 \"unused\" FROM busybox: not needed"));
+  EXPECT_THAT(text, HasSubstr("stage \"unused\" FROM busybox, Dockerfile:3: not needed"));
   EXPECT_THAT(text, HasSubstr("from stage 0 \"tools\""));
   const Json plan = Json::parse(Out({"plan", "--format", "json", Context()}));
-  EXPECT_EQ(plan["graph"]["stages"].size(), 3u);
+  EXPECT_EQ(plan["plan"]["stages"].size(), 2u);
   EXPECT_THAT(Builds(), IsEmpty());
 
   WriteContext("Dockerfile", "FROM absent\n");
