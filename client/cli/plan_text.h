@@ -19,12 +19,13 @@ struct FileStage {
 // The stages in the order of the graph, each with its base and its operations below it, in front of
 // them the lines of the build file that they are from; then the warnings:
 //
-//   stage 0 "build" FROM golang:1.22, linux/amd64
+//   stage 0 "deps" FROM golang:1.22, linux/amd64
 //                   docker.io/library/golang:1.22@sha256:0123...
-//     Dockerfile:2  WORKDIR /src
-//     Dockerfile:3  COPY --from=deps /go /go
-//                   from stage 1 "deps"
-//   stage "docs" FROM alpine, Dockerfile:4: not needed
+//     Dockerfile:2  RUN go install
+//   stage "docs" FROM alpine, Dockerfile:3: not needed
+//   stage 1 FROM scratch, linux/amd64, the target
+//     Dockerfile:6  COPY --from=deps /go /go
+//                   from stage 0 "deps"
 //
 // What of `file_stages`, which are in the order of the file, is not in the graph is not needed.
 std::string PlanText(const v1::PlanBuildResponse& plan,
