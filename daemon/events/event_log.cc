@@ -293,6 +293,10 @@ class DiskEventReader : public EventReader {
     return found;
   }
 
+  bool MayHaveNext() const override {
+    return records_ == nullptr || log_->removed || records_->position() < log_->file.visible();
+  }
+
  private:
   absl::StatusOr<bool> Find(v1::BuildEvent* event) {
     if (ended_) {

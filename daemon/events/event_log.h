@@ -30,6 +30,8 @@ class EventReader {
   // nothing comes any more. kDataLoss where the log is damaged there; kNotFound where the log was
   // removed and nothing is left to read of it.
   virtual absl::StatusOr<bool> Next(v1::BuildEvent* event) = 0;
+  // False where Next would find nothing, as far as memory tells: reads no file and never waits.
+  virtual bool MayHaveNext() const = 0;
 };
 
 // Thread-safe.

@@ -112,6 +112,17 @@ TEST_F(EventLogTest, AppendFillsInWhoWhenAndWhich) {
   EXPECT_EQ(event.SerializeAsString(), first.SerializeAsString());
 }
 
+TEST_F(EventLogTest, AReaderKnowsWithoutReadingThatNothingIsLeft) {
+  auto reader = std::move(logs_->Read("b1", 0)).value();
+  ASSERT_OK(logs_->Append("b1", Output("a")));
+  EXPECT_TRUE(reader->MayHaveNext());
+  v1::BuildEvent event;
+  ASSERT_THAT(reader->Next(&event), IsOkAndHolds(true));
+  EXPECT_FALSE(reader->MayHaveNext());
+  ASSERT_OK(logs_->Append("b1", Output("b")));
+  EXPECT_TRUE(reader->MayHaveNext());
+}
+
 TEST_F(EventLogTest, BuildsDoNotMix) {
   ASSERT_OK(logs_->Append("b1", Output("a")));
   ASSERT_OK(logs_->Append("b2", Output("b")));

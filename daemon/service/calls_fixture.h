@@ -154,6 +154,7 @@ class CountingLogs : public EventLogs {
       *count_ += next.ok() && *next ? 1 : 0;
       return next;
     }
+    bool MayHaveNext() const override { return reader_->MayHaveNext(); }
 
    private:
     const std::unique_ptr<EventReader> reader_;

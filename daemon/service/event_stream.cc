@@ -25,7 +25,12 @@ class EventStream : public grpc::ServerWriteReactor<v1::BuildEvent> {
     host_.quick->Submit([this] { Begin(); });
   }
 
+  // Where nothing is left to send, without a thread of the pool: a thousand watchers of one build
+  // come by here at once.
   void OnWriteDone(bool ok) override {
+    if (ok && follow_ && !ended_ && !reader_->MayHaveNext() && GoIdle()) {
+      return;
+    }
     if (!ok) {
       write_failed_ = true;
     }
