@@ -70,6 +70,10 @@ class LocalDaemon : public Daemon {
   }
 
   absl::Status Open() {
+    if (sockets_.empty()) {
+      // Before anything is recovered or run.
+      RETURN_IF_ERROR(CheckAddress(config_.address));
+    }
     const Clock* clock = SystemClock();
     ASSIGN_OR_RETURN(store_, Store::Open(config_.root, clock));
     NativeBackendOptions native;

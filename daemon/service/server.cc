@@ -63,7 +63,7 @@ bool IsServed(const std::string& path) {
          errno == EAGAIN;
 }
 
-absl::Status PreparePath(const std::string& path, const std::string& address) {
+absl::Status CheckPath(const std::string& path, const std::string& address) {
   std::string directory = std::filesystem::path(path).parent_path();
   if (!directory.empty()) {
     RETURN_IF_ERROR(MakeDirectories(directory, geteuid() == 0 ? 0755 : 0700));
@@ -78,7 +78,12 @@ absl::Status PreparePath(const std::string& path, const std::string& address) {
   if (IsServed(path)) {
     return FailedPrecondition(fmt::format("another process serves {} already", address));
   }
-  return unlink(path.c_str()) == 0 ? absl::OkStatus() : ErrnoError(path);
+  return absl::OkStatus();
+}
+
+absl::Status PreparePath(const std::string& path, const std::string& address) {
+  RETURN_IF_ERROR(CheckPath(path, address));
+  return unlink(path.c_str()) == 0 || errno == ENOENT ? absl::OkStatus() : ErrnoError(path);
 }
 
 // The end of gRPC itself, which comes with the last object of its, may wait ten seconds for one of
@@ -152,6 +157,11 @@ void Configure(grpc::ServerBuilder* builder, const std::vector<grpc::Service*>& 
 }
 
 }  // namespace
+
+absl::Status CheckAddress(const std::string& address) {
+  ASSIGN_OR_RETURN(std::string path, SocketPath(address));
+  return CheckPath(path, address);
+}
 
 absl::StatusOr<std::unique_ptr<ApiServer>> StartServer(
     const std::string& address, const std::vector<grpc::Service*>& services) {

@@ -30,6 +30,10 @@ class ApiServer {
   virtual void Shutdown(std::chrono::nanoseconds grace) = 0;
 };
 
+// Whether StartServer could serve on `address` as far as can be told now, with its errors. Makes
+// nothing but the socket's directory.
+absl::Status CheckAddress(const std::string& address);
+
 // Serves `services`, which must outlive the server, and gRPC's standard services for health and
 // reflection, on `address`:
 // "unix:///path" (or "unix:path"). The socket's directory is made where it is missing, a socket
