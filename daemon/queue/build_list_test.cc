@@ -23,6 +23,7 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
+using ::testing::UnorderedElementsAre;
 
 constexpr int64_t kStart = 1'750'000'000'000'000'000;
 
@@ -162,7 +163,7 @@ TEST_F(BuildListTest, FiltersHoldTogether) {
   EXPECT_EQ(Ids(filter).size(), 4u);
   filter.states = {};
   filter.tag = "docker.io/library/app:latest";
-  EXPECT_THAT(Ids(filter), ElementsAre(b, a));
+  EXPECT_THAT(Ids(filter), UnorderedElementsAre(b, a));
   filter.name_space = "team";
   EXPECT_THAT(Ids(filter), ElementsAre(b));
   filter.name_space = "";

@@ -460,17 +460,6 @@ TEST_F(BuildQueueTest, ContextsAreInUseUntilTheirBuildsEnd) {
   EXPECT_THAT(queue_->ContextsInUse(), IsOkAndHolds(std::set<std::string>{}));
 }
 
-TEST_F(BuildQueueTest, ContextsOfRowsFromBeforeTheColumnAreInUse) {
-  v1::SubmitBuildRequest request = Request("a");
-  (*request.mutable_spec()->mutable_contexts())[""].set_uploaded("c1");
-  Submit(request);
-  ASSERT_OK(database_->Write([](Connection& db) -> absl::Status {
-    ASSIGN_OR_RETURN(Statement update, db.Prepare("UPDATE builds SET contexts = NULL"));
-    return update.Run();
-  }));
-  EXPECT_THAT(queue_->ContextsInUse(), IsOkAndHolds(std::set<std::string>{"c1"}));
-}
-
 TEST_F(BuildQueueTest, FrequentAndLongStatementsReadIndexesOnly) {
   for (std::string_view sql :
        {kCountState, kSelectInState, kSelectLastStarts, kSelectContexts, kSelectExpired}) {

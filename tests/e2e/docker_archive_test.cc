@@ -109,7 +109,7 @@ TEST_F(DockerArchiveTest, WhatSkopeoWritesIsImportedInEveryCompression) {
   }
   EXPECT_THAT(Inspect("gzip")["references"].dump(), HasSubstr("library/zstd:latest"));
   EXPECT_THAT(Ok({"inspect", "gzip"}),
-              HasSubstr("Reference:          docker.io/library/xz:latest"));
+              HasSubstr("docker.io/library/xz:latest"));
   WriteContext("Dockerfile", "FROM from:skopeo\nRUN test \"$(cat /x)\" = x && test -f /file\n");
   Build();
 }

@@ -185,7 +185,8 @@ TEST_F(DurabilityTest, AKilledDaemonLeavesNoProcessAndTheBuildGoesOnAfterIt) {
   EXPECT_EQ(Find(seen, "build_queued")["attempt"], 2);
   EXPECT_EQ(Terminals(seen), 1);
   EXPECT_TRUE(seen.back().contains("build_canceled"));
-  EXPECT_EQ(State(id), "CANCELED");
+  // The row follows the event.
+  EXPECT_TRUE(WaitUntil([&] { return State(id) == "CANCELED"; }));
   // What was done before the kill was not done again.
   EXPECT_THAT(Executed(seen), testing::ElementsAre("RUN echo first > /first"));
 }

@@ -94,7 +94,7 @@ TEST_F(ServiceTest, ServesThePassedSocketAndTellsItsState) {
   const Finished finished = daemon_->Wait();
   daemon_.reset();
   EXPECT_EQ(finished.exit_code, 0);
-  EXPECT_THAT(finished.err, HasSubstr("serving on 1 socket of the service manager"));
+  EXPECT_THAT(finished.err, HasSubstr("address=\"1 socket of the service manager\""));
   EXPECT_EQ(access(Path("zlayerd.sock").c_str(), F_OK), 0);
   EXPECT_NE(access(Path("other.sock").c_str(), F_OK), 0);
 }
