@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <string>
 #include <utility>
@@ -391,6 +392,43 @@ TEST_F(ContextUploadTest, EntriesAreLimited) {
   ASSERT_OK(Start());
   EXPECT_OK(Entries({File("a", ""), File("b", "")}, false));
   EXPECT_THAT(Entries({File("c", "")}, false), StatusIs(absl::StatusCode::kResourceExhausted));
+}
+
+TEST_F(ContextUploadTest, EachPartOfAnEntryIsLimited) {
+  using Edit = std::function<void(v1::ContextEntry&)>;
+  const std::vector<std::pair<std::string, Edit>> cases = {
+      {"path", [](v1::ContextEntry& e) { e.set_path(std::string(4097, 'p')); }},
+      {"link_target", [](v1::ContextEntry& e) { e.set_link_target(std::string(4097, 'l')); }},
+      {"xattrs",
+       [](v1::ContextEntry& e) {
+         for (int i = 0; i < 101; ++i) {
+           e.add_xattrs()->set_name("user." + std::to_string(i));
+         }
+       }},
+      {"xattr", [](v1::ContextEntry& e) { e.add_xattrs()->set_name(std::string(256, 'n')); }},
+      {"xattr", [](v1::ContextEntry& e) { e.add_xattrs()->set_value(std::string(65'537, 'v')); }},
+  };
+  for (const auto& [field, edit] : cases) {
+    Begin();
+    ASSERT_OK(Start());
+    v1::ContextEntry entry = File("a", "");
+    edit(entry);
+    EXPECT_THAT(Entries({entry}), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr(field)));
+  }
+}
+
+// Sizes are what the client says; nothing was sent yet.
+TEST_F(ContextUploadTest, FilesTogetherAreLimited) {
+  options_.max_bytes = 1000;
+  for (uint64_t size : {uint64_t{600}, ~uint64_t{0}}) {
+    Begin();
+    ASSERT_OK(Start());
+    v1::ContextEntry a = File("a", "");
+    v1::ContextEntry b = File("b", "");
+    a.set_size(size);
+    b.set_size(size);
+    EXPECT_THAT(Entries({a, b}), StatusIs(absl::StatusCode::kResourceExhausted));
+  }
 }
 
 TEST_F(ContextUploadTest, NamesAreLimited) {
