@@ -97,11 +97,16 @@ grpc::Status Follower::ReadStream(const v1::SubmitBuildRequest* submit) {
 }
 
 void Follower::Take(v1::BuildEvent event) {
-  if (event.sequence() <= watch_.after_sequence() || terminal_.has_value()) {
+  const bool logged = event.sequence() != 0;
+  if ((logged && event.sequence() <= watch_.after_sequence()) || terminal_.has_value()) {
     return;
   }
   last_news_ = SteadyClock::now();
   delay_ = options_.first_delay;
+  if (!logged) {
+    handler_(event);
+    return;
+  }
   watch_.set_after_sequence(event.sequence());
   if (watch_.build_id().empty()) {
     watch_.set_build_id(event.build_id());
@@ -128,6 +133,9 @@ absl::Status Follower::Pause(const v1::SubmitBuildRequest* submit, const grpc::S
     return submitted ? Annotate(error, fmt::format("build {} goes on without this client",
                                                    watch_.build_id()))
                      : error;
+  }
+  if (options_.lost) {
+    options_.lost(error);
   }
   Mutex mutex;
   CondVar never;

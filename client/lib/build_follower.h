@@ -21,9 +21,12 @@ struct FollowOptions {
   // The wait before the first new try; doubled up to `longest_delay`.
   std::chrono::milliseconds first_delay{50};
   std::chrono::milliseconds longest_delay{1'000};
+  // Told why, before each wait for a new try; may be empty.
+  std::function<void(const absl::Status&)> lost;
 };
 
-// Gets each event once, in order, on the caller's thread.
+// Gets each event once, in order, on the caller's thread. Those without a sequence number
+// (BuildWaiting) are not in the build's log and come whenever the daemon sends them.
 using EventHandler = std::function<void(const v1::BuildEvent&)>;
 
 // Submits a build and returns its terminal event. When the stream breaks, goes on with WatchBuild

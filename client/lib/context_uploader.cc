@@ -96,9 +96,7 @@ class DirectoryUpload {
     return now.size == file.identity.size && (!file.has_digest || now == file.identity);
   }
   void Learn(const FileIdentity& identity, int64_t read_at, const Digest& digest);
-  absl::Status Write(const v1::UploadContextRequest& request) {
-    return stream_.Write(request) ? absl::OkStatus() : Ended();
-  }
+  absl::Status Write(const v1::UploadContextRequest& request);
 
   const int root_;
   const UploadOptions& options_;
@@ -107,7 +105,21 @@ class DirectoryUpload {
   std::vector<LocalFile> files_;  // by entry number
   v1::UploadContextRequest batch_;
   size_t batch_bytes_ = 0;
+  UploadCounts counts_;
 };
+
+absl::Status DirectoryUpload::Write(const v1::UploadContextRequest& request) {
+  if (!stream_.Write(request)) {
+    return Ended();
+  }
+  if (options_.progress) {
+    counts_.entries += static_cast<uint64_t>(request.entries().entries_size());
+    counts_.files += request.content().last() ? 1 : 0;
+    counts_.bytes += request.content().data().size();
+    options_.progress(counts_);
+  }
+  return absl::OkStatus();
+}
 
 absl::StatusOr<v1::ContextReady> DirectoryUpload::Run() {
   absl::Status status = SendAll();
@@ -261,7 +273,12 @@ absl::StatusOr<v1::ContextReady> UploadTar(Connection& connection, int fd,
   request.mutable_start()->set_namespace_(options.name_space);
   request.mutable_start()->set_context_name(options.context_name);
   request.mutable_start()->set_tar(true);
+  UploadCounts counts;
   while (stream.Write(request)) {
+    if (options.progress) {
+      counts.bytes += request.tar().data().size();
+      options.progress(counts);
+    }
     std::string* data = request.mutable_tar()->mutable_data();
     data->resize(kFrame);
     ASSIGN_OR_RETURN(size_t size, reader.Read(data->data(), data->size()));

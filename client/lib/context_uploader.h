@@ -4,11 +4,13 @@
 
 #include <absl/status/statusor.h>
 
+#include <functional>
 #include <stop_token>
 #include <string>
 
 #include "client/lib/connection.h"
 #include "client/lib/digest_cache.h"
+#include "client/lib/upload_counts.h"
 #include "daemon/frontend/dockerfile/ignore.h"
 #include "zlayer/v1/build.pb.h"
 
@@ -24,6 +26,8 @@ struct UploadOptions {
   const IgnoreRules* ignore = nullptr;
   // Known digests, and where those of the files that are sent go. Not saved here.
   DigestCache* digests = nullptr;
+  // Called after each message, on the caller's thread; may be empty.
+  std::function<void(const UploadCounts&)> progress;
 };
 
 // Walks the directory `root` (context_walker.h) and sends its index, then the files that the daemon
@@ -34,7 +38,7 @@ absl::StatusOr<v1::ContextReady> UploadDirectory(Connection& connection, int roo
                                                  const UploadOptions& options,
                                                  std::stop_token stop);
 
-// Sends what `fd` yields as a tar archive. Of the options, only the first two are used.
+// Sends what `fd` yields as a tar archive. Of the options, the first two and `progress` are used.
 absl::StatusOr<v1::ContextReady> UploadTar(Connection& connection, int fd,
                                            const UploadOptions& options, std::stop_token stop);
 
