@@ -32,6 +32,7 @@ class PlainPrinter : public ProgressPrinter {
   using Key = std::pair<uint32_t, uint32_t>;  // stage, index
 
   void Queued(const v1::BuildEvent& event);
+  void Waiting(const v1::BuildWaiting& waiting);
   void Plan(const v1::BuildPlan& plan);
   Step& Begin(const Key& key, std::string_view instruction,
               const google::protobuf::Timestamp& time);
@@ -64,6 +65,8 @@ void PlainPrinter::Event(const v1::BuildEvent& event) {
   switch (event.event_case()) {
     case v1::BuildEvent::kBuildQueued:
       return Queued(event);
+    case v1::BuildEvent::kBuildWaiting:
+      return Waiting(event.build_waiting());
     case v1::BuildEvent::kBuildPlan:
       return Plan(event.build_plan());
     case v1::BuildEvent::kInstructionStarted: {
@@ -99,6 +102,16 @@ void PlainPrinter::Queued(const v1::BuildEvent& event) {
     return;
   }
   Line(fmt::format("build {}", event.build_id()));
+}
+
+void PlainPrinter::Waiting(const v1::BuildWaiting& waiting) {
+  std::string before;
+  if (waiting.position() > 0) {
+    before = fmt::format("{} build{} before this one", waiting.position(),
+                         waiting.position() == 1 ? "" : "s");
+  }
+  Line(fmt::format("waiting: {}{}{}", before,
+                   before.empty() || waiting.reason().empty() ? "" : ": ", waiting.reason()));
 }
 
 void PlainPrinter::Plan(const v1::BuildPlan& plan) {

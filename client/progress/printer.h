@@ -1,4 +1,4 @@
-// Shows the events of a build to people and programs.
+// Shows the events of a build to people and programs. On a terminal: tty_printer.h.
 #ifndef ZLAYER_CLIENT_PROGRESS_PRINTER_H_
 #define ZLAYER_CLIENT_PROGRESS_PRINTER_H_
 
@@ -6,6 +6,7 @@
 #include <memory>
 #include <string_view>
 
+#include "client/lib/upload_counts.h"
 #include "zlayer/v1/build.pb.h"
 #include "zlayer/v1/events.pb.h"
 
@@ -14,11 +15,16 @@ namespace zlayer {
 // Not thread-safe.
 class ProgressPrinter {
  public:
+  // Shows what is left to show.
   virtual ~ProgressPrinter() = default;
-  // The context `name` ("" for the build context) has arrived.
+  // The context `name` ("" for the build context) is on its way. Called often.
+  virtual void Uploading(std::string_view, const UploadCounts&) {}
+  // It has arrived.
   virtual void ContextSent(std::string_view name, const v1::ContextReady& ready) = 0;
   // Events come in order, each once.
   virtual void Event(const v1::BuildEvent& event) = 0;
+  // The daemon does not answer, with a sentence; it is asked again until the next event.
+  virtual void Lost(std::string_view) {}
 };
 
 // Takes whole lines with their newlines, to be shown at once.

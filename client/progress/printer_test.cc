@@ -167,6 +167,16 @@ TEST_F(PlainPrinterTest, CancelingAndRestartsAreShown) {
             "#2 CANCELED\n");
 }
 
+TEST_F(PlainPrinterTest, WaitsAreShownWithTheirReason) {
+  Feed(0, "build_waiting {position: 2 reason: '4 builds run'}");
+  Feed(0, "build_waiting {position: 1 reason: '4 builds run'}");
+  Feed(0, "build_waiting {reason: 'the disk is full'}");
+  EXPECT_EQ(Shown(),
+            "waiting: 2 builds before this one: 4 builds run\n"
+            "waiting: 1 build before this one: 4 builds run\n"
+            "waiting: the disk is full\n");
+}
+
 TEST_F(PlainPrinterTest, TheResultComesLast) {
   Feed(0,
        "build_complete {image_id: 'sha256:i' manifest_digest: 'sha256:m' tags: 'a:1' tags: 'b:2'"

@@ -1,0 +1,37 @@
+// Shows a build on a terminal, as it is now.
+#ifndef ZLAYER_CLIENT_PROGRESS_TTY_PRINTER_H_
+#define ZLAYER_CLIENT_PROGRESS_TTY_PRINTER_H_
+
+#include <functional>
+#include <memory>
+#include <stop_token>
+#include <string_view>
+
+#include "client/progress/printer.h"
+#include "client/progress/progress_state.h"
+#include "client/progress/terminal.h"
+
+namespace zlayer {
+
+struct TtyOptions {
+  // The terminal, and what writes to it: whole frames, on a thread of the printer's.
+  int fd = -1;
+  std::function<void(std::string_view)> write;
+  // What the terminal can do (DrawableTerminal).
+  View view;
+  // See progress_state.h. Called on the thread that hands over events.
+  SourceReader read_source;
+  // Requested once the user wants the end.
+  std::stop_token interrupted;
+};
+
+// Paints at most ten times a second (a thread of its own, since time goes on without events), and
+// whatever is left when it is destroyed. The newest state wins: a terminal that takes no bytes
+// delays no event. What ended scrolls up (progress_state.h), the rest is drawn anew (render.h,
+// screen.h). Ctrl-Z takes the live lines away before the process stops; in the background only what
+// ended is printed. At most one at a time, since signals are the process's.
+std::unique_ptr<ProgressPrinter> MakeTtyPrinter(TtyOptions options);
+
+}  // namespace zlayer
+
+#endif  // ZLAYER_CLIENT_PROGRESS_TTY_PRINTER_H_
