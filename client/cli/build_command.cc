@@ -1,3 +1,4 @@
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -10,6 +11,7 @@
 #include "base/files.h"
 #include "base/mutex.h"
 #include "base/status_macros.h"
+#include "base/strings.h"
 #include "client/cli/build_options.h"
 #include "client/cli/build_request.h"
 #include "client/cli/commands.h"
@@ -24,6 +26,7 @@ namespace zlayer {
 namespace {
 
 constexpr size_t kMaxIgnoreFile = size_t{1} << 20;
+constexpr size_t kMaxSource = size_t{4} << 20;
 constexpr std::chrono::seconds kCancelTimeout{10};
 
 struct Options {
@@ -102,7 +105,12 @@ class Build {
   Build(Session& session, const Options& options)
       : session_(session),
         options_(options),
-        printer_(options.quiet ? MakeQuietPrinter(Print) : MakePrinter(options.progress)),
+        printer_(options.quiet || options.detach
+                     ? MakeQuietPrinter(Print)
+                     : MakePrinter(
+                           options.progress,
+                           [this](const std::string& file) { return SourceText(file); },
+                           session.stop())),
         digests_(options.no_digest_cache ? DigestCache()
                                          : DigestCache::Open(DigestCache::DefaultPath())) {}
 
@@ -113,6 +121,8 @@ class Build {
   absl::StatusOr<v1::ContextReady> UploadOne(const std::string& name, const std::string& path);
   absl::StatusOr<IgnoreRules> RulesFor(const std::string& name, const std::string& path) const;
   void Arrived(const std::string& name, const v1::ContextReady& ready);
+  // The text of a build file that events name, where it is on this side.
+  std::optional<std::string> SourceText(const std::string& file) const;
   absl::Status Detach();
   absl::Status Follow();
 
@@ -157,6 +167,7 @@ absl::Status Build::UploadContexts() {
   if (options_.flags.context == "-") {
     UploadOptions upload;
     upload.name_space = session_.name_space();
+    upload.progress = [this](const UploadCounts& counts) { printer_->Uploading("", counts); };
     ASSIGN_OR_RETURN(v1::ContextReady ready,
                      UploadTar(*connection_, STDIN_FILENO, upload, session_.stop()));
     Arrived("", ready);
@@ -168,9 +179,27 @@ absl::Status Build::UploadContexts() {
 
 void Build::Arrived(const std::string& name, const v1::ContextReady& ready) {
   (*request_.mutable_spec()->mutable_contexts())[name].set_uploaded(ready.context_id());
-  if (!options_.detach) {
-    printer_->ContextSent(name, ready);
+  printer_->ContextSent(name, ready);
+}
+
+std::optional<std::string> Build::SourceText(const std::string& file) const {
+  if (file_.has_value() && file == ToUtf8(file_->name)) {
+    return file_->content;
   }
+  if (options_.flags.context == "-") {
+    return std::nullopt;
+  }
+  auto root = OpenContext(options_.flags.context);
+  if (!root.ok()) {
+    return std::nullopt;
+  }
+  // The name comes from the daemon: it is opened as files of the context are, below it.
+  auto source = OpenContextFile(root->get(), file);
+  if (!source.ok()) {
+    return std::nullopt;
+  }
+  auto text = ReadFile(fmt::format("/proc/self/fd/{}", source->get()), kMaxSource);
+  return text.ok() ? std::optional<std::string>(*std::move(text)) : std::nullopt;
 }
 
 absl::StatusOr<v1::ContextReady> Build::UploadOne(const std::string& name,
@@ -183,6 +212,7 @@ absl::StatusOr<v1::ContextReady> Build::UploadOne(const std::string& name,
   upload.spec = &request_.spec();
   upload.ignore = &rules;
   upload.digests = &digests_;
+  upload.progress = [&](const UploadCounts& counts) { printer_->Uploading(name, counts); };
   return UploadDirectory(*connection_, root.get(), upload, session_.stop());
 }
 
@@ -212,13 +242,15 @@ absl::Status Build::Detach() {
 
 absl::Status Build::Follow() {
   CancelOnInterrupt cancel(*connection_, session_.stop());
+  FollowOptions follow;
+  follow.lost = [this](const absl::Status& status) { printer_->Lost(Message(status)); };
   ASSIGN_OR_RETURN(v1::BuildEvent terminal, SubmitAndFollow(
                                                 *connection_, request_,
                                                 [&](const v1::BuildEvent& event) {
                                                   cancel.Started(event.build_id());
                                                   printer_->Event(event);
                                                 },
-                                                FollowOptions(), cancel.abandoned()));
+                                                follow, cancel.abandoned()));
   if (!options_.metadata_file.empty()) {
     RETURN_IF_ERROR(WriteFileAtomically(options_.metadata_file, ToJson(terminal) + "\n"));
   }

@@ -1,9 +1,11 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <vector>
 
+#include "base/errors.h"
 #include "base/status_macros.h"
 #include "base/strings.h"
 #include "client/cli/build_ids.h"
@@ -44,15 +46,19 @@ struct WatchOptions {
 
 absl::Status WatchOne(Session& session, const WatchOptions& options, const std::string& id) {
   ASSIGN_OR_RETURN(Connection * connection, session.connection());
-  std::unique_ptr<ProgressPrinter> printer = MakePrinter(options.progress);
+  // An interrupt ends the watching, not the build.
+  std::unique_ptr<ProgressPrinter> printer =
+      MakePrinter(options.progress, SourceReader(), std::stop_token());
+  FollowOptions follow;
+  follow.lost = [&](const absl::Status& status) { printer->Lost(Message(status)); };
   v1::WatchBuildRequest request;
   request.set_build_id(id);
   request.set_after_sequence(options.after);
   ASSIGN_OR_RETURN(
       std::optional<v1::BuildEvent> terminal,
       FollowBuild(
-          *connection, request, [&](const v1::BuildEvent& event) { printer->Event(event); },
-          FollowOptions(), session.stop()));
+          *connection, request, [&](const v1::BuildEvent& event) { printer->Event(event); }, follow,
+          session.stop()));
   return terminal.has_value() ? OutcomeOf(*terminal) : absl::OkStatus();
 }
 

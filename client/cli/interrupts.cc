@@ -7,6 +7,7 @@
 #include <atomic>
 #include <cerrno>
 #include <cstdint>
+#include <cstring>
 
 namespace zlayer {
 namespace {
@@ -14,6 +15,7 @@ namespace {
 // Written by the signal handler: lock-free, so that it may be.
 std::atomic<int> event_fd = -1;
 std::atomic<bool> interrupted = false;
+std::atomic<const char*> last_words = nullptr;
 
 void Wake() {
   uint64_t one = 1;
@@ -23,6 +25,9 @@ void Wake() {
 void OnSignal(int) {
   int saved = errno;
   if (interrupted.exchange(true)) {
+    if (const char* text = last_words; text != nullptr) {
+      [[maybe_unused]] ssize_t written = write(STDOUT_FILENO, text, strlen(text));
+    }
     _exit(kInterruptedExitCode);
   }
   Wake();
@@ -38,6 +43,8 @@ void Handle(void (*handler)(int)) {
 }
 
 }  // namespace
+
+void SayBeforeExit(const char* text) { last_words = text; }
 
 Interrupts::Interrupts() : event_(eventfd(0, EFD_CLOEXEC)) {
   event_fd = event_.get();

@@ -11,6 +11,9 @@ namespace zlayer {
 
 inline constexpr int kInterruptedExitCode = 130;
 
+// Has `text` written to stdout before a second signal ends the process. It must live for ever.
+void SayBeforeExit(const char* text);
+
 // While the one object of this type lives, the first signal requests a stop, with the token's
 // callbacks on a thread of the object; a second one ends the process at once with exit code 130.
 class Interrupts {
