@@ -8,6 +8,7 @@
 #include <thread>
 #include <vector>
 
+#include "base/errors.h"
 #include "client/lib/fake_daemon.h"
 #include "proto/error_detail.h"
 #include "tests/status_matchers.h"
@@ -122,6 +123,35 @@ TEST_F(BuildFollowerTest, SurvivesARestartOfTheDaemon) {
   restarter.join();
   ASSERT_OK(last);
   EXPECT_THAT(seen_, ElementsAre(1, 2));
+}
+
+TEST_F(BuildFollowerTest, EventsOutsideTheLogComeBetweenTheOthers) {
+  service_.build = [](const v1::SubmitBuildRequest&, FakeBuildService::EventWriter* writer) {
+    writer->Write(Event(1));
+    writer->Write(Event(0));
+    writer->Write(Event(0));
+    writer->Write(Complete(2));
+    return grpc::Status::OK;
+  };
+  StartDaemon();
+  ASSERT_OK(Submit());
+  EXPECT_THAT(seen_, ElementsAre(1, 0, 0, 2));
+}
+
+TEST_F(BuildFollowerTest, TellsWhyItTriesAgain) {
+  std::vector<std::string> reasons;
+  options_.lost = [&](const absl::Status& status) { reasons.emplace_back(Message(status)); };
+  service_.build = [](const v1::SubmitBuildRequest&, FakeBuildService::EventWriter* writer) {
+    writer->Write(Event(1));
+    return grpc::Status(grpc::StatusCode::UNAVAILABLE, "going down");
+  };
+  service_.watch = [](const v1::WatchBuildRequest&, FakeBuildService::EventWriter* writer) {
+    writer->Write(Complete(2));
+    return grpc::Status::OK;
+  };
+  StartDaemon();
+  ASSERT_OK(Submit());
+  EXPECT_THAT(reasons, ElementsAre(HasSubstr("going down")));
 }
 
 TEST_F(BuildFollowerTest, GivesUpInTheEnd) {

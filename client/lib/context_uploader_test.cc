@@ -93,10 +93,12 @@ class ContextUploaderTest : public FakeDaemonTest {
     options.context_name = "extra";
     options.spec = &spec_;
     options.digests = &digests_;
+    options.progress = [this](const UploadCounts& counts) { counts_ = counts; };
     return UploadDirectory(*connection_, root->get(), options, stop_.get_token());
   }
 
   std::string context_;
+  UploadCounts counts_;  // as told last
   v1::BuildSpec spec_;
   DigestCache digests_;
   std::vector<uint64_t> wanted_;
@@ -127,6 +129,17 @@ TEST_F(ContextUploaderTest, SendsTheIndexAndOnlyWhatIsWanted) {
   EXPECT_EQ(entries_[1].path(), "b");
   EXPECT_THAT(contents_, ElementsAre(std::pair(0, "content of a"), std::pair(2, "")));
   EXPECT_EQ(ends_, 2);
+}
+
+TEST_F(ContextUploaderTest, TellsHowFarItIs) {
+  Write("a", "content of a");
+  Write("b", "not wanted");
+  Write("large", std::string(3'000'000, 'x'));
+  wanted_ = {0, 2};
+  ASSERT_OK(Upload());
+  EXPECT_EQ(counts_.entries, 3u);
+  EXPECT_EQ(counts_.files, 2u);
+  EXPECT_EQ(counts_.bytes, 3'000'012u);
 }
 
 TEST_F(ContextUploaderTest, AnEmptyDirectoryIsAContext) {
