@@ -19,17 +19,19 @@ using google::protobuf::util::TimeUtil;
 
 constexpr Log kLog(LogModule::kQueue);
 
-void LogEnd(const std::string& id, const v1::BuildEvent& terminal) {
-  if (terminal.has_build_complete()) {
-    kLog.Info("build succeeded", {{"build", id},
-                                  {"seconds", terminal.build_complete().seconds()},
-                                  {"image", terminal.build_complete().image_id()}});
-  } else if (terminal.has_build_failed()) {
+void LogEnd(const BuildEnd& end, const v1::BuildEvent& terminal) {
+  if (terminal.has_build_failed()) {
     const v1::BuildFailed& failed = terminal.build_failed();
     const absl::Status error(static_cast<absl::StatusCode>(failed.code()), failed.error());
-    kLog.Info("build failed", {{"build", id}, {"error", error}});
+    kLog.Info("build ended", {{"build", end.id},
+                              {"state", "failed"},
+                              {"seconds", end.seconds},
+                              {"error", error}});
   } else {
-    kLog.Info("build canceled", {{"build", id}});
+    kLog.Info("build ended",
+              {{"build", end.id},
+               {"state", terminal.has_build_complete() ? "succeeded" : "canceled"},
+               {"seconds", end.seconds}});
   }
 }
 
@@ -81,7 +83,7 @@ absl::Status EndBuild(const BuildEnd& end, BuildQueue* queue, EventLogs* logs) {
     return status;
   }
   if (status.ok()) {
-    LogEnd(end.id, *written);
+    LogEnd(end, *written);
   }
   logs->Close(end.id);
   return absl::OkStatus();

@@ -31,6 +31,7 @@ struct BuildEnd {
   std::string id;
   int64_t created_ns = 0;
   v1::BuildEvent terminal;
+  double seconds = 0;  // that it ran, for the daemon's log
 };
 
 // Ends a build: the terminal event goes into the log, then its state into the queue, then the log

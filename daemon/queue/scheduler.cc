@@ -431,7 +431,9 @@ class QueueScheduler : public Scheduler, private WaitingSource {
       }
       End({build.id, waiting.created_ns, CanceledEvent()}, stop);
     } else {
-      End({build.id, waiting.created_ns, TerminalEvent(result, running.canceled, sink)}, stop);
+      End({build.id, waiting.created_ns, TerminalEvent(result, running.canceled, sink),
+           sink.Seconds()},
+          stop);
     }
     return false;
   }
