@@ -11,7 +11,6 @@ namespace {
 
 constexpr char kBegin[] = "\x1b[?2026h\x1b[?25l\r";
 constexpr char kNoWrap[] = "\x1b[?7l";
-constexpr char kWrap[] = "\x1b[?7h";
 constexpr char kClearLine[] = "\x1b[2K";
 constexpr char kClearBelow[] = "\x1b[J";
 

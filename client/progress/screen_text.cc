@@ -1,5 +1,7 @@
 #include "client/progress/screen_text.h"
 
+#include <utility>
+
 #include "base/strings.h"
 
 namespace zlayer {
@@ -82,7 +84,7 @@ class Cleaner {
     }
     if (value == '\t') {
       const size_t spaces = kTab - columns_ % kTab;
-      return Put("        " + kTab - spaces, spaces);
+      return Put(std::string(spaces, ' '), spaces);
     }
     if (value == '\n' || value == 0x2028 || value == 0x2029) {
       return Put(" ", 1);
