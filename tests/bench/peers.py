@@ -22,9 +22,9 @@ def _succeeds(argv, env):
                           stderr=subprocess.DEVNULL).returncode == 0
 
 
-def _status_kib(pid, key):
+def _kib(pid, file, key):
     try:
-        with open(f"/proc/{pid}/status") as status:
+        with open(f"/proc/{pid}/{file}") as status:
             return next((int(line.split()[1]) for line in status if line.startswith(key + ":")), 0)
     except OSError:
         return 0
@@ -98,7 +98,8 @@ class Peer:
         self.daemon = None
 
     def idle_kib(self):
-        return sum(_status_kib(pid, "VmRSS") for pid in _tree(self.daemon.pid))
+        # A page that several processes share counts once.
+        return sum(_kib(pid, "smaps_rollup", "Pss") for pid in _tree(self.daemon.pid))
 
     def reset_peak(self):
         if self.daemon is not None:
@@ -109,7 +110,7 @@ class Peer:
     def peak_kib(self):
         if self.daemon is None:
             return 0
-        return sum(_status_kib(pid, "VmHWM") for pid in _tree(self.daemon.pid))
+        return sum(_kib(pid, "status", "VmHWM") for pid in _tree(self.daemon.pid))
 
 
 class Zlayer(Peer):
