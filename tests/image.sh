@@ -101,8 +101,8 @@ zlayer build -t inner "$work/inner" || fail "the build"
 step "Its end"
 crun kill "$id" TERM
 for _ in $(seq 100); do
-  grep -q "] stopped" "$work/container.log" && break
+  grep -q "daemon: stopped" "$work/container.log" && break
   sleep 0.1
 done
-grep -q "] stopped" "$work/container.log" || fail "the daemon does not end in order"
+grep -q "daemon: stopped" "$work/container.log" || fail "the daemon does not end in order"
 echo "PASSED"
