@@ -42,7 +42,11 @@ absl::StatusCode CodeOf(int error_number) {
 }  // namespace
 
 absl::Status ErrnoError(int error_number, std::string_view what) {
-  return Make(CodeOf(error_number), std::string(what) + ": " + strerror(error_number));
+  std::string message = std::string(what) + ": " + strerror(error_number);
+  if (error_number == ENOSPC || error_number == EDQUOT) {
+    message += "; make room there";
+  }
+  return Make(CodeOf(error_number), message);
 }
 
 absl::Status ErrnoError(std::string_view what) { return ErrnoError(errno, what); }

@@ -21,7 +21,8 @@ TEST(ErrorsTest, CodesFollowFromErrno) {
 }
 
 TEST(ErrorsTest, AnErrnoErrorSaysWhatAndWhy) {
-  EXPECT_EQ(Message(ErrnoError(ENOSPC, "writing x")), "writing x: No space left on device");
+  EXPECT_EQ(Message(ErrnoError(ENOSPC, "writing x")),
+            "writing x: No space left on device; make room there");
   errno = ENOENT;
   EXPECT_EQ(Message(ErrnoError("y")), "y: No such file or directory");
 }

@@ -24,6 +24,13 @@ namespace {
 
 constexpr const char* kDirectories[] = {"blobs", "packs", "indexes", "trees", "builds", "tmp"};
 
+absl::Status NotUsable(const absl::Status& status, const std::string& path) {
+  return FailedPrecondition(fmt::format(
+      "the root {} cannot be used ({}): make it a directory of user {}, or choose another "
+      "with --root",
+      path, Message(status), geteuid()));
+}
+
 absl::Status CheckFilesystem(const RootDirectory& root) {
   struct statfs info;
   if (fstatfs(root.fd.get(), &info) != 0) {
@@ -85,14 +92,20 @@ absl::StatusOr<RootDirectory> OpenRootDirectory(const std::string& path) {
   if (path.empty()) {
     return InvalidArgument("the root directory has no path");
   }
-  RETURN_IF_ERROR(MakeDirectories(path, 0700));
+  if (absl::Status status = MakeDirectories(path, 0700); !status.ok()) {
+    return NotUsable(status, path);
+  }
   std::error_code error;
   RootDirectory root;
   root.path = std::filesystem::canonical(path, error);
   if (error) {
-    return ErrnoError(error.value(), path);
+    return NotUsable(ErrnoError(error.value(), path), path);
   }
-  ASSIGN_OR_RETURN(root.fd, OpenFile(root.path, O_RDONLY | O_DIRECTORY));
+  absl::StatusOr<UniqueFd> opened = OpenFile(root.path, O_RDONLY | O_DIRECTORY);
+  if (!opened.ok()) {
+    return NotUsable(opened.status(), path);
+  }
+  root.fd = *std::move(opened);
   RETURN_IF_ERROR(CheckOwner(root));
   RETURN_IF_ERROR(CheckFilesystem(root));
   ASSIGN_OR_RETURN(root.lock, TakeLock(root.path));

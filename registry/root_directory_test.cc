@@ -77,6 +77,13 @@ TEST_F(RootDirectoryTest, TheLockIsFreeAgainAfterwards) {
   EXPECT_OK(OpenRootDirectory(directory_.path()));
 }
 
+TEST_F(RootDirectoryTest, WhatIsNoDirectoryIsRefused) {
+  const std::string path = directory_.path() + "/file";
+  ASSERT_OK(WriteFileAtomically(path, "x"));
+  EXPECT_THAT(OpenRootDirectory(path), StatusIs(absl::StatusCode::kFailedPrecondition,
+                                                AllOf(HasSubstr(path), HasSubstr("--root"))));
+}
+
 TEST_F(RootDirectoryTest, OnlyItsOwnerMayWriteToIt) {
   ASSERT_EQ(chmod(directory_.path().c_str(), 0770), 0);
   EXPECT_THAT(OpenRootDirectory(directory_.path()),

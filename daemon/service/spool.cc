@@ -10,12 +10,14 @@
 
 namespace zlayer {
 
-Spool::Spool(UniqueFd fd, uint64_t limit)
-    : fd_(std::make_shared<const UniqueFd>(std::move(fd))), limit_(limit) {}
+Spool::Spool(UniqueFd fd, std::string directory, uint64_t limit)
+    : fd_(std::make_shared<const UniqueFd>(std::move(fd))),
+      directory_(std::move(directory)),
+      limit_(limit) {}
 
 absl::StatusOr<std::unique_ptr<Spool>> Spool::Open(const std::string& directory, uint64_t limit) {
   ASSIGN_OR_RETURN(UniqueFd fd, OpenUnnamedFile(directory));
-  return std::unique_ptr<Spool>(new Spool(std::move(fd), limit));
+  return std::unique_ptr<Spool>(new Spool(std::move(fd), directory, limit));
 }
 
 absl::Status Spool::Append(std::string_view data) {
@@ -23,7 +25,9 @@ absl::Status Spool::Append(std::string_view data) {
     return ResourceExhausted(
         fmt::format("the archive is larger than the limit of {} MiB", limit_ >> 20));
   }
-  RETURN_IF_ERROR(PwriteFully(fd_->get(), data, size_));
+  if (absl::Status status = PwriteFully(fd_->get(), data, size_); !status.ok()) {
+    return Annotate(status, "keeping the archive in " + directory_);
+  }
   size_ += data.size();
   return absl::OkStatus();
 }

@@ -29,9 +29,10 @@ class Spool {
   uint64_t size() const { return size_; }
 
  private:
-  Spool(UniqueFd fd, uint64_t limit);
+  Spool(UniqueFd fd, std::string directory, uint64_t limit);
 
   const std::shared_ptr<const UniqueFd> fd_;
+  const std::string directory_;
   const uint64_t limit_;
   uint64_t size_ = 0;
 };

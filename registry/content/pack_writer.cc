@@ -162,7 +162,7 @@ class BufferedPackWriter : public PackWriter {
   absl::Status Flush() {
     RETURN_IF_ERROR(Settle());
     if (absl::Status status = PwriteFully(file_->get(), buffer_, flushed_); !status.ok()) {
-      return Annotate(status, "a pack");
+      return Annotate(status, "storing files in the daemon's root");
     }
     flushed_ += buffer_.size();
     buffer_.clear();

@@ -32,6 +32,7 @@ absl::Status SqliteError(sqlite3* handle) {
     case SQLITE_NOTADB:
       return DataLoss(message);
     case SQLITE_FULL:
+      return ResourceExhausted(message + "; make room there");
     case SQLITE_NOMEM:
     case SQLITE_TOOBIG:
       return ResourceExhausted(message);

@@ -75,8 +75,8 @@ class FaultsTest : public DaemonTest {
   }
 
   std::string StoredFiles() const {
-    return Execute({"sh", "-c", "cd \"$1\" && find blobs packs indexes trees tmp | sort", "sh",
-                    Root()})
+    return Execute(
+               {"sh", "-c", "cd \"$1\" && find blobs packs indexes trees tmp | sort", "sh", Root()})
         .out;
   }
 };
@@ -110,7 +110,8 @@ TEST_F(FullDiskTest, AContextThatDoesNotFitIsRefused) {
   const std::string before = StoredFiles();
   WriteContext("Dockerfile", "FROM busybox\nCOPY large /\n");
   WriteContext("large", std::string(60 * kMiB, 'x'));
-  EXPECT_THAT(Fails({"build", "--progress", "json", Context()}), HasSubstr("No space left"));
+  EXPECT_THAT(Fails({"build", "--progress", "json", Context()}),
+              AllOf(HasSubstr("the daemon's root"), HasSubstr("make room")));
   EXPECT_EQ(StoredFiles(), before);
   ExpectThatItWorks();
 }
@@ -121,7 +122,8 @@ TEST_F(FullDiskTest, AnArchiveThatDoesNotFitIsRefused) {
                      "sh", directory_.path()})
                 .exit_code,
             0);
-  EXPECT_THAT(Fails({"import", Path("l.tar"), "large"}), HasSubstr("No space left"));
+  EXPECT_THAT(Fails({"import", Path("l.tar"), "large"}),
+              AllOf(HasSubstr(Root()), HasSubstr("make room")));
   EXPECT_EQ(StoredFiles(), before);
   ExpectThatItWorks();
 }
@@ -148,8 +150,8 @@ TEST_F(FullDiskTest, WithoutAnyRoomSubmissionsAreRefusedUntilThereIsSome) {
 TEST_F(FaultsTest, ABrokenRuntimeIsNamedWithWhatItSaid) {
   ASSERT_OK(WriteFileAtomically(Path("crun"), "#!/bin/sh\necho 'I am broken' >&2\nexit 1\n"));
   ASSERT_EQ(chmod(Path("crun").c_str(), 0755), 0);
-  ASSERT_OK(WriteFileAtomically(Path("zlayerd.yaml"),
-                                "native:\n  runtime: " + Path("crun") + "\n"));
+  ASSERT_OK(
+      WriteFileAtomically(Path("zlayerd.yaml"), "native:\n  runtime: " + Path("crun") + "\n"));
   StartDaemon({"--config", Path("zlayerd.yaml")});
   ImportBusybox();
   WriteContext("Dockerfile", "FROM busybox\nRUN true\n");
@@ -161,7 +163,7 @@ TEST_F(FaultsTest, ARootThatCannotBeReadIsRefused) {
   ASSERT_OK(MakeDirectories(Root(), 0700));
   ASSERT_EQ(chmod(directory_.path().c_str(), 0755), 0);
   EXPECT_THAT(Refused({}, {"setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"}),
-              HasSubstr(Root()));
+              AllOf(HasSubstr(Root()), HasSubstr("--root")));
 }
 
 TEST_F(FaultsTest, ARootOfAnotherUserIsRefused) {
@@ -175,8 +177,8 @@ TEST_F(FaultsTest, ADatabaseOfALaterVersionIsRefusedAndNotTouched) {
   StopDaemon();
   // Bytes 60 to 63 of an SQLite file are PRAGMA user_version (sqlite.org/fileformat.html, 1.3).
   ASSERT_EQ(Execute({"sh", "-c",
-                     "printf '\\0\\0\\003\\347' | dd of=\"$1/meta.db\" bs=1 seek=60 conv=notrunc", "sh",
-                     Root()})
+                     "printf '\\0\\0\\003\\347' | dd of=\"$1/meta.db\" bs=1 seek=60 conv=notrunc",
+                     "sh", Root()})
                 .exit_code,
             0);
   ASSERT_OK_AND_ASSIGN(const std::string before, ReadFile(Root() + "/meta.db"));
