@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "base/errors.h"
 #include "base/status_macros.h"
 #include "base/strings.h"
 #include "client/cli/commands.h"
@@ -48,7 +49,8 @@ absl::Status Info(Session& session, bool json) {
                    Call(*connection, connection->system(), &v1::SystemService::StubInterface::Info,
                         v1::InfoRequest(), kTimeout, session.stop()));
   Print(json ? ToJson(info) + "\n" : Describe(connection->address(), info));
-  return absl::OkStatus();
+  return info.draining() ? Unavailable("the daemon is shutting down and accepts no builds")
+                         : absl::OkStatus();
 }
 
 }  // namespace

@@ -175,6 +175,7 @@ TEST_F(QueueTest, AnOrderlyEndCountsNoAttemptAndTellsWhoWatches) {
         WaitUntil([&] { return ToldSoFar(watcher).back() == "0: the daemon is shutting down"; }));
     EXPECT_TRUE(Has(busy, "RUNNING"));
     EXPECT_THAT(TrySubmit("a", "late").err, HasSubstr("shutting down"));
+    EXPECT_EQ(Zlayer({"info"}).exit_code, 3);  // no daemon that serves
     daemon_->Signal(SIGTERM);
     EXPECT_EQ(daemon_->Wait(20).exit_code, 0);
     StartDaemon({"--config", Path("zlayerd.yaml")});
