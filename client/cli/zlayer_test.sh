@@ -74,6 +74,7 @@ check "bad ignore file" 1 ".dockerignore:1" "$zlayer" build "$directory/context"
 check "nothing to import" 1 "gone" "$zlayer" import "$directory/gone"
 check "no daemon, export" 3 "no daemon answers" "$zlayer" export -o "$directory/x.tar" x
 check "version" 0 "zlayer 0.1.0" "$zlayer" version
+check "version, json" 0 '"zlayerd":null' "$zlayer" version --format json
 if [ -n "$(ls "$directory" | grep -v -x -e out -e err -e context)" ]; then
   echo "FAILED: something was left behind:" "$(ls "$directory")"
   failed=1
