@@ -207,6 +207,13 @@ TEST_F(OddFilesTest, PassThroughImportCopyRunExportAndImportUnchanged) {
                "FROM gnu\nCOPY --from=copied /odd /in/odd\nRUN gnu-mv /in/odd /odd\n");
   Build({"-t", "run"});
   EXPECT_EQ(ListingOf("run"), expected);
+  // What the kernel copies up where a command changes it: here, to what it was. (Of several links it
+  // copies one, so they are left alone.)
+  WriteContext("Dockerfile",
+               "FROM run\nRUN find /odd ! -type l \\( -type d -o -links 1 \\) "
+               "-exec sh -c 'chmod $(stat -c %a \"$1\") \"$1\"' sh {} \\;\n");
+  EXPECT_EQ(Executed(Build({"-t", "touched"})).size(), 1u);
+  EXPECT_EQ(ListingOf("touched"), expected);
 
   ASSERT_EQ(Zlayer({"export", "-o", Path("run.tar"), "run"}).exit_code, 0);
   ASSERT_EQ(Zlayer({"rmi", "run"}).exit_code, 0);
