@@ -125,7 +125,7 @@ absl::Status Converter::Parse() {
   ASSIGN_OR_RETURN(file_, ParseInstructions(lexed, request_.name));
   for (size_t i = 0; i < file_.stages.size(); ++i) {
     if (const std::string& name = file_.stages[i].base().name; !name.empty()) {
-      stages_by_name_.emplace(name, i);
+      stages_by_name_[name] = i;
     }
   }
   needed_.resize(file_.stages.size());

@@ -180,6 +180,49 @@ std::string GoCleanPath(std::string_view path) {
   return clean.empty() ? "." : clean;
 }
 
+std::optional<bool> ParseGoBool(std::string_view text) {
+  for (const std::string_view yes : {"1", "t", "T", "TRUE", "true", "True"}) {
+    if (text == yes) {
+      return true;
+    }
+  }
+  for (const std::string_view no : {"0", "f", "F", "FALSE", "false", "False"}) {
+    if (text == no) {
+      return false;
+    }
+  }
+  return std::nullopt;
+}
+
+std::optional<std::vector<std::string>> SplitCsv(std::string_view line) {
+  std::vector<std::string> fields(1);
+  bool in_quotes = false;
+  bool quoted = false;  // the field was in quotes, which have been closed
+  for (size_t i = 0; i < line.size(); ++i) {
+    const char c = line[i];
+    if (in_quotes) {
+      if (c != '"') {
+        fields.back() += c;
+      } else if (line.substr(i + 1).starts_with('"')) {
+        fields.back() += line[++i];
+      } else {
+        in_quotes = false;
+        quoted = true;
+      }
+    } else if (c == ',') {
+      fields.emplace_back();
+      quoted = false;
+    } else if (quoted || (c == '"' && !fields.back().empty())) {
+      return std::nullopt;
+    } else if (c == '"') {
+      in_quotes = true;
+    } else {
+      fields.back() += c;
+    }
+  }
+  return in_quotes || line.empty() ? std::nullopt : std::make_optional(std::move(fields));
+}
+
 std::optional<int64_t> ParseGoDuration(std::string_view text) {
   const bool negative = text.starts_with('-');
   if (negative || text.starts_with('+')) {

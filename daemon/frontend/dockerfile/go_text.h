@@ -32,6 +32,13 @@ std::string GoQuoteList(const std::vector<std::string>& words);
 // components, no ".." behind a name, no final "/"; "." for an empty path.
 std::string GoCleanPath(std::string_view path);
 
+// As strconv.ParseBool: "1", "t", "true", "True", "TRUE" and their like; nullopt for anything else.
+std::optional<bool> ParseGoBool(std::string_view text);
+
+// The fields of one line of comma-separated values, as encoding/csv: a field in double quotes may
+// hold commas, and quotes doubled. nullopt where a quote stands elsewhere or is not closed.
+std::optional<std::vector<std::string>> SplitCsv(std::string_view line);
+
 // Nanoseconds of a duration as time.ParseDuration reads it: "1h30m", "1.5s", "-2ms", "0". nullopt:
 // it is not one, or does not fit 64 bits.
 std::optional<int64_t> ParseGoDuration(std::string_view text);

@@ -3,6 +3,7 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "base/errors.h"
 #include "base/strings.h"
@@ -24,7 +25,7 @@ absl::Status UnknownFlag(std::string_view keyword, std::string_view name,
 }
 
 absl::Status CheckValue(const FlagSpec& spec, bool has_value, std::string* value) {
-  if (spec.kind == FlagSpec::kText) {
+  if (spec.kind != FlagSpec::kBoolean) {
     return has_value ? absl::OkStatus()
                      : InvalidArgument(
                            fmt::format("the flag --{0} needs a value: --{0}=VALUE", spec.name));
@@ -57,20 +58,27 @@ absl::StatusOr<InstructionFlags> InstructionFlags::Parse(const DockerfileNode& n
     if (absl::Status status = CheckValue(*spec, has_value, &value); !status.ok()) {
       return status;
     }
-    if (spec->refused && value != "false") {
-      return Unimplemented(
-          fmt::format("{} --{} is not supported by this version", keyword, spec->name));
-    }
-    if (!flags.values_.emplace(name, value).second) {
+    std::vector<std::string>& values = flags.values_[std::string(name)];
+    if (!values.empty() && spec->kind != FlagSpec::kRepeated) {
       return InvalidArgument(fmt::format("{} has the flag --{} twice", keyword, name));
     }
+    values.push_back(std::move(value));
   }
   return flags;
 }
 
 std::string InstructionFlags::Get(std::string_view name) const {
   const auto at = values_.find(name);
-  return at == values_.end() ? "" : at->second;
+  return at == values_.end() ? "" : at->second.front();
+}
+
+std::vector<std::string> InstructionFlags::GetAll(std::string_view name) const {
+  const auto at = values_.find(name);
+  return at == values_.end() ? std::vector<std::string>() : at->second;
+}
+
+std::optional<bool> InstructionFlags::GetBoolean(std::string_view name) const {
+  return values_.contains(name) ? std::make_optional(Get(name) == "true") : std::nullopt;
 }
 
 }  // namespace zlayer

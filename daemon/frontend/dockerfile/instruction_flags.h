@@ -5,6 +5,7 @@
 #include <absl/status/statusor.h>
 
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -14,26 +15,27 @@
 namespace zlayer {
 
 struct FlagSpec {
-  enum Kind { kText, kBoolean };
+  enum Kind { kText, kBoolean, kRepeated };
   std::string_view name;
   Kind kind = kText;
-  // Part of the language, but this version does not carry it out.
-  bool refused = false;
 };
 
 class InstructionFlags {
  public:
-  // kInvalidArgument: a flag that `known` does not name, one that is given twice, without its
-  // value, or with something else than true or false. kUnimplemented: a refused flag, unless it is
-  // "=false".
+  // kInvalidArgument: a flag that `known` does not name, one that is given twice and may not be,
+  // one without its value, or with something else than true or false.
   static absl::StatusOr<InstructionFlags> Parse(const DockerfileNode& node,
                                                 const std::vector<FlagSpec>& known);
 
   // The value; empty where the flag is not there. A boolean flag's is "true" or "false".
   std::string Get(std::string_view name) const;
+  // All values of a flag that may be repeated.
+  std::vector<std::string> GetAll(std::string_view name) const;
+  // Of a boolean flag; nullopt where it is not there.
+  std::optional<bool> GetBoolean(std::string_view name) const;
 
  private:
-  std::map<std::string, std::string, std::less<>> values_;
+  std::map<std::string, std::vector<std::string>, std::less<>> values_;
 };
 
 }  // namespace zlayer

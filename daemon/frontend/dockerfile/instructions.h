@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "daemon/frontend/dockerfile/lexer.h"
+#include "daemon/frontend/dockerfile/run_mount.h"
 #include "zlayer/v1/graph.pb.h"
 
 namespace zlayer {
@@ -48,16 +49,33 @@ struct LabelInstruction {
   bool legacy = false;
 };
 struct RunInstruction {
-  CommandLine command;  // not empty
+  CommandLine command;                      // not empty
+  std::vector<DockerfileHeredoc> heredocs;  // where it is for the shell; one word announces them
+  std::vector<RunMountText> mounts;
   v1::NetworkMode network = v1::NETWORK_DEFAULT;
+  v1::SecurityMode security = v1::SECURITY_SANDBOX;
+  std::vector<RunDevice> devices;
+};
+// A file that COPY or ADD takes from the Dockerfile itself (a heredoc).
+struct InlineSource {
+  std::string name;
+  std::string content;  // leading tabs dropped where "<<-" asks for it
+  bool expand = true;   // variables are expanded
 };
 // COPY and ADD.
 struct CopyInstruction {
   bool add = false;
-  std::string from;  // stage, number or image; empty for the build context
+  std::string from;  // COPY: stage, number, context or image; empty for the build context
   std::string owner;
   std::string mode;
-  std::vector<std::string> sources;  // at least one
+  bool link = false;
+  bool parents = false;  // COPY
+  std::vector<std::string> exclude;
+  std::string checksum;                      // ADD of a URL
+  std::optional<bool> keep_git_directory;    // ADD of a git URL
+  std::optional<bool> unpack;                // ADD; unset: local archives
+  std::vector<std::string> sources;          // with the inline ones at least one
+  std::vector<InlineSource> inline_sources;  // copied after the others
   std::string destination;
 };
 struct WorkdirInstruction {
@@ -90,17 +108,24 @@ struct HealthcheckInstruction {
 struct MaintainerInstruction {
   std::string author;
 };
+struct OnBuildInstruction {
+  // What is kept in the image: the instruction behind ONBUILD with its heredocs, one line or more.
+  std::string trigger;
+};
 
 using InstructionBody =
     std::variant<FromInstruction, ArgInstruction, EnvInstruction, LabelInstruction, RunInstruction,
                  CopyInstruction, WorkdirInstruction, UserInstruction, CmdInstruction,
                  EntrypointInstruction, ExposeInstruction, VolumeInstruction, StopsignalInstruction,
-                 ShellInstruction, HealthcheckInstruction, MaintainerInstruction>;
+                 ShellInstruction, HealthcheckInstruction, MaintainerInstruction,
+                 OnBuildInstruction>;
 
 struct Instruction {
   InstructionBody body;
-  std::string keyword;  // upper case
-  std::string text;     // as written, one line of at most 1 KiB, valid UTF-8, for messages
+  std::string keyword;       // upper case
+  std::string keyword_text;  // as written
+  std::string text;          // as written, one line of at most 1 KiB, valid UTF-8, for messages
+  std::vector<std::string> comments;  // in front of it, without '#'
   v1::SourceRange source;
 };
 
@@ -117,14 +142,18 @@ struct DockerfileInstructions {
 };
 
 // Errors name the file and line, with the instruction and stage in the detail
-// (proto/error_detail.h). kInvalidArgument: an instruction or flag is unknown, or malformed; a
-// stage's name is used twice; something but ARG stands before the first FROM; there is no FROM.
-// kUnimplemented: ONBUILD, a heredoc, or a flag that this version does not carry out.
+// (proto/error_detail.h). kInvalidArgument: an instruction or flag is unknown, or malformed;
+// something but ARG stands before the first FROM; there is no FROM.
 absl::StatusOr<DockerfileInstructions> ParseInstructions(const LexedDockerfile& lexed,
                                                          std::string_view name);
 
 // The same for one node.
 absl::StatusOr<Instruction> ParseInstruction(const DockerfileNode& node, std::string_view name);
+
+// The instruction that an image's ONBUILD trigger is. Its source is `from`'s: the FROM that runs
+// it. kInvalidArgument: the trigger is not exactly one instruction, or one that cannot be one
+// (FROM, MAINTAINER, ONBUILD).
+absl::StatusOr<Instruction> ParseTrigger(const std::string& trigger, const Instruction& from);
 
 }  // namespace zlayer
 

@@ -11,6 +11,7 @@
 #include "base/status_macros.h"
 #include "base/strings.h"
 #include "daemon/frontend/dockerfile/go_text.h"
+#include "daemon/frontend/dockerfile/heredoc.h"
 #include "daemon/frontend/dockerfile/node_parser.h"
 #include "proto/error_detail.h"
 

@@ -75,9 +75,6 @@ absl::StatusOr<LexedDockerfile> LexDockerfile(std::string_view text, std::string
 // line end at the end.
 std::string DumpAst(const std::vector<DockerfileNode>& nodes);
 
-// Whether a word of COPY's or ADD's arguments opens a heredoc ("<<EOF").
-bool IsHeredocWord(std::string_view word);
-
 }  // namespace zlayer
 
 #endif  // ZLAYER_DAEMON_FRONTEND_DOCKERFILE_LEXER_H_

@@ -7,6 +7,7 @@
 
 #include "base/files.h"
 #include "base/strings.h"
+#include "daemon/frontend/dockerfile/heredoc.h"
 #include "proto/error_detail.h"
 #include "tests/status_matchers.h"
 

@@ -5,7 +5,6 @@
 #include <absl/status/statusor.h>
 
 #include <string_view>
-#include <vector>
 
 #include "daemon/frontend/dockerfile/lexer.h"
 
@@ -14,10 +13,6 @@ namespace zlayer {
 // Lines, comments and heredocs are left to the caller. kInvalidArgument: the arguments are
 // malformed.
 absl::StatusOr<DockerfileNode> ParseNode(std::string_view line, char escape);
-
-// The heredocs that an instruction announces, without content, in the order in which they follow;
-// none where it cannot have any. kInvalidArgument: a heredoc's name is malformed.
-absl::StatusOr<std::vector<DockerfileHeredoc>> AnnouncedHeredocs(const DockerfileNode& node);
 
 }  // namespace zlayer
 

@@ -132,6 +132,7 @@ class StageConverter::Visitor {
   absl::Status operator()(const ShellInstruction& shell);
   absl::Status operator()(const HealthcheckInstruction& healthcheck);
   absl::Status operator()(const MaintainerInstruction& maintainer);
+  absl::Status operator()(const OnBuildInstruction& on_build);
 
   v1::Operation Take() {
     Describe(instruction_, created_by_, &operation_);
@@ -288,6 +289,10 @@ void StageConverter::Visitor::AddProxies(v1::Run* run) const {
 }
 
 absl::Status StageConverter::Visitor::operator()(const RunInstruction& instruction) {
+  if (!instruction.heredocs.empty() || !instruction.mounts.empty() ||
+      !instruction.devices.empty() || instruction.security != v1::SECURITY_SANDBOX) {
+    return Unimplemented("RUN with heredocs, --mount, --device or --security is not supported yet");
+  }
   v1::Run* run = operation_.mutable_run();
   const std::vector<std::string> argv = state_->WithShell(instruction.command);
   for (const std::string& word : argv) {
@@ -323,6 +328,11 @@ absl::Status StageConverter::Visitor::AddSource(const CopyInstruction& copy, con
 }
 
 absl::Status StageConverter::Visitor::operator()(const CopyInstruction& instruction) {
+  if (!instruction.inline_sources.empty() || instruction.link || instruction.parents ||
+      !instruction.exclude.empty() || !instruction.checksum.empty() || instruction.unpack ||
+      instruction.keep_git_directory) {
+    return Unimplemented("this flag, or a heredoc, of COPY and ADD is not supported yet");
+  }
   v1::Input from;
   from.set_context("");
   if (!instruction.from.empty()) {
@@ -454,6 +464,12 @@ absl::Status StageConverter::Visitor::operator()(const MaintainerInstruction& ma
              instruction_.source, scope_.warnings);
   created_by_ = "MAINTAINER " + maintainer.author;
   AddChange()->set_set_author(maintainer.author);
+  return absl::OkStatus();
+}
+
+// BuildKit writes no history for it.
+absl::Status StageConverter::Visitor::operator()(const OnBuildInstruction& on_build) {
+  AddChange()->set_add_on_build(on_build.trigger);
   return absl::OkStatus();
 }
 

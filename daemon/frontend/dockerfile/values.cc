@@ -3,8 +3,9 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <algorithm>
+#include <charconv>
+#include <cmath>
 #include <iterator>
-#include <optional>
 
 #include "base/errors.h"
 #include "base/strings.h"
@@ -120,6 +121,26 @@ absl::StatusOr<std::vector<std::string>> ParsePorts(std::string_view text) {
     ports.push_back(fmt::format("{}/{}", number, protocol.empty() ? "tcp" : protocol));
   }
   return ports;
+}
+
+std::optional<uint64_t> ParseByteSize(std::string_view text) {
+  const size_t digits = std::min(text.find_first_not_of("0123456789."), text.size());
+  double size = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + digits, size);
+  if (error != std::errc() || end != text.data() + digits) {
+    return std::nullopt;
+  }
+  std::string unit = ToLower(text.substr(digits));
+  if (unit.starts_with(' ')) {
+    unit.erase(0, 1);
+  }
+  const size_t power = unit.empty() ? 0 : std::string_view("bkmgtp").find(unit[0]);
+  if (power == std::string_view::npos || (power == 0 && unit.size() > 1) ||
+      (unit.size() > 1 && unit.substr(1) != "b" && unit.substr(1) != "ib")) {
+    return std::nullopt;
+  }
+  size = std::ldexp(size, static_cast<int>(10 * power));
+  return size < 0x1p63 ? std::make_optional(static_cast<uint64_t>(size)) : std::nullopt;
 }
 
 bool IsSignal(std::string_view text) {
