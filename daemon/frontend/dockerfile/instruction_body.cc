@@ -163,21 +163,24 @@ absl::Status ReadSources(const DockerfileNode& node, CopyInstruction* copy) {
   if (IsHeredocWord(copy->destination)) {
     return InvalidArgument(fmt::format("the destination of {} cannot be a heredoc", keyword));
   }
+  std::map<std::string_view, const DockerfileHeredoc*> heredocs;
+  for (const DockerfileHeredoc& heredoc : node.heredocs) {
+    heredocs[heredoc.name] = &heredoc;
+  }
   for (auto word = node.arguments.begin(); word != node.arguments.end() - 1; ++word) {
     const absl::StatusOr<std::optional<DockerfileHeredoc>> parsed = ParseHeredocWord(*word);
     if (!parsed.ok() || !parsed->has_value()) {
       copy->sources.push_back(*word);
       continue;
     }
-    const auto heredoc =
-        std::find_if(node.heredocs.rbegin(), node.heredocs.rend(),
-                     [&](const DockerfileHeredoc& h) { return h.name == (*parsed)->name; });
-    if (heredoc == node.heredocs.rend()) {
+    const DockerfileHeredoc& announced = **parsed;
+    const auto heredoc = heredocs.find(announced.name);
+    if (heredoc == heredocs.end()) {
       return InvalidArgument(
           fmt::format("{} is a heredoc, which a JSON list cannot have", GoQuote(*word)));
     }
     copy->inline_sources.push_back(
-        {heredoc->name, HeredocText(*heredoc, (*parsed)->chomp), (*parsed)->expand});
+        {announced.name, HeredocText(*heredoc->second, announced.chomp), announced.expand});
   }
   return absl::OkStatus();
 }

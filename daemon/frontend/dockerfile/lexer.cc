@@ -10,6 +10,7 @@
 #include "base/errors.h"
 #include "base/status_macros.h"
 #include "base/strings.h"
+#include "daemon/frontend/dockerfile/directive.h"
 #include "daemon/frontend/dockerfile/go_text.h"
 #include "daemon/frontend/dockerfile/heredoc.h"
 #include "daemon/frontend/dockerfile/node_parser.h"
@@ -28,29 +29,6 @@ std::string_view TrimLineEnd(std::string_view line) {
 
 bool IsComment(std::string_view line) { return TrimGoSpaceLeft(line).starts_with('#'); }
 
-bool IsAlphanumeric(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-}
-
-// `# name = value`.
-std::optional<DockerfileDirective> ParseDirective(std::string_view line) {
-  if (!line.starts_with('#')) {
-    return std::nullopt;
-  }
-  line = TrimGoSpaceLeft(line.substr(1));
-  const auto end = std::find_if_not(line.begin(), line.end(), IsAlphanumeric);
-  const std::string_view name = line.substr(0, static_cast<size_t>(end - line.begin()));
-  std::string_view rest = TrimGoSpaceLeft(line.substr(name.size()));
-  if (name.empty() || !rest.starts_with('=')) {
-    return std::nullopt;
-  }
-  rest = TrimGoSpace(rest.substr(1));
-  DockerfileDirective directive{ToLower(name), std::string(rest), 0};
-  const bool known =
-      directive.name == "syntax" || directive.name == "escape" || directive.name == "check";
-  return known && !rest.empty() ? std::make_optional(std::move(directive)) : std::nullopt;
-}
-
 class Lexer {
  public:
   Lexer(std::string_view text, std::string_view name) : rest_(text), name_(name) {}
@@ -60,7 +38,9 @@ class Lexer {
  private:
   // A raw line with its line end; nullopt at the end of the text.
   std::optional<std::string_view> NextLine();
-  absl::Status ReadDirective(std::string_view line);
+  // Whether the line is one.
+  absl::StatusOr<bool> ReadDirective(std::string_view line);
+  void ReadComment(std::string_view raw);
   absl::Status ReadInstruction(std::string line, bool continues);
   bool StripContinuation(std::string* line) const;
   absl::Status ReadHeredocs(DockerfileNode* node);
@@ -94,14 +74,14 @@ absl::Status Lexer::Error(absl::Status status, uint32_t first_line) const {
   return AtSource(std::move(status), range);
 }
 
-absl::Status Lexer::ReadDirective(std::string_view line) {
-  if (directives_done_) {
-    return absl::OkStatus();
+absl::StatusOr<bool> Lexer::ReadDirective(std::string_view line) {
+  std::optional<DockerfileDirective> directive;
+  if (!directives_done_) {
+    directive = ParseDirective(line, "#");
+    directives_done_ = !directive;
   }
-  std::optional<DockerfileDirective> directive = ParseDirective(line);
   if (!directive) {
-    directives_done_ = true;
-    return absl::OkStatus();
+    return false;
   }
   directive->line = line_;
   for (const DockerfileDirective& seen : result_.directives) {
@@ -120,7 +100,17 @@ absl::Status Lexer::ReadDirective(std::string_view line) {
     result_.escape = directive->value[0];
   }
   result_.directives.push_back(*std::move(directive));
-  return absl::OkStatus();
+  return true;
+}
+
+// An empty one ends what was said before.
+void Lexer::ReadComment(std::string_view raw) {
+  const std::string_view comment = TrimGoSpace(raw.substr(1));
+  if (comment.empty()) {
+    comments_.clear();
+  } else {
+    comments_.emplace_back(comment);
+  }
 }
 
 // Whether the line goes on: an escape character ends it, and none escapes that one.
@@ -144,9 +134,11 @@ absl::StatusOr<LexedDockerfile> Lexer::Lex() {
   }
   while (const std::optional<std::string_view> raw = NextLine()) {
     std::string line(TrimGoSpaceLeft(TrimLineEnd(*raw)));
-    RETURN_IF_ERROR(ReadDirective(line));
+    ASSIGN_OR_RETURN(const bool is_directive, ReadDirective(line));
     if (line.starts_with('#')) {
-      comments_.emplace_back(TrimGoSpace(std::string_view(line).substr(1)));
+      if (!is_directive) {
+        ReadComment(*raw);
+      }
       continue;
     }
     const bool continues = StripContinuation(&line);

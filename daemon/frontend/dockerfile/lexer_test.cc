@@ -7,6 +7,7 @@
 
 #include "base/files.h"
 #include "base/strings.h"
+#include "daemon/frontend/dockerfile/directive.h"
 #include "daemon/frontend/dockerfile/heredoc.h"
 #include "proto/error_detail.h"
 #include "tests/status_matchers.h"
@@ -92,6 +93,47 @@ TEST(LexerTest, ReadsDirectives) {
   EXPECT_EQ(lexed.escape, '`');
   EXPECT_EQ(Lexed("\n#escape=`\nFROM a").escape, '\\');
   EXPECT_EQ(Lexed("# other=1\n#escape=`\nFROM a").escape, '\\');
+}
+
+TEST(LexerTest, FindsTheFrontend) {
+  const std::pair<const char*, const char*> cases[] = {
+      {"# syntax=docker/dockerfile:1\nFROM x", "1 docker/dockerfile:1"},
+      {"\xef\xbb\xbf#check=skip=all\n#SYNTAX = a/b  --opt\r\nFROM x", "2 a/b"},
+      {"#!/usr/bin/env x\n# syntax=a\n", "2 a"},
+      {"// syntax=a", "1 a"},
+      {" {\"x\": 1, \"syntax\": \"a\"}", "1 a"},
+      {"# comment\n# syntax=a", ""},
+      {"FROM x\n# syntax=a", ""},
+      {"{\"syntax\": 1}", ""},
+      {"{[", ""},
+      {"", ""},
+  };
+  for (const auto& [text, expected] : cases) {
+    const std::optional<SyntaxDirective> found = DetectSyntax(text);
+    EXPECT_EQ(found ? std::to_string(found->line) + " " + found->frontend : "", expected) << text;
+  }
+  for (const char* good : {"docker/dockerfile:1", "docker.io/docker/dockerfile:1.20-labs",
+                           "docker/dockerfile:1-labs", "docker/dockerfile:1.4@sha256:0"}) {
+    EXPECT_TRUE(IsDockerfileFrontend(good)) << good;
+  }
+  for (const char* bad : {"docker/dockerfile:2", "docker/dockerfile:10", "x/dockerfile:1",
+                          "docker/dockerfile-upstream:master", ""}) {
+    EXPECT_FALSE(IsDockerfileFrontend(bad)) << bad;
+  }
+}
+
+TEST(LexerTest, KeepsTheCommentsInFrontOfAnInstruction) {
+  ASSERT_OK_AND_ASSIGN(
+      const LexedDockerfile lexed,
+      LexDockerfile("# escape=`\n# old\n#\n# a b\n\n#c\nFROM x\nRUN `\n# inside\n y\n", "f"));
+  EXPECT_THAT(lexed.nodes[0].comments, ElementsAre("a b", "c"));
+  EXPECT_THAT(lexed.nodes[1].comments, IsEmpty());
+}
+
+TEST(LexerTest, TheEscapeCharacterCountsInFlags) {
+  ASSERT_OK_AND_ASSIGN(const LexedDockerfile lexed,
+                       LexDockerfile("# escape=`\nRUN --mount=target=C:\\x` y z\n", "f"));
+  EXPECT_THAT(lexed.nodes[0].flags, ElementsAre("--mount=target=C:\\x y"));
 }
 
 TEST(LexerTest, RefusesBadDirectives) {

@@ -46,7 +46,7 @@ std::vector<std::string> SplitAtBlanks(std::string_view text) {
 // Reads the flags at the start of an instruction's arguments.
 class FlagReader {
  public:
-  explicit FlagReader(std::string_view line) : line_(line) {}
+  FlagReader(std::string_view line, char escape) : line_(line), escape_(escape) {}
 
   // Returns what follows the flags.
   std::string_view Read(std::vector<std::string>* flags) {
@@ -79,7 +79,7 @@ class FlagReader {
       if (quote != 0 ? c == quote : c == '"' || c == '\'') {
         quote = quote != 0 ? 0 : c;
         had_quotes = true;
-      } else if (c != '\\') {
+      } else if (c != escape_) {
         *word += c;
       } else if (position_ + 1 < line_.size()) {
         *word += line_[++position_];
@@ -89,6 +89,7 @@ class FlagReader {
   }
 
   std::string_view line_;
+  char escape_;
   size_t position_ = 0;
 };
 
@@ -286,7 +287,7 @@ absl::StatusOr<DockerfileNode> ParseNested(std::string_view line, char escape, i
   node.keyword_text = keyword;
   node.keyword = ToLower(keyword);
   if (rest) {
-    node.arguments_text = TrimGoSpace(FlagReader(*rest).Read(&node.flags));
+    node.arguments_text = TrimGoSpace(FlagReader(*rest, escape).Read(&node.flags));
   }
   RETURN_IF_ERROR(ParseArguments(node.arguments_text, escape, depth, &node));
   return node;

@@ -2,9 +2,9 @@
 
 #include <spdlog/fmt/fmt.h>
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <set>
 #include <utility>
 
 #include "base/errors.h"
@@ -111,6 +111,7 @@ class Expander {
   const VariableLookup& lookup_;
   const WordOptions& options_;
   std::vector<std::string> unset_;
+  std::set<std::string, std::less<>> unset_names_;
   int depth_ = 0;
 };
 
@@ -132,10 +133,10 @@ absl::Status Expander::ProcessOne(bool raw_escapes, WordBuilder* builder) {
   if (first == '$') {
     ASSIGN_OR_RETURN(const std::string value, Dollar());
     builder->Add(value);
-  } else if (first == '\'') {
+  } else if (first == '\'' && !options_.plain_quotes) {
     ASSIGN_OR_RETURN(const std::string quoted, SingleQuoted());
     builder->AddQuoted(quoted);
-  } else if (first == '"') {
+  } else if (first == '"' && !options_.plain_quotes) {
     ASSIGN_OR_RETURN(const std::string quoted, DoubleQuoted(raw_escapes));
     builder->AddQuoted(quoted);
   } else if (first == options_.escape) {
@@ -333,7 +334,7 @@ std::string_view Expander::Name() {
 
 std::optional<std::string> Expander::Lookup(std::string_view name) {
   std::optional<std::string> value = lookup_(name);
-  if (!value && std::find(unset_.begin(), unset_.end(), name) == unset_.end()) {
+  if (!value && unset_names_.emplace(name).second) {
     unset_.emplace_back(name);
   }
   return value;

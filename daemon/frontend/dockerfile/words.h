@@ -30,6 +30,7 @@ struct WordOptions {
   char escape = '\\';
   bool raw_quotes = false;    // quotes stay in the result
   bool raw_escapes = false;   // escape characters stay in the result
+  bool plain_quotes = false;  // quotes are characters like any other (the text of a heredoc)
   bool keep_unset = false;    // "$name" of an unset variable stays as it is
   bool join_heredoc = false;  // white space behind "<<" does not end a word
 };
