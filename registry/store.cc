@@ -59,6 +59,7 @@ class DiskStore : public Store {
   ImageStore& images() override { return *images_; }
   RecordStore& records() override { return *records_; }
   ContextStore& contexts() override { return *contexts_; }
+  FetchedStore& fetched() override { return *fetched_; }
   absl::StatusOr<StoreStatistics> Statistics() override;
 
  private:
@@ -74,6 +75,7 @@ class DiskStore : public Store {
   std::unique_ptr<ImageStore> images_;
   std::unique_ptr<RecordStore> records_;
   std::unique_ptr<ContextStore> contexts_;
+  std::unique_ptr<FetchedStore> fetched_;
 
   Mutex mutex_;  // for the wait only
   CondVar interval_;
@@ -102,6 +104,7 @@ absl::Status DiskStore::OpenParts() {
                                            layers_.get(), clock_, tmp()));
   records_ = OpenRecordStore(database_.get());
   contexts_ = OpenContextStore(database_.get(), clock_);
+  fetched_ = OpenFetchedStore(database_.get(), clock_);
   return absl::OkStatus();
 }
 

@@ -16,6 +16,7 @@
 #include "registry/blob/blob_store.h"
 #include "registry/content/content_store.h"
 #include "registry/context_store.h"
+#include "registry/fetched_store.h"
 #include "registry/image/image_store.h"
 #include "registry/layer/layer_store.h"
 #include "registry/meta/database.h"
@@ -49,6 +50,7 @@ class Store {
   virtual ImageStore& images() = 0;
   virtual RecordStore& records() = 0;
   virtual ContextStore& contexts() = 0;
+  virtual FetchedStore& fetched() = 0;
   virtual absl::StatusOr<StoreStatistics> Statistics() = 0;
 };
 

@@ -17,7 +17,7 @@
 namespace zlayer {
 namespace {
 
-constexpr int64_t kSchemaVersion = 2;
+constexpr int64_t kSchemaVersion = 3;
 // Readers beyond these are closed after use.
 constexpr size_t kIdleReaders = 16;
 

@@ -1,4 +1,4 @@
--- Version 2 (PRAGMA user_version). Times are nanoseconds since 1970; digests are 32-byte blobs.
+-- Version 3 (PRAGMA user_version). Times are nanoseconds since 1970; digests are 32-byte blobs.
 --
 -- `boot` is empty once a row's files are known to be synced, else the id of the boot that wrote
 -- them: after a power failure (another boot id) such rows go, with all that stands on them.
@@ -96,6 +96,21 @@ CREATE TABLE records (
   used INTEGER NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX records_by_layer ON records (layer);
+
+-- What was fetched from outside (a URL, a git repository), for the namespace that fetched it. `source`
+-- is a digest of what was asked for, without credentials.
+CREATE TABLE fetched (
+  namespace TEXT NOT NULL,
+  source BLOB NOT NULL,
+  layer BLOB NOT NULL REFERENCES layers (id) ON DELETE CASCADE,
+  content BLOB,                   -- of the one file that came from a URL
+  etag TEXT NOT NULL,             -- validators of the answer; empty where it had none
+  last_modified TEXT NOT NULL,
+  used INTEGER NOT NULL,
+  PRIMARY KEY (namespace, source)
+) WITHOUT ROWID;
+CREATE INDEX fetched_by_layer ON fetched (layer);
+CREATE INDEX fetched_by_content ON fetched (namespace, content) WHERE content IS NOT NULL;
 
 CREATE TABLE builds (
   id TEXT PRIMARY KEY,

@@ -138,6 +138,12 @@ absl::Status Holders::ReadCache(Connection& connection) {
       Mark(layer, Holder::kCache);
     }
   };
+  RETURN_IF_ERROR(ForEachRow(connection, "SELECT layer FROM fetched",
+                             [&](const Statement& row) -> absl::Status {
+                               ASSIGN_OR_RETURN(Digest layer, row.DigestAt(0));
+                               mark(layer);
+                               return absl::OkStatus();
+                             }));
   return ForEachRow(
       connection, "SELECT layer, chain FROM records", [&](const Statement& row) -> absl::Status {
         ASSIGN_OR_RETURN(Digest layer, row.DigestAt(0));

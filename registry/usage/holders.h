@@ -25,7 +25,7 @@ namespace zlayer {
 enum class Holder : uint8_t {
   kImage,          // an image with a name
   kNamelessImage,  // only images without one
-  kCache,          // only cache records, as what they made or were made on
+  kCache,          // only cache records, as what they made or were made on, and fetched sources
   kContext,        // only uploaded contexts
   kNothing,
 };
