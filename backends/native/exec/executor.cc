@@ -57,6 +57,11 @@ class UnavailableExecutor : public Executor {
                                     std::stop_token) override {
     return FailedPrecondition(reason_);
   }
+  absl::StatusOr<ContainerExit> RunProgram(const ProgramRun&,
+                                           const std::function<void(std::string_view, bool)>&,
+                                           std::stop_token) override {
+    return FailedPrecondition(reason_);
+  }
 
  private:
   const std::string reason_;
@@ -77,9 +82,18 @@ class ProcessExecutor : public Executor {
       const ContainerRun& run,
       const std::function<void(std::string_view data, bool is_stderr)>& output,
       std::stop_token stop) override;
+  absl::StatusOr<ContainerExit> RunProgram(
+      const ProgramRun& run,
+      const std::function<void(std::string_view data, bool is_stderr)>& output,
+      std::stop_token stop) override;
 
  private:
   absl::Status Check(const ContainerRun& run) const;
+  absl::Status CheckPlace(const std::string& id, const std::string& scratch) const;
+  absl::StatusOr<ContainerExit> Call(
+      const exec::Order& order, std::string_view plan,
+      const std::function<void(std::string_view data, bool is_stderr)>& output,
+      const std::stop_token& stop);
 
   const ForkedServer server_;
   const std::string version_;
@@ -97,20 +111,25 @@ ProcessExecutor::~ProcessExecutor() {
   WaitFor(server_.pid);
 }
 
-absl::Status ProcessExecutor::Check(const ContainerRun& run) const {
-  if (run.id.empty() || run.id.size() > 128 ||
-      run.id.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") != std::string::npos) {
-    return InvalidArgument(fmt::format("\"{}\" is no name for a run", ToUtf8(run.id)));
+absl::Status ProcessExecutor::CheckPlace(const std::string& id, const std::string& scratch) const {
+  if (id.empty() || id.size() > 128 ||
+      id.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") != std::string::npos) {
+    return InvalidArgument(fmt::format("\"{}\" is no name for a run", ToUtf8(id)));
   }
-  if (!run.scratch.starts_with('/') || run.scratch.size() >= PATH_MAX) {
+  if (!scratch.starts_with('/') || scratch.size() >= PATH_MAX) {
     return InvalidArgument("the scratch directory of a run must be an absolute path");
   }
-  if (run.scratch.starts_with(workspace_ + "/")) {
+  if (scratch.starts_with(workspace_ + "/")) {
     return FailedPrecondition(
         fmt::format("the scratch directory {} is below {}, which containers' "
                     "files hide; keep the data elsewhere",
-                    ToUtf8(run.scratch), workspace_));
+                    ToUtf8(scratch), workspace_));
   }
+  return absl::OkStatus();
+}
+
+absl::Status ProcessExecutor::Check(const ContainerRun& run) const {
+  RETURN_IF_ERROR(CheckPlace(run.id, run.scratch));
   if (run.lower.size() > kMaxLowerLayers) {
     return FailedPrecondition(
         fmt::format("{} layers are too many to run a command on; at most {} "
@@ -132,11 +151,10 @@ absl::StatusOr<ContainerExit> ProcessExecutor::Run(
   plan.mutable_mount_points()->Add(run.mount_points.begin(), run.mount_points.end());
   plan.set_resolv_conf(run.resolv_conf);
   plan.set_hosts(run.hosts);
-  if (stop.stop_requested()) {
-    return Cancelled("the command was cancelled before it started");
-  }
-  RunCall call(server_.socket.get(), server_.process.get(), next_number_++);
-  absl::StatusOr<ContainerExit> result = call.Run(plan, output, stop);
+  exec::Order order;
+  order.set_id(run.id);
+  order.set_scratch(run.scratch);
+  absl::StatusOr<ContainerExit> result = Call(order, plan.SerializeAsString(), output, stop);
   // What is left of it was in no mount any more: nobody needs its content.
   for (const char* name : {"work", "stub"}) {
     absl::Status removed = RemoveTree(fmt::format("{}/{}", run.scratch, name));
@@ -145,6 +163,38 @@ absl::StatusOr<ContainerExit> ProcessExecutor::Run(
     }
   }
   return result;
+}
+
+absl::StatusOr<ContainerExit> ProcessExecutor::RunProgram(
+    const ProgramRun& run, const std::function<void(std::string_view, bool)>& output,
+    std::stop_token stop) {
+  RETURN_IF_ERROR(CheckPlace(run.id, run.scratch));
+  exec::Program program;
+  program.mutable_argv()->Add(run.argv.begin(), run.argv.end());
+  program.mutable_env()->Add(run.env.begin(), run.env.end());
+  program.set_scratch(run.scratch);
+  for (const auto& [name, content] : run.files) {
+    exec::Program::File* file = program.add_files();
+    file->set_name(name);
+    file->set_content(content);
+  }
+  program.set_max_bytes(run.max_bytes);
+  program.set_max_seconds(run.max_seconds);
+  exec::Order order;
+  order.set_id(run.id);
+  order.set_scratch(run.scratch);
+  order.set_program(true);
+  return Call(order, program.SerializeAsString(), output, stop);
+}
+
+absl::StatusOr<ContainerExit> ProcessExecutor::Call(
+    const exec::Order& order, std::string_view plan,
+    const std::function<void(std::string_view, bool)>& output, const std::stop_token& stop) {
+  if (stop.stop_requested()) {
+    return Cancelled("the command was cancelled before it started");
+  }
+  RunCall call(server_.socket.get(), server_.process.get(), next_number_++);
+  return call.Run(order, plan, output, stop);
 }
 
 // Of the machine's directories, one that nothing of a run's files is below: a tmpfs will cover it

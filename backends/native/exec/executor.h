@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <stop_token>
 #include <string>
@@ -51,6 +52,23 @@ struct ContainerRun {
   std::string hosts;
 };
 
+// A program of the machine's own (git) on files from outside. It runs as nobody (65534), without
+// capabilities or ways to get some, in mount, pid and ipc namespaces of its own, with the machine's
+// network. It sees /usr, /etc and what belongs to them, read-only, and nothing else of the machine.
+struct ProgramRun {
+  std::string id;                 // as ContainerRun::id
+  std::vector<std::string> argv;  // the program by absolute path
+  std::vector<std::string> env;   // complete
+  // The one directory that it can write to, and its working directory: /work there, by absolute
+  // path here. All of it becomes nobody's. The executor removes it if the daemon dies.
+  std::string scratch;
+  // Read-only files in memory: /run/NAME has CONTENT. For what must reach neither the disk nor a
+  // command line.
+  std::map<std::string, std::string> files;
+  uint64_t max_bytes = 0;    // of the disk, below `scratch`
+  uint32_t max_seconds = 0;  // of time
+};
+
 struct ContainerExit {
   int exit_code = 0;  // 0 to 255; 128 + signal for a process that was killed
 };
@@ -79,6 +97,14 @@ class Executor {
   // program is this: "exec: \"/bin/sh\": not found").
   virtual absl::StatusOr<ContainerExit> Run(
       const ContainerRun& run,
+      const std::function<void(std::string_view data, bool is_stderr)>& output,
+      std::stop_token stop) = 0;
+
+  // The same for a program: no process of it is left when this returns. kDeadlineExceeded and
+  // kResourceExhausted where it went over its limits. It does not need the OCI runtime, but an
+  // executor that is not unavailable.
+  virtual absl::StatusOr<ContainerExit> RunProgram(
+      const ProgramRun& run,
       const std::function<void(std::string_view data, bool is_stderr)>& output,
       std::stop_token stop) = 0;
 };

@@ -61,13 +61,14 @@ absl::StatusOr<UniqueFd> MakeMemoryFile(const char* name, std::string_view conte
 RunCall::RunCall(int socket, int process, uint64_t number)
     : socket_(socket), process_(process), number_(number), buffer_(kBufferSize) {}
 
-absl::StatusOr<ContainerExit> RunCall::Run(const exec::Plan& plan, const Output& output,
-                                           const std::stop_token& stop) {
+absl::StatusOr<ContainerExit> RunCall::Run(exec::Order order, std::string_view plan,
+                                           const Output& output, const std::stop_token& stop) {
   stop_event_.Reset(eventfd(0, EFD_CLOEXEC));
   if (!stop_event_.valid()) {
     return ErrnoError("eventfd");
   }
-  RETURN_IF_ERROR(SendOrder(plan));
+  order.set_number(number_);
+  RETURN_IF_ERROR(SendOrder(order, plan));
   std::stop_callback on_stop(stop, [this] { eventfd_write(stop_event_.get(), 1); });
   ASSIGN_OR_RETURN(std::optional<Answer> answer, WaitForAnswer(output));
   if (!answer.has_value()) {
@@ -79,8 +80,8 @@ absl::StatusOr<ContainerExit> RunCall::Run(const exec::Plan& plan, const Output&
   return ReadReport(*answer);
 }
 
-absl::Status RunCall::SendOrder(const exec::Plan& plan) {
-  ASSIGN_OR_RETURN(UniqueFd plan_file, MakeMemoryFile("plan", plan.SerializeAsString()));
+absl::Status RunCall::SendOrder(const exec::Order& order, std::string_view plan) {
+  ASSIGN_OR_RETURN(UniqueFd plan_file, MakeMemoryFile("plan", plan));
   ASSIGN_OR_RETURN(report_, MakeMemoryFile("report", ""));
   ASSIGN_OR_RETURN(Pipe standard_output, MakePipe());
   ASSIGN_OR_RETURN(Pipe standard_error, MakePipe());
@@ -94,10 +95,6 @@ absl::Status RunCall::SendOrder(const exec::Plan& plan) {
   fds[kStderrFd] = standard_error.write_end.get();
   fds[kReportFd] = report_.get();
   fds[kAnswerFd] = answer.write_end.get();
-  exec::Order order;
-  order.set_number(number_);
-  order.set_id(plan.id());
-  order.set_scratch(plan.scratch());
   return SendDatagram(socket_, order.SerializeAsString(), fds);
 }
 

@@ -28,12 +28,13 @@ class RunCall {
   // `socket` leads to the executor, `process` is a pidfd of it; both stay the caller's.
   RunCall(int socket, int process, uint64_t number);
 
-  // As Executor::Run.
-  absl::StatusOr<ContainerExit> Run(const exec::Plan& plan, const Output& output,
+  // As Executor::Run. `order` lacks its number; `plan` is an exec.Plan or, where the order says so,
+  // an exec.Program.
+  absl::StatusOr<ContainerExit> Run(exec::Order order, std::string_view plan, const Output& output,
                                     const std::stop_token& stop);
 
  private:
-  absl::Status SendOrder(const exec::Plan& plan);
+  absl::Status SendOrder(const exec::Order& order, std::string_view plan);
   // Passes output on until the answer comes; nullopt where the executor is gone.
   absl::StatusOr<std::optional<Answer>> WaitForAnswer(const Output& output);
   // What the pipe holds now, if the writer does not keep up; else some. False at its end.

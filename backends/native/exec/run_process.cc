@@ -181,7 +181,10 @@ void RunInOwnProcess(const Runtime& runtime, const Workspace& workspace, const R
   ResetSignals();
   setsid();
   CloseAllBut({files.plan, files.standard_output, files.standard_error, files.report});
-  absl::StatusOr<int> exit_code = RunPlan(runtime, workspace, files);
+  WriteReport(RunPlan(runtime, workspace, files), files.report);
+}
+
+void WriteReport(const absl::StatusOr<int>& exit_code, int file) {
   exec::Report report;
   if (exit_code.ok()) {
     report.set_exit_code(*exit_code);
@@ -189,7 +192,7 @@ void RunInOwnProcess(const Runtime& runtime, const Workspace& workspace, const R
     report.set_code(static_cast<int>(exit_code.status().code()));
     report.set_message(ToUtf8(Message(exit_code.status())));
   }
-  bool written = WriteFully(files.report, report.SerializeAsString()).ok();
+  bool written = WriteFully(file, report.SerializeAsString()).ok();
   _exit(written ? 0 : 1);
 }
 

@@ -2,6 +2,8 @@
 #ifndef ZLAYER_BACKENDS_NATIVE_EXEC_RUN_PROCESS_H_
 #define ZLAYER_BACKENDS_NATIVE_EXEC_RUN_PROCESS_H_
 
+#include <absl/status/statusor.h>
+
 #include <string>
 
 #include "backends/native/exec/runtime.h"
@@ -42,6 +44,9 @@ struct RunFiles {
 // where there is a report. SIGKILL ends it and everything in it at any point.
 [[noreturn]] void RunInOwnProcess(const Runtime& runtime, const Workspace& workspace,
                                   const RunFiles& files);
+
+// Leaves an exec.Report of how a run ended and exits as said above.
+[[noreturn]] void WriteReport(const absl::StatusOr<int>& exit_code, int file);
 
 }  // namespace zlayer
 

@@ -23,6 +23,7 @@
 #include <vector>
 
 #include "backends/native/exec/process.h"
+#include "backends/native/exec/program_process.h"
 #include "backends/native/exec/run_process.h"
 #include "backends/native/exec/wire.h"
 #include "base/errors.h"
@@ -217,9 +218,12 @@ void Server::Start(const exec::Order& order, std::vector<UniqueFd> fds) {
     return;
   }
   if (*pid == 0) {
-    RunInOwnProcess(
-        runtime_, workspace_,
-        {fds[kPlanFd].get(), fds[kStdoutFd].get(), fds[kStderrFd].get(), fds[kReportFd].get()});
+    const RunFiles files = {fds[kPlanFd].get(), fds[kStdoutFd].get(), fds[kStderrFd].get(),
+                            fds[kReportFd].get()};
+    if (order.program()) {
+      RunProgramInOwnProcess(workspace_.directory, files);
+    }
+    RunInOwnProcess(runtime_, workspace_, files);
   }
   Run run;
   run.number = order.number();
