@@ -29,6 +29,8 @@ struct CommandLineState {
 
 namespace {
 
+constexpr int kManyArguments = 1 << 24;
+
 // The commands that were named: "zlayer", "builds", "ls".
 CommandPath PathOf(const CLI::App& app, const CommandSpec& spec) {
   CommandPath path = {&spec};
@@ -254,7 +256,15 @@ Command& Command::Arguments(const OptionText& text, std::vector<std::string>* va
                             bool required) {
   OptionSpec& argument = AddArgument(text, required);
   argument.repeated = true;
-  app_->add_option(text.names, *values)
+  // As they are: where CLI11 takes any number of values it takes "[a,b]" and "{}" for lists of them.
+  // Here it expects more than there can be, and takes what there is.
+  const auto take = [values](const CLI::results_t& results) {
+    *values = results;
+    return true;
+  };
+  app_->add_option(text.names, take)
+      ->expected(kManyArguments, kManyArguments)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
       ->type_name("")
       ->required(required)
       ->check(TextFor(argument));

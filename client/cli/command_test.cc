@@ -106,6 +106,11 @@ TEST_F(CommandTest, ValuesAreKeptAsTheyAre) {
   EXPECT_THAT(tags_, ElementsAre("a,b", "[x,y]", "k=\"v w\"", ""));
 }
 
+TEST_F(CommandTest, ArgumentsAreKeptAsTheyAre) {
+  Parse({"group", "one", "[a,b]", "{}", "", "x y", "--", "-t", "--"});
+  EXPECT_THAT(names_, ElementsAre("[a,b]", "{}", "", "x y", "-t", "--"));
+}
+
 TEST_F(CommandTest, NamesOfFilesMayBeAnyBytes) {
   Parse({"run", "-f", "\xff"});
   EXPECT_EQ(file_, "\xff");

@@ -16,6 +16,7 @@ void AddAllCommands(Command& root) {
   AddBuildCommand(root);
   AddPlanCommand(root);
   AddBuildsCommand(root);
+  AddDockerfileCommand(root);
   root.Section("Images");
   AddImagesCommand(root);
   AddInspectCommand(root);

@@ -34,7 +34,7 @@ check() {
 }
 
 for command in build plan images inspect import export tag untag rmi builds df info version completion \
-  "builds ls" "builds show" "builds logs" "builds watch" "builds cancel" "builds rm"; do
+  "dockerfile ast" "dockerfile expand" "dockerfile ignored" "builds ls" "builds show" "builds logs" "builds watch" "builds cancel" "builds rm"; do
   # shellcheck disable=SC2086
   check "help of $command" 0 "Example:" "$zlayer" $command --help
 done
