@@ -9,21 +9,10 @@ import sys
 import tempfile
 import time
 
-import image_content
-from peers import Buildah, BuildKit, Zlayer
-
-TOP = os.path.realpath(os.path.join(os.path.dirname(__file__), "..", ".."))
-
-
-def programs():
-    directory = os.environ.get("ZLAYER_BIN")
-    paths = ([os.path.join(directory, name) for name in ("zlayerd", "zlayer")] if directory else
-             [os.path.join(TOP, "bazel-bin", "daemon", "zlayerd"),
-              os.path.join(TOP, "bazel-bin", "client", "cli", "zlayer")])
-    for path in paths:
-        if not os.access(path, os.X_OK):
-            sys.exit(f"{path} is not there: build //daemon:zlayerd and //client/cli:zlayer first")
-    return paths
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "..", "peers"))
+import images  # noqa: E402
+from builders import (TOP, BuildOptions, Buildah, BuildKit, Zlayer, programs,  # noqa: E402
+                      remove_work)
 
 
 class Row:
@@ -58,23 +47,24 @@ class TwentySteps(Row):
             file.write("\n".join(lines) + "\n")
 
     def prepare(self, peer):
-        peer.timed(peer.build_argv(self.context, "twenty", True))
+        peer.timed(peer.build_argv(self.context, "twenty", BuildOptions()))
 
     def run(self, peer):
         peer.reset_peak()
-        seconds, client_kib = peer.timed(peer.build_argv(self.context, "twenty", self.cached))
+        seconds, client_kib = peer.timed(
+            peer.build_argv(self.context, "twenty", BuildOptions(cached=self.cached)))
         return seconds, client_kib + peer.peak_kib()
 
     def check(self, peers):
         contents = {}
         for peer in peers:
-            layout = os.path.join(self.work, "layout-" + peer.name)
-            shutil.rmtree(layout, ignore_errors=True)
-            peer.export_layout("twenty", layout)
-            contents[peer.name] = image_content.read(layout)
+            archive = os.path.join(self.work, peer.name + ".tar")
+            peer.export("twenty", archive)
+            contents[peer.name] = images.read(archive)
+            os.unlink(archive)
         first = peers[0].name
         return [f"{first} | {other}: {line}" for other in contents if other != first
-                for line in image_content.differences(contents[first], contents[other])]
+                for line in images.differences(contents[first], contents[other])]
 
 
 class Start(Row):
@@ -197,17 +187,8 @@ def main():
     finally:
         for peer in peers:
             peer.stop()
-        unmount_below(work)
-        shutil.rmtree(work, ignore_errors=True)
+        remove_work(work)
     sys.exit(1 if failed else 0)
-
-
-def unmount_below(directory):
-    """What a daemon left mounted; the deepest first."""
-    with open("/proc/self/mounts") as mounts:
-        points = [line.split()[1] for line in mounts]
-    for point in sorted((p for p in points if p.startswith(directory + "/")), reverse=True):
-        subprocess.run(["umount", "-l", point])
 
 
 if __name__ == "__main__":

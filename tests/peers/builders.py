@@ -3,10 +3,15 @@
 Every one has a storage directory of its own below the work directory, and nothing of the machine's
 own Docker or containers is touched.
 """
+import dataclasses
 import os
+import shutil
 import signal
 import subprocess
+import sys
 import time
+
+TOP = os.path.realpath(os.path.join(os.path.dirname(__file__), "..", ".."))
 
 
 def _wait_until(condition, seconds, what):
@@ -45,6 +50,27 @@ def _tree(pid):
         except OSError:
             pass
     return pids
+
+
+def programs():
+    """Paths of zlayerd and zlayer: of ZLAYER_BIN, else of the last build."""
+    directory = os.environ.get("ZLAYER_BIN")
+    paths = ([os.path.join(directory, name) for name in ("zlayerd", "zlayer")] if directory else
+             [os.path.join(TOP, "bazel-bin", "daemon", "zlayerd"),
+              os.path.join(TOP, "bazel-bin", "client", "cli", "zlayer")])
+    for path in paths:
+        if not os.access(path, os.X_OK):
+            sys.exit(f"{path} is not there: build //daemon:zlayerd and //client/cli:zlayer first")
+    return paths
+
+
+def remove_work(directory):
+    """Removes a work directory, and before it what a daemon left mounted below; the deepest first."""
+    with open("/proc/self/mounts") as mounts:
+        points = [line.split()[1] for line in mounts]
+    for point in sorted((p for p in points if p.startswith(directory + "/")), reverse=True):
+        subprocess.run(["umount", "-l", point])
+    shutil.rmtree(directory, ignore_errors=True)
 
 
 class Peer:
@@ -113,6 +139,25 @@ class Peer:
         return sum(_kib(pid, "status", "VmHWM") for pid in _tree(self.daemon.pid))
 
 
+@dataclasses.dataclass(frozen=True)
+class BuildOptions:
+    """What every builder's command line has, in the same words."""
+    cached: bool = True
+    file: str = ""  # the context's own Dockerfile where empty
+    target: str = ""
+    arguments: tuple = ()  # NAME=VALUE
+    contexts: tuple = ()  # NAME=DIRECTORY, for those that know named contexts
+
+    def argv(self, contexts=False):
+        return ([] if self.cached else ["--no-cache"]) + [
+            word for flag, values in (
+                ("-f", [self.file] if self.file else []),
+                ("--target", [self.target] if self.target else []),
+                ("--build-arg", self.arguments),
+                ("--build-context", self.contexts if contexts else ()))
+            for value in values for word in (flag, value)]
+
+
 class Zlayer(Peer):
     name = "zlayer"
 
@@ -133,11 +178,14 @@ class Zlayer(Peer):
     def import_root(self, tar, name):
         self.run([self.zlayer, "import", tar, name])
 
-    def build_argv(self, context, tag, cached):
-        return [self.zlayer, "build", "-q", "-t", tag] + ([] if cached else ["--no-cache"]) + [context]
+    def load(self, archive):
+        self.run([self.zlayer, "import", archive])
 
-    def export_layout(self, tag, directory):
-        self.run([self.zlayer, "export", "--format", "oci-layout", "-o", directory, tag])
+    def build_argv(self, context, tag, options):
+        return [self.zlayer, "build", "-q", "-t", tag] + options.argv(contexts=True) + [context]
+
+    def export(self, tag, archive):
+        self.run([self.zlayer, "export", "--format", "oci", "-o", archive, tag])
 
 
 class BuildKit(Peer):
@@ -165,15 +213,15 @@ class BuildKit(Peer):
     def import_root(self, tar, name):
         self.run([self.docker, "import", tar, name])
 
-    def build_argv(self, context, tag, cached):
-        return ([self.docker, "build", "-q", "--network=host", "-t", tag] +
-                ([] if cached else ["--no-cache"]) + [context])
+    def load(self, archive):
+        self.run([self.docker, "load", "-q", "-i", archive])
 
-    def export_layout(self, tag, directory):
-        archive = os.path.join(self.work, "saved.tar")
+    def build_argv(self, context, tag, options):
+        return ([self.docker, "build", "-q", "--network=host", "-t", tag] + options.argv() +
+                [context])
+
+    def export(self, tag, archive):
         self.run([self.docker, "save", "-o", archive, tag])
-        self.run(["skopeo", "copy", "-q", "docker-archive:" + archive, f"oci:{directory}:x"])
-        os.unlink(archive)
 
 
 class Buildah(Peer):
@@ -192,18 +240,21 @@ class Buildah(Peer):
         self.run(self.buildah + ["commit", "-q", "--rm", "--identity-label=false", container, name],
                  stderr=subprocess.DEVNULL)
 
-    def build_argv(self, context, tag, cached):
+    def load(self, archive):
+        self.run(self.buildah + ["pull", "-q", "docker-archive:" + archive])
+
+    def build_argv(self, context, tag, options):
         return (self.buildah + ["bud", "-q", "--isolation", "chroot", "--network", "host", "--layers",
                                 "--identity-label=false", "--pull-never", "-t", tag] +
-                ([] if cached else ["--no-cache"]) + [context])
+                options.argv() + [context])
 
     def after_round(self):
         """Its timings grow with what earlier builds left."""
         subprocess.run(self.buildah + ["rmi", "-p", "-f"], env=self.env, stdout=subprocess.DEVNULL,
                        stderr=subprocess.DEVNULL)
 
-    def export_layout(self, tag, directory):
-        self.run(self.buildah + ["push", "-q", tag, f"oci:{directory}:x"])
+    def export(self, tag, archive):
+        self.run(self.buildah + ["push", "-q", tag, f"oci-archive:{archive}:x"])
 
     def start(self):
         return 0.0
