@@ -102,6 +102,13 @@ class Peer:
                 raise RuntimeError(f"{argv} failed:\n{log.read()}")
         return seconds, usage.ru_maxrss
 
+    def build(self, context, tag, options):
+        """Builds; returns what it said where it failed, else None."""
+        finished = subprocess.run(self.build_argv(context, tag, options), env=self.env, text=True,
+                                  stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                  stderr=subprocess.PIPE, errors="replace", timeout=300)
+        return None if finished.returncode == 0 else finished.stderr.strip() or "no message"
+
     def start(self):
         """Starts the daemon and waits until it serves; returns the seconds that took."""
         begin = time.monotonic()

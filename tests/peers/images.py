@@ -16,7 +16,7 @@ import tarfile
 _TYPES = {tarfile.REGTYPE: "file", tarfile.AREGTYPE: "file", tarfile.DIRTYPE: "dir",
           tarfile.SYMTYPE: "link", tarfile.FIFOTYPE: "fifo", tarfile.CHRTYPE: "char",
           tarfile.BLKTYPE: "block", tarfile.CONTTYPE: "file", tarfile.GNUTYPE_SPARSE: "file"}
-_OPAQUE = ".wh..wh..opq"
+OPAQUE = ".wh..wh..opq"
 _WHITEOUT = ".wh."
 
 
@@ -55,6 +55,10 @@ class Image:
         return files
 
 
+def digest(content):
+    return "sha256:" + hashlib.sha256(content).hexdigest()
+
+
 def _path(name):
     return os.path.normpath("/" + name).replace("//", "/")
 
@@ -81,15 +85,15 @@ def _layer(blob):
         for member in archive:
             path = _path(member.name)
             directory, name = os.path.split(path)
-            if name.startswith(_WHITEOUT) and name != _OPAQUE:
+            if name.startswith(_WHITEOUT) and name != OPAQUE:
                 changes.append((os.path.join(directory, name[len(_WHITEOUT):]), None))
-            elif name == _OPAQUE:
+            elif name == OPAQUE:
                 changes.append((path, None))
             elif member.islnk():
                 changes.append((path, _path(member.linkname)))
             else:
                 changes.append((path, _entry(archive, member)))
-    return Layer("sha256:" + hashlib.sha256(blob).hexdigest(), tuple(changes))
+    return Layer(digest(blob), tuple(changes))
 
 
 def _remove(files, path, itself=True):
@@ -102,7 +106,7 @@ def _apply(files, layer):
     for path, change in layer.changes:  # what a layer removes was below it
         if change is None:
             directory, name = os.path.split(path)
-            if name == _OPAQUE:
+            if name == OPAQUE:
                 _remove(files, directory, itself=False)
             else:
                 _remove(files, path)
