@@ -18,6 +18,9 @@ namespace zlayer {
 namespace {
 
 constexpr int64_t kSchemaVersion = 3;
+// What came since this version are tables and indexes: the schema, run again, adds those that are
+// missing.
+constexpr int64_t kOldestVersion = 2;
 // Readers beyond these are closed after use.
 constexpr size_t kIdleReaders = 16;
 
@@ -175,10 +178,6 @@ class SqliteDatabase : public Database {
 };
 
 absl::Status MakeSchema(SqliteConnection& connection) {
-  ASSIGN_OR_RETURN(int64_t tables, connection.QueryInt("SELECT count(*) FROM sqlite_schema"));
-  if (tables != 0) {
-    return FailedPrecondition("this is a database of another program");
-  }
   return connection.ExecuteScript(fmt::format(
       "BEGIN IMMEDIATE; {} PRAGMA user_version = {}; COMMIT;", kSchema, kSchemaVersion));
 }
@@ -186,15 +185,17 @@ absl::Status MakeSchema(SqliteConnection& connection) {
 absl::Status CheckSchema(SqliteConnection& connection) {
   ASSIGN_OR_RETURN(int64_t version, connection.QueryInt("PRAGMA user_version"));
   if (version == 0) {
-    return MakeSchema(connection);
+    ASSIGN_OR_RETURN(int64_t tables, connection.QueryInt("SELECT count(*) FROM sqlite_schema"));
+    return tables == 0 ? MakeSchema(connection)
+                       : FailedPrecondition("this is a database of another program");
   }
-  if (version != kSchemaVersion) {
+  if (version < kOldestVersion || version > kSchemaVersion) {
     return FailedPrecondition(
         fmt::format("its schema has version {}, which a {} zlayerd wrote; this one knows version "
                     "{}: run the other one, or use another root",
                     version, version > kSchemaVersion ? "newer" : "older", kSchemaVersion));
   }
-  return absl::OkStatus();
+  return version == kSchemaVersion ? absl::OkStatus() : MakeSchema(connection);
 }
 
 }  // namespace

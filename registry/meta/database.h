@@ -86,8 +86,8 @@ class Database {
   virtual absl::Status Read(Work work) = 0;
 };
 
-// Opens or creates the database. kFailedPrecondition where its schema is of a newer version or not
-// ours, kDataLoss where it is damaged. Only its head is checked here: damage further inside is
+// Opens or creates the database, or brings one that an older zlayerd wrote up to date.
+// kFailedPrecondition where its schema is of a newer version, too old or not ours, kDataLoss where it is damaged. Only its head is checked here: damage further inside is
 // kDataLoss where a statement meets it. No call may be under way when the database is destroyed.
 absl::StatusOr<std::unique_ptr<Database>> OpenDatabase(const std::string& file);
 

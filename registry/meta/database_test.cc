@@ -324,6 +324,19 @@ TEST_F(DatabaseTest, ASchemaOfAnotherVersionIsRefused) {
                                             AllOf(HasSubstr(file_), HasSubstr("older zlayerd"))));
 }
 
+TEST_F(DatabaseTest, AnOlderSchemaIsBroughtUpToDate) {
+  EXPECT_OK(database_->Write([](Connection& connection) { return Insert(connection, 7); }));
+  database_.reset();
+  RunRaw("DROP TABLE fetched; PRAGMA user_version = 2");
+  Reopen();
+  EXPECT_OK(database_->Read([](Connection& connection) -> absl::Status {
+    EXPECT_THAT(Count(connection), IsOkAndHolds(1));
+    EXPECT_THAT(Count(connection, "fetched"), IsOkAndHolds(0));
+    EXPECT_THAT(Count(connection, "pragma_user_version WHERE user_version = 3"), IsOkAndHolds(1));
+    return absl::OkStatus();
+  }));
+}
+
 TEST_F(DatabaseTest, AnotherProgramsDatabaseIsRefused) {
   database_.reset();
   file_ = directory_.path() + "/other.db";

@@ -1,28 +1,29 @@
--- Version 3 (PRAGMA user_version). Times are nanoseconds since 1970; digests are 32-byte blobs.
+-- Version 3 (PRAGMA user_version); run again, it makes of version 2 what it lacks. Times are
+-- nanoseconds since 1970; digests are 32-byte blobs.
 --
 -- `boot` is empty once a row's files are known to be synced, else the id of the boot that wrote
 -- them: after a power failure (another boot id) such rows go, with all that stands on them.
 
 -- Packs of file contents: packs/<id>. A pack with a blob is that blob's file.
-CREATE TABLE packs (
+CREATE TABLE IF NOT EXISTS packs (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
   blob BLOB,
   size INTEGER NOT NULL,
   boot TEXT NOT NULL
 );
-CREATE UNIQUE INDEX packs_by_blob ON packs (blob) WHERE blob IS NOT NULL;
-CREATE INDEX packs_not_synced ON packs (id) WHERE boot <> '';
+CREATE UNIQUE INDEX IF NOT EXISTS packs_by_blob ON packs (blob) WHERE blob IS NOT NULL;
+CREATE INDEX IF NOT EXISTS packs_not_synced ON packs (id) WHERE boot <> '';
 
-CREATE TABLE contents (
+CREATE TABLE IF NOT EXISTS contents (
   digest BLOB PRIMARY KEY,
   pack INTEGER NOT NULL REFERENCES packs (id) ON DELETE CASCADE,
   offset INTEGER NOT NULL,
   size INTEGER NOT NULL
 ) WITHOUT ROWID;
-CREATE INDEX contents_by_pack ON contents (pack);
+CREATE INDEX IF NOT EXISTS contents_by_pack ON contents (pack);
 
 -- Layers by the digest of their index, indexes/<hex>; their trees are trees/<tree>.
-CREATE TABLE layers (
+CREATE TABLE IF NOT EXISTS layers (
   id BLOB PRIMARY KEY,
   tree INTEGER UNIQUE,
   diff_id BLOB,
@@ -32,26 +33,26 @@ CREATE TABLE layers (
   created INTEGER NOT NULL,
   boot TEXT NOT NULL
 ) WITHOUT ROWID;
-CREATE INDEX layers_by_diff_id ON layers (diff_id);
-CREATE INDEX layers_not_synced ON layers (id) WHERE boot <> '';
+CREATE INDEX IF NOT EXISTS layers_by_diff_id ON layers (diff_id);
+CREATE INDEX IF NOT EXISTS layers_not_synced ON layers (id) WHERE boot <> '';
 
 -- Numbers of trees are never used twice.
-CREATE TABLE tree_numbers (
+CREATE TABLE IF NOT EXISTS tree_numbers (
   id INTEGER PRIMARY KEY AUTOINCREMENT
 );
 
-CREATE TABLE images (
+CREATE TABLE IF NOT EXISTS images (
   manifest BLOB PRIMARY KEY,      -- its blob, and the configuration's, are in blobs/
   config BLOB NOT NULL,
   created INTEGER NOT NULL,
   size INTEGER NOT NULL,          -- sum of the layers' descriptor sizes
   boot TEXT NOT NULL
 ) WITHOUT ROWID;
-CREATE INDEX images_by_config ON images (config);
-CREATE INDEX images_not_synced ON images (manifest) WHERE boot <> '';
+CREATE INDEX IF NOT EXISTS images_by_config ON images (config);
+CREATE INDEX IF NOT EXISTS images_not_synced ON images (manifest) WHERE boot <> '';
 
 -- An image's layers, lowest first, with their descriptors in its manifest.
-CREATE TABLE image_layers (
+CREATE TABLE IF NOT EXISTS image_layers (
   manifest BLOB NOT NULL REFERENCES images (manifest) ON DELETE CASCADE,
   position INTEGER NOT NULL,
   layer BLOB NOT NULL REFERENCES layers (id) ON DELETE RESTRICT,
@@ -60,33 +61,33 @@ CREATE TABLE image_layers (
   media_type TEXT NOT NULL,
   PRIMARY KEY (manifest, position)
 ) WITHOUT ROWID;
-CREATE INDEX image_layers_by_layer ON image_layers (layer);
-CREATE INDEX image_layers_by_digest ON image_layers (digest);
+CREATE INDEX IF NOT EXISTS image_layers_by_layer ON image_layers (layer);
+CREATE INDEX IF NOT EXISTS image_layers_by_digest ON image_layers (digest);
 
 -- Which namespace has which image. A reference is normalized: docker.io/library/debian:bookworm; an
 -- image without a name has a row with an empty one.
-CREATE TABLE tags (
+CREATE TABLE IF NOT EXISTS tags (
   namespace TEXT NOT NULL,
   reference TEXT NOT NULL,
   manifest BLOB NOT NULL REFERENCES images (manifest) ON DELETE CASCADE,
   updated INTEGER NOT NULL,
   PRIMARY KEY (namespace, reference, manifest)
 ) WITHOUT ROWID;
-CREATE UNIQUE INDEX tags_by_reference ON tags (namespace, reference) WHERE reference <> '';
-CREATE INDEX tags_by_manifest ON tags (manifest);
+CREATE UNIQUE INDEX IF NOT EXISTS tags_by_reference ON tags (namespace, reference) WHERE reference <> '';
+CREATE INDEX IF NOT EXISTS tags_by_manifest ON tags (manifest);
 
 -- Build contexts: an index of a tree-less layer, for one namespace, until `expires`.
-CREATE TABLE contexts (
+CREATE TABLE IF NOT EXISTS contexts (
   id TEXT PRIMARY KEY,
   namespace TEXT NOT NULL,
   layer BLOB NOT NULL REFERENCES layers (id) ON DELETE CASCADE,
   from_tar INTEGER NOT NULL,
   expires INTEGER NOT NULL        -- 0: never
 ) WITHOUT ROWID;
-CREATE INDEX contexts_by_layer ON contexts (layer);
+CREATE INDEX IF NOT EXISTS contexts_by_layer ON contexts (layer);
 
 -- Cache records: what an operation with this key made.
-CREATE TABLE records (
+CREATE TABLE IF NOT EXISTS records (
   key BLOB PRIMARY KEY,
   namespace TEXT NOT NULL,
   layer BLOB NOT NULL REFERENCES layers (id) ON DELETE CASCADE,
@@ -95,11 +96,11 @@ CREATE TABLE records (
   created INTEGER NOT NULL,       -- of the layer: its `created` in histories
   used INTEGER NOT NULL
 ) WITHOUT ROWID;
-CREATE INDEX records_by_layer ON records (layer);
+CREATE INDEX IF NOT EXISTS records_by_layer ON records (layer);
 
 -- What was fetched from outside (a URL, a git repository), for the namespace that fetched it. `source`
 -- is a digest of what was asked for, without credentials.
-CREATE TABLE fetched (
+CREATE TABLE IF NOT EXISTS fetched (
   namespace TEXT NOT NULL,
   source BLOB NOT NULL,
   layer BLOB NOT NULL REFERENCES layers (id) ON DELETE CASCADE,
@@ -109,10 +110,10 @@ CREATE TABLE fetched (
   used INTEGER NOT NULL,
   PRIMARY KEY (namespace, source)
 ) WITHOUT ROWID;
-CREATE INDEX fetched_by_layer ON fetched (layer);
-CREATE INDEX fetched_by_content ON fetched (namespace, content) WHERE content IS NOT NULL;
+CREATE INDEX IF NOT EXISTS fetched_by_layer ON fetched (layer);
+CREATE INDEX IF NOT EXISTS fetched_by_content ON fetched (namespace, content) WHERE content IS NOT NULL;
 
-CREATE TABLE builds (
+CREATE TABLE IF NOT EXISTS builds (
   id TEXT PRIMARY KEY,
   namespace TEXT NOT NULL,
   priority INTEGER NOT NULL,
@@ -134,21 +135,21 @@ CREATE TABLE builds (
 ) WITHOUT ROWID;
 -- Requests are large. The queue is filled at a start, and contexts in use are found, from indexes
 -- alone; ended builds, by age.
-CREATE INDEX builds_by_state ON builds (state, created, id, namespace, priority, attempt,
+CREATE INDEX IF NOT EXISTS builds_by_state ON builds (state, created, id, namespace, priority, attempt,
                                         needs_secrets, cancel_requested);
-CREATE INDEX builds_by_created ON builds (created);
-CREATE INDEX builds_by_start ON builds (namespace, started) WHERE started IS NOT NULL;
-CREATE INDEX builds_by_end ON builds (ended) WHERE ended IS NOT NULL;
-CREATE INDEX builds_by_contexts ON builds (state, contexts) WHERE contexts <> '';
-CREATE INDEX builds_listed_by_namespace ON builds (namespace, state, created, id);
-CREATE UNIQUE INDEX builds_by_key ON builds (namespace, idempotency_key)
+CREATE INDEX IF NOT EXISTS builds_by_created ON builds (created);
+CREATE INDEX IF NOT EXISTS builds_by_start ON builds (namespace, started) WHERE started IS NOT NULL;
+CREATE INDEX IF NOT EXISTS builds_by_end ON builds (ended) WHERE ended IS NOT NULL;
+CREATE INDEX IF NOT EXISTS builds_by_contexts ON builds (state, contexts) WHERE contexts <> '';
+CREATE INDEX IF NOT EXISTS builds_listed_by_namespace ON builds (namespace, state, created, id);
+CREATE UNIQUE INDEX IF NOT EXISTS builds_by_key ON builds (namespace, idempotency_key)
   WHERE idempotency_key IS NOT NULL;
 
 -- The tags that builds asked for, normalized.
-CREATE TABLE build_tags (
+CREATE TABLE IF NOT EXISTS build_tags (
   tag TEXT NOT NULL,
   created INTEGER NOT NULL,       -- of the build
   build TEXT NOT NULL REFERENCES builds (id) ON DELETE CASCADE,
   PRIMARY KEY (tag, created, build)
 ) WITHOUT ROWID;
-CREATE INDEX build_tags_by_build ON build_tags (build);
+CREATE INDEX IF NOT EXISTS build_tags_by_build ON build_tags (build);
