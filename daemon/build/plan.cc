@@ -87,11 +87,8 @@ absl::StatusOr<PlannedBuild> PlanDockerfile(const v1::BuildSpec& spec, const v1:
   request.target = spec.target();
   request.platform = HostPlatform();
   request.labels = {spec.labels().begin(), spec.labels().end()};
-  for (const auto& context : spec.contexts()) {
-    if (!context.first.empty()) {
-      request.contexts.insert(context.first);
-    }
-  }
+  request.contexts = {spec.contexts().begin(), spec.contexts().end()};
+  request.contexts.erase("");
   ASSIGN_OR_RETURN(DockerfileGraph converted,
                    ConvertDockerfile(request, resolver, std::move(stop)));
   RETURN_IF_ERROR(ValidateGraph(converted.graph));

@@ -3,6 +3,7 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cstddef>
 #include <iterator>
 #include <optional>
@@ -14,10 +15,14 @@
 #include "base/status_macros.h"
 #include "base/strings.h"
 #include "base/suggest.h"
+#include "daemon/frontend/dockerfile/directive.h"
 #include "daemon/frontend/dockerfile/go_text.h"
 #include "daemon/frontend/dockerfile/instructions.h"
 #include "daemon/frontend/dockerfile/lexer.h"
+#include "daemon/frontend/dockerfile/named_contexts.h"
+#include "daemon/frontend/dockerfile/run_converter.h"
 #include "daemon/frontend/dockerfile/stage_converter.h"
+#include "daemon/frontend/dockerfile/stage_plan.h"
 #include "daemon/frontend/dockerfile/stage_state.h"
 #include "daemon/frontend/dockerfile/values.h"
 #include "daemon/frontend/dockerfile/words.h"
@@ -27,18 +32,11 @@
 namespace zlayer {
 namespace {
 
-constexpr size_t kMaxStages = 1000;
 constexpr size_t kMaxGraphBytes = 64 << 20;
+constexpr size_t kMaxHostname = 64;
 
+constexpr std::string_view kEpoch = "SOURCE_DATE_EPOCH";
 constexpr std::string_view kPlatformParts[] = {"PLATFORM", "OS", "OSVERSION", "ARCH", "VARIANT"};
-
-// A stage that the target needs.
-struct NeededStage {
-  std::string base;                  // expanded
-  std::optional<size_t> base_stage;  // where the base is an earlier stage
-  uint32_t graph_index = 0;
-  StageState state;  // at its end, once it is converted
-};
 
 bool IsPlatformArgument(std::string_view name) {
   if (!name.starts_with("BUILD") && !name.starts_with("TARGET")) {
@@ -49,86 +47,106 @@ bool IsPlatformArgument(std::string_view name) {
                                 std::end(kPlatformParts);
 }
 
+// Whether an argument has a meaning without an ARG that declares it.
+bool IsKnownArgument(std::string_view name) {
+  return IsProxyArgument(name) || IsPlatformArgument(name) || name.starts_with("BUILDKIT_") ||
+         name == kEpoch;
+}
+
+// A stage that is converted.
+struct ConvertedStage {
+  uint32_t graph_index = 0;
+  StageState state;  // at its end
+};
+
 class Converter {
  public:
   Converter(const DockerfileRequest& request, ImageResolver& resolver, std::stop_token stop)
-      : request_(request), resolver_(resolver), stop_(std::move(stop)) {}
+      : request_(request),
+        contexts_(request.contexts),
+        images_(resolver, request.platform, stop),
+        stop_(std::move(stop)) {}
 
   absl::StatusOr<DockerfileGraph> Convert();
 
  private:
   absl::Status Parse();
+  std::optional<SyntaxDirective> ForeignFrontend() const;
+  v1::SourceRange Lines(uint32_t first, uint32_t last) const;
+  absl::Status CheckRequest() const;
   absl::StatusOr<size_t> FindTarget() const;
   absl::Status SetGlobalArgs(size_t target);
+  absl::Status SetEpoch();
   absl::StatusOr<std::string> ExpandGlobal(std::string_view word, const v1::SourceRange& source);
-  // Marks the stages that the target needs.
-  absl::Status Plan(size_t target);
-  absl::Status PlanBase(size_t index);
-  // The stage that COPY --from means; nullopt for an image.
-  absl::StatusOr<std::optional<size_t>> CopyStage(const std::string& from, size_t index) const;
 
+  void AddDownloads();
   absl::Status ConvertStage(size_t index);
+  absl::Status ConvertInstructions(const std::vector<Instruction>& instructions, size_t index,
+                                   StageConverter* converter, v1::Stage* stage);
   absl::StatusOr<v1::Operation> ConvertBase(size_t index, StageState* state);
-  absl::StatusOr<v1::Operation> ConvertImageBase(size_t index, StageState* state);
+  v1::Input InputOf(const NamedContext& context) const;
   absl::StatusOr<v1::Input> ResolveFrom(const std::string& from, size_t index);
-  absl::StatusOr<const ResolvedImage*> ResolveImage(const std::string& reference);
   absl::Status CheckSize(const StageState& state, const v1::Operation& operation);
   void AddRequestLabels(v1::Stage* stage) const;
   void WarnUnusedBuildArgs();
 
-  std::string StageLabel(size_t index) const {
-    const std::string& name = file_.stages[index].base().name;
-    return name.empty() ? std::to_string(index) : name;
-  }
-  absl::Status Located(absl::Status status, const Instruction& instruction, size_t index) const;
-
   const DockerfileRequest& request_;
-  ImageResolver& resolver_;
+  const NamedContexts contexts_;
+  BaseImages images_;
   std::stop_token stop_;
 
   DockerfileInstructions file_;
   char escape_ = '\\';
-  std::map<std::string, size_t, std::less<>> stages_by_name_;
   Variables global_args_;
-  std::vector<std::optional<NeededStage>> needed_;  // by stage of the file
-  std::map<std::string, ResolvedImage> images_;     // by the reference as written
+  std::optional<StagePlan> plan_;
+  std::map<size_t, ConvertedStage> converted_;              // by stage of the file
+  std::map<std::string, uint32_t, std::less<>> downloads_;  // stages of the graph, by context
   size_t bytes_ = 0;
   DockerfileGraph result_;
 };
 
-absl::Status Converter::Located(absl::Status status, const Instruction& instruction,
-                                size_t index) const {
-  v1::ErrorDetail detail;
-  detail.set_instruction(instruction.text);
-  detail.set_stage(StageLabel(index));
-  return WithDetail(AtSource(std::move(status), instruction.source), detail);
+v1::SourceRange Converter::Lines(uint32_t first, uint32_t last) const {
+  v1::SourceRange source;
+  source.set_file(request_.name);
+  source.set_first_line(first);
+  source.set_last_line(last);
+  return source;
+}
+
+// What the file, or a build argument, asks for where that is not the Dockerfile language.
+std::optional<SyntaxDirective> Converter::ForeignFrontend() const {
+  std::optional<SyntaxDirective> syntax = DetectSyntax(request_.text);
+  if (const auto given = request_.build_args.find("BUILDKIT_SYNTAX");
+      given != request_.build_args.end()) {
+    syntax = SyntaxDirective{given->second, 0};
+  }
+  return syntax && !IsDockerfileFrontend(syntax->frontend) ? syntax : std::nullopt;
 }
 
 absl::Status Converter::Parse() {
   if (const size_t nul = request_.text.find('\0'); nul != std::string::npos) {
-    v1::SourceRange source;
-    source.set_file(request_.name);
-    source.set_first_line(static_cast<uint32_t>(
+    const auto line = static_cast<uint32_t>(
         1 + std::count(request_.text.begin(),
-                       request_.text.begin() + static_cast<std::ptrdiff_t>(nul), '\n')));
-    return AtSource(InvalidArgument("the file contains a NUL byte; it is not a text"), source);
+                       request_.text.begin() + static_cast<std::ptrdiff_t>(nul), '\n'));
+    return AtSource(InvalidArgument("the file contains a NUL byte; it is not a text"),
+                    Lines(line, line));
   }
   ASSIGN_OR_RETURN(const LexedDockerfile lexed, LexDockerfile(request_.text, request_.name));
   escape_ = lexed.escape;
   for (const DockerfileLexWarning& warning : lexed.warnings) {
-    v1::SourceRange source;
-    source.set_file(request_.name);
-    source.set_first_line(warning.first_line);
-    source.set_last_line(warning.last_line);
-    AddWarning(warning.rule, warning.message, source, &result_.warnings);
+    AddWarning(warning.rule, warning.message, Lines(warning.first_line, warning.last_line),
+               &result_.warnings);
   }
   ASSIGN_OR_RETURN(file_, ParseInstructions(lexed, request_.name));
-  for (size_t i = 0; i < file_.stages.size(); ++i) {
-    if (const std::string& name = file_.stages[i].base().name; !name.empty()) {
-      stages_by_name_[name] = i;
-    }
+  return absl::OkStatus();
+}
+
+absl::Status Converter::CheckRequest() const {
+  const auto hostname = request_.build_args.find("BUILDKIT_SANDBOX_HOSTNAME");
+  if (hostname != request_.build_args.end() && hostname->second.size() > kMaxHostname) {
+    return InvalidArgument(fmt::format(
+        "the build argument BUILDKIT_SANDBOX_HOSTNAME is longer than {} bytes", kMaxHostname));
   }
-  needed_.resize(file_.stages.size());
   return absl::OkStatus();
 }
 
@@ -137,16 +155,10 @@ absl::StatusOr<size_t> Converter::FindTarget() const {
   if (target.empty()) {
     return file_.stages.size() - 1;
   }
-  if (const auto at = stages_by_name_.find(ToLower(target)); at != stages_by_name_.end()) {
-    return at->second;
+  if (const std::optional<size_t> stage = plan_->FindStage(target)) {
+    return *stage;
   }
-  if (const auto number = ParseUint(target); number && *number < file_.stages.size()) {
-    return *number;
-  }
-  std::vector<std::string> names;
-  for (const auto& entry : stages_by_name_) {
-    names.push_back(entry.first);
-  }
+  const std::vector<std::string> names = plan_->Names();
   const std::string known =
       names.empty() ? "none of its stages has a name" : "its stages are " + Join(names, ", ");
   return InvalidArgument(fmt::format("{} has no stage {} to build: {} (or a number below {}){}",
@@ -184,6 +196,26 @@ absl::Status Converter::SetGlobalArgs(size_t target) {
   return absl::OkStatus();
 }
 
+// Of a build argument, or of an ARG before the first FROM.
+absl::Status Converter::SetEpoch() {
+  std::optional<std::string> text = global_args_.Get(kEpoch);
+  if (const auto given = request_.build_args.find(std::string(kEpoch));
+      given != request_.build_args.end()) {
+    text = given->second;
+  }
+  if (!text || text->empty()) {
+    return absl::OkStatus();
+  }
+  int64_t seconds = 0;
+  const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), seconds);
+  if (error != std::errc() || end != text->data() + text->size()) {
+    return InvalidArgument(
+        fmt::format("SOURCE_DATE_EPOCH is a number of seconds since 1970, not {}", GoQuote(*text)));
+  }
+  result_.graph.set_source_date_epoch(seconds);
+  return absl::OkStatus();
+}
+
 absl::StatusOr<std::string> Converter::ExpandGlobal(std::string_view word,
                                                     const v1::SourceRange& source) {
   WordOptions options;
@@ -201,160 +233,79 @@ absl::StatusOr<std::string> Converter::ExpandGlobal(std::string_view word,
   return std::move(expanded->text);
 }
 
-absl::StatusOr<std::optional<size_t>> Converter::CopyStage(const std::string& from,
-                                                           size_t index) const {
-  if (request_.contexts.contains(from)) {
-    return std::nullopt;
+v1::Input Converter::InputOf(const NamedContext& context) const {
+  v1::Input input;
+  if (context.source.has_git()) {
+    *input.mutable_git() = context.source.git();
+  } else if (context.source.has_http()) {
+    input.set_stage(downloads_.at(context.name));
+  } else {
+    input.set_context(context.name);
   }
-  ASSIGN_OR_RETURN(const ExpandedWord expanded,
-                   ExpandWord(from, [](std::string_view) { return std::nullopt; }));
-  if (expanded.text != from) {
-    return InvalidArgument(
-        "variables are not expanded in --from; name a stage instead: FROM $IMAGE AS name, with an "
-        "ARG before the first FROM");
-  }
-  std::optional<size_t> stage;
-  if (const auto number = ParseUint(from)) {
-    if (*number >= file_.stages.size()) {
-      return InvalidArgument(
-          fmt::format("--from={} is not a stage: there are {}", from, file_.stages.size()));
-    }
-    stage = *number;
-  } else if (const auto at = stages_by_name_.find(ToLower(from)); at != stages_by_name_.end()) {
-    stage = at->second;
-  }
-  if (stage && *stage >= index) {
-    return InvalidArgument(
-        fmt::format("--from={} is {}; files can be copied only from an earlier stage", from,
-                    *stage == index ? "the stage itself" : "a later stage"));
-  }
-  return stage;
-}
-
-absl::Status Converter::PlanBase(size_t index) {
-  const Instruction& from = file_.stages[index].from;
-  const FromInstruction& base = file_.stages[index].base();
-  NeededStage& needed = *needed_[index];
-  ASSIGN_OR_RETURN(needed.base, ExpandGlobal(base.base, from.source));
-  if (needed.base.empty()) {
-    return InvalidArgument(
-        fmt::format("the base {} is empty; an ARG before the first FROM, with a "
-                    "value, can set it",
-                    GoQuote(base.base)));
-  }
-  if (const auto at = stages_by_name_.find(ToLower(needed.base));
-      at != stages_by_name_.end() && at->second < index) {
-    needed.base_stage = at->second;
-  }
-  if (base.platform.empty()) {
-    return absl::OkStatus();
-  }
-  ASSIGN_OR_RETURN(const std::string text, ExpandGlobal(base.platform, from.source));
-  ASSIGN_OR_RETURN(const v1::Platform platform, ParsePlatform(text, request_.platform));
-  if (!PlatformMatches(platform, request_.platform)) {
-    return Unimplemented(
-        fmt::format("FROM --platform={} in a build for {} is not supported by this version",
-                    FormatPlatform(platform), FormatPlatform(request_.platform)));
-  }
-  return absl::OkStatus();
-}
-
-absl::Status Converter::Plan(size_t target) {
-  needed_[target].emplace();
-  size_t count = 0;
-  // A stage needs only earlier ones, so one pass finds all.
-  for (size_t index = target + 1; index-- > 0;) {
-    if (!needed_[index]) {
-      continue;
-    }
-    if (++count > kMaxStages) {
-      return InvalidArgument(fmt::format("the target needs more than {} stages", kMaxStages));
-    }
-    const DockerfileStage& stage = file_.stages[index];
-    if (absl::Status status = PlanBase(index); !status.ok()) {
-      return Located(std::move(status), stage.from, index);
-    }
-    if (needed_[index]->base_stage && !needed_[*needed_[index]->base_stage]) {
-      needed_[*needed_[index]->base_stage].emplace();
-    }
-    for (const Instruction& instruction : stage.instructions) {
-      const auto* copy = std::get_if<CopyInstruction>(&instruction.body);
-      if (copy == nullptr || copy->from.empty()) {
-        continue;
-      }
-      const auto source = CopyStage(copy->from, index);
-      if (!source.ok()) {
-        return Located(source.status(), instruction, index);
-      }
-      if (source->has_value() && !needed_[**source]) {
-        needed_[**source].emplace();
-      }
-    }
-  }
-  return absl::OkStatus();
-}
-
-absl::StatusOr<const ResolvedImage*> Converter::ResolveImage(const std::string& reference) {
-  auto at = images_.find(reference);
-  if (at == images_.end()) {
-    if (!IsUtf8(reference)) {
-      return InvalidArgument(fmt::format("{} is not an image's name", GoQuote(reference)));
-    }
-    ASSIGN_OR_RETURN(ResolvedImage image, resolver_.Resolve(reference, request_.platform, stop_));
-    at = images_.emplace(reference, std::move(image)).first;
-  }
-  return &at->second;
+  return input;
 }
 
 absl::StatusOr<v1::Input> Converter::ResolveFrom(const std::string& from, size_t index) {
+  ASSIGN_OR_RETURN(const FilesOf files, plan_->ResolveFrom(from, index));
   v1::Input input;
-  if (request_.contexts.contains(from)) {
-    input.set_context(from);
-    return input;
+  switch (files.kind) {
+    case FilesOf::Kind::kScratch:
+      return InvalidArgument(fmt::format("--from={} has no files to take", from));
+    case FilesOf::Kind::kStage:
+      input.set_stage(converted_.at(files.stage).graph_index);
+      return input;
+    case FilesOf::Kind::kContext:
+      return InputOf(*files.context);
+    case FilesOf::Kind::kImage:
+      break;
   }
-  ASSIGN_OR_RETURN(const std::optional<size_t> stage, CopyStage(from, index));
-  if (stage) {
-    input.set_stage(needed_[*stage]->graph_index);
-    return input;
-  }
-  if (ToLower(from) == "scratch") {
-    return InvalidArgument("--from=scratch has no files to copy");
-  }
-  ASSIGN_OR_RETURN(const ResolvedImage* image, ResolveImage(from));
+  ASSIGN_OR_RETURN(const ResolvedImage* image, images_.Resolve(files.image));
   input.mutable_image()->set_reference(image->reference);
   input.mutable_image()->set_digest(image->digest);
   return input;
 }
 
-absl::StatusOr<v1::Operation> Converter::ConvertImageBase(size_t index, StageState* state) {
-  v1::Operation operation;
-  ASSIGN_OR_RETURN(const ResolvedImage* image, ResolveImage(needed_[index]->base));
-  if (image->config.on_build_size() > 0) {
-    return Unimplemented(fmt::format(
-        "the image {} has ONBUILD triggers ({}), which are not supported by this version",
-        image->reference,
-        Join({image->config.on_build().begin(), image->config.on_build().end()}, "; ")));
+// A context that is a download is one file, or the tree that an archive holds; a stage of its own
+// makes the tree of either, whoever uses it.
+void Converter::AddDownloads() {
+  for (const auto& [name, context] : plan_->downloads()) {
+    downloads_[name] = static_cast<uint32_t>(result_.graph.stages_size());
+    v1::Stage* stage = result_.graph.add_stages();
+    stage->set_name(name);
+    stage->set_base_text("scratch");
+    *stage->mutable_platform() = request_.platform;
+    v1::Operation* base = stage->add_operations();
+    base->set_text(fmt::format("context {}", name));
+    base->mutable_scratch();
+    v1::Operation* add = stage->add_operations();
+    add->set_text(fmt::format("context {} from {}", name, context->source.http().url()));
+    v1::Copy::Source* source = add->mutable_copy()->add_sources();
+    *source->mutable_from()->mutable_http() = context->source.http();
+    source->set_path("context");
+    add->mutable_copy()->set_destination("/");
+    add->mutable_copy()->set_unpack(v1::Copy::ALL_ARCHIVES);
   }
-  operation.mutable_image()->set_reference(image->reference);
-  operation.mutable_image()->set_digest(image->digest);
-  *state = StageState::FromConfig(image->config);
-  return operation;
 }
 
 // The base operation, and the state that it leads to. PATH is always set, as BuildKit does.
 absl::StatusOr<v1::Operation> Converter::ConvertBase(size_t index, StageState* state) {
-  const NeededStage& needed = *needed_[index];
+  const PlannedStage& plan = *plan_->Get(index);
   v1::Operation operation;
-  if (needed.base_stage) {
-    const NeededStage& base = *needed_[*needed.base_stage];
+  if (plan.base.kind == FilesOf::Kind::kStage) {
+    const ConvertedStage& base = converted_.at(plan.base.stage);
     operation.mutable_stage()->set_stage(base.graph_index);
     bytes_ += base.state.bytes;
     *state = base.state;
     state->command_is_own = false;
-  } else if (needed.base == "scratch") {
-    operation.mutable_scratch();
+  } else if (plan.base.kind == FilesOf::Kind::kImage) {
+    operation.mutable_image()->set_reference(plan.image->reference);
+    operation.mutable_image()->set_digest(plan.image->digest);
+    *state = StageState::FromConfig(plan.image->config);
   } else {
-    ASSIGN_OR_RETURN(operation, ConvertImageBase(index, state));
+    operation.mutable_scratch();
+  }
+  if (state->config.on_build_size() > 0) {
+    operation.add_config()->set_clear_on_build(true);
   }
   if (!state->variables.Get("PATH")) {
     v1::Environment* path = operation.add_config()->mutable_set_env();
@@ -384,39 +335,68 @@ absl::Status Converter::CheckSize(const StageState& state, const v1::Operation& 
                                 : absl::OkStatus();
 }
 
-absl::Status Converter::ConvertStage(size_t index) {
-  const DockerfileStage& source = file_.stages[index];
-  NeededStage& needed = *needed_[index];
-  needed.graph_index = static_cast<uint32_t>(result_.graph.stages_size());
-  v1::Stage* stage = result_.graph.add_stages();
-  stage->set_name(source.base().name);
-  stage->set_base_text(ToUtf8(needed.base));
-  *stage->mutable_platform() = request_.platform;
+// What a stage begins with where that is a context: all of its files.
+v1::Operation CopyAll(const v1::Input& input, const Instruction& from) {
+  v1::Operation operation;
+  v1::Copy::Source* source = operation.mutable_copy()->add_sources();
+  *source->mutable_from() = input;
+  source->set_path("/");
+  operation.mutable_copy()->set_destination("/");
+  Describe(from, "COPY / /", &operation);
+  return operation;
+}
 
-  StageState& state = needed.state;
-  absl::StatusOr<v1::Operation> base = ConvertBase(index, &state);
-  absl::Status status = base.ok() ? CheckSize(state, *base) : base.status();
-  if (!status.ok()) {
-    return Located(std::move(status), source.from, index);
-  }
-  *stage->add_operations() = *std::move(base);
-
-  ConvertScope scope;
-  scope.escape = escape_;
-  scope.build_args = &request_.build_args;
-  scope.global_args = &global_args_;
-  scope.resolve_from = [this, index](const std::string& from) { return ResolveFrom(from, index); };
-  scope.warnings = &result_.warnings;
-  StageConverter converter(scope, &state);
-  for (const Instruction& instruction : source.instructions) {
-    absl::StatusOr<v1::Operation> operation = converter.Convert(instruction);
-    status = operation.ok() ? CheckSize(state, *operation) : operation.status();
+absl::Status Converter::ConvertInstructions(const std::vector<Instruction>& instructions,
+                                            size_t index, StageConverter* converter,
+                                            v1::Stage* stage) {
+  for (const Instruction& instruction : instructions) {
+    absl::StatusOr<v1::Operation> operation = converter->Convert(instruction);
+    absl::Status status = operation.status();
+    if (status.ok()) {
+      status = CheckSize(converted_[index].state, *operation);
+    }
     if (!status.ok()) {
-      return Located(std::move(status), instruction, index);
+      return plan_->Located(std::move(status), instruction, index);
     }
     *stage->add_operations() = *std::move(operation);
   }
   return absl::OkStatus();
+}
+
+absl::Status Converter::ConvertStage(size_t index) {
+  const DockerfileStage& source = file_.stages[index];
+  const PlannedStage& plan = *plan_->Get(index);
+  ConvertedStage& converted = converted_[index];
+  converted.graph_index = static_cast<uint32_t>(result_.graph.stages_size());
+  v1::Stage* stage = result_.graph.add_stages();
+  stage->set_name(source.base().name);
+  stage->set_base_text(ToUtf8(plan.base_text));
+  *stage->mutable_platform() = request_.platform;
+
+  absl::StatusOr<v1::Operation> base = ConvertBase(index, &converted.state);
+  absl::Status status = base.ok() ? CheckSize(converted.state, *base) : base.status();
+  if (!status.ok()) {
+    return plan_->Located(std::move(status), source.from, index);
+  }
+  *stage->add_operations() = *std::move(base);
+  if (plan.base.kind == FilesOf::Kind::kContext) {
+    *stage->add_operations() = CopyAll(InputOf(*plan.base.context), source.from);
+  }
+  if (plan.replaced) {
+    return absl::OkStatus();
+  }
+
+  ConvertScope scope;
+  scope.build_args = &request_.build_args;
+  scope.global_args = &global_args_;
+  scope.resolve_from = [this, index](const std::string& from) { return ResolveFrom(from, index); };
+  scope.warnings = &result_.warnings;
+  StageConverter triggers(scope, &converted.state);  // the file's escape is not theirs
+  RETURN_IF_ERROR(ConvertInstructions(plan.triggers, index, &triggers, stage));
+  ConvertScope own_scope = scope;
+  own_scope.escape = escape_;
+  StageConverter own(own_scope, &converted.state);
+  return ConvertInstructions(source.instructions, index, &own, stage);
 }
 
 void Converter::AddRequestLabels(v1::Stage* stage) const {
@@ -442,12 +422,16 @@ void Converter::WarnUnusedBuildArgs() {
     }
   };
   std::for_each(file_.global_args.begin(), file_.global_args.end(), declare);
-  for (const DockerfileStage& stage : file_.stages) {
-    std::for_each(stage.instructions.begin(), stage.instructions.end(), declare);
+  for (size_t index = 0; index < file_.stages.size(); ++index) {
+    const std::vector<Instruction>& instructions = file_.stages[index].instructions;
+    std::for_each(instructions.begin(), instructions.end(), declare);
+    if (const PlannedStage* plan = plan_->Get(index); plan != nullptr) {
+      std::for_each(plan->triggers.begin(), plan->triggers.end(), declare);
+    }
   }
   for (const auto& entry : request_.build_args) {
     const std::string& name = entry.first;
-    if (!declared.contains(name) && !IsProxyArgument(name) && !IsPlatformArgument(name)) {
+    if (!declared.contains(name) && !IsKnownArgument(name)) {
       AddWarning("UnusedBuildArg",
                  fmt::format("the build argument {} is not used: no ARG declares it", name), {},
                  &result_.warnings);
@@ -456,17 +440,28 @@ void Converter::WarnUnusedBuildArgs() {
 }
 
 absl::StatusOr<DockerfileGraph> Converter::Convert() {
+  RETURN_IF_ERROR(CheckRequest());
+  if (const std::optional<SyntaxDirective> syntax = ForeignFrontend()) {
+    const std::string message =
+        fmt::format("the frontend {} is not available; the file is read as a Dockerfile",
+                    GoQuote(syntax->frontend));
+    AddWarning("ForeignFrontend", message, Lines(syntax->line, syntax->line), &result_.warnings);
+  }
   RETURN_IF_ERROR(Parse());
+  plan_.emplace(file_, contexts_, request_.platform, images_,
+                [this](std::string_view word) { return ExpandGlobal(word, {}); });
   ASSIGN_OR_RETURN(const size_t target, FindTarget());
   RETURN_IF_ERROR(SetGlobalArgs(target));
-  RETURN_IF_ERROR(Plan(target));
+  RETURN_IF_ERROR(SetEpoch());
+  RETURN_IF_ERROR(plan_->Plan(target));
+  AddDownloads();
   for (size_t index = 0; index <= target; ++index) {
-    if (needed_[index]) {
+    if (plan_->Get(index) != nullptr) {
       RETURN_IF_ERROR(ConvertStage(index));
     }
   }
   AddRequestLabels(result_.graph.mutable_stages(result_.graph.stages_size() - 1));
-  result_.graph.add_targets(needed_[target]->graph_index);
+  result_.graph.add_targets(converted_.at(target).graph_index);
   WarnUnusedBuildArgs();
   return std::move(result_);
 }

@@ -6,12 +6,12 @@
 #include <absl/status/statusor.h>
 
 #include <map>
-#include <set>
 #include <stop_token>
 #include <string>
 #include <vector>
 
 #include "daemon/frontend/image_resolver.h"
+#include "zlayer/v1/build.pb.h"
 #include "zlayer/v1/events.pb.h"
 #include "zlayer/v1/graph.pb.h"
 
@@ -24,8 +24,9 @@ struct DockerfileRequest {
   std::string target;                         // stage by name (any case) or number; empty: the last
   v1::Platform platform;                      // what stages without --platform are built for
   std::map<std::string, std::string> labels;  // added to the target stage, after its own
-  // Contexts beside the build context: --from=NAME means one of these before a stage or an image.
-  std::set<std::string> contexts;
+  // Contexts beside the build context, by name: one stands for a stage and for an image of its
+  // name, in FROM, AS and --from.
+  std::map<std::string, v1::ContextSource> contexts;
 };
 
 struct DockerfileGraph {

@@ -65,6 +65,26 @@ std::string QuoteAscii(char c) {
   }
 }
 
+// U+FFFD for what is no code point.
+std::string EncodeUtf8(uint32_t code_point) {
+  if (code_point > 0x10ffff || (code_point >= 0xd800 && code_point <= 0xdfff)) {
+    code_point = 0xfffd;
+  }
+  const auto tail = [code_point](int shift) {
+    return static_cast<char>(0x80 | ((code_point >> shift) & 0x3f));
+  };
+  if (code_point < 0x80) {
+    return {static_cast<char>(code_point)};
+  }
+  if (code_point < 0x800) {
+    return {static_cast<char>(0xc0 | (code_point >> 6)), tail(0)};
+  }
+  if (code_point < 0x10000) {
+    return {static_cast<char>(0xe0 | (code_point >> 12)), tail(6), tail(0)};
+  }
+  return {static_cast<char>(0xf0 | (code_point >> 18)), tail(12), tail(6), tail(0)};
+}
+
 // Takes a unit ("ms") from the text; nanoseconds, or 0 where none is known.
 int64_t TakeUnit(std::string_view* text) {
   constexpr struct {
@@ -144,6 +164,17 @@ std::string GoQuote(std::string_view text) {
     text.remove_prefix(point.length);
   }
   return quoted + "\"";
+}
+
+std::string GoQuoteRune(uint32_t code_point) {
+  if (code_point == '\'') {
+    return "'\\''";
+  }
+  if (code_point == '"') {
+    return "'\"'";
+  }
+  const std::string quoted = GoQuote(EncodeUtf8(code_point));
+  return "'" + quoted.substr(1, quoted.size() - 2) + "'";
 }
 
 std::string GoQuoteList(const std::vector<std::string>& words) {

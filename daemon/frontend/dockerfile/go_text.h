@@ -25,6 +25,9 @@ std::string_view TrimGoSpace(std::string_view text);
 // \u200b; bytes that are not UTF-8 become \xff.
 std::string GoQuote(std::string_view text);
 
+// A character as strconv.QuoteRune: 'a', '\x00', '\''. What is no code point is U+FFFD.
+std::string GoQuoteRune(uint32_t code_point);
+
 // A list as %q writes it: ["a" "b"].
 std::string GoQuoteList(const std::vector<std::string>& words);
 

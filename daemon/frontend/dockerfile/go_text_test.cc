@@ -66,5 +66,27 @@ TEST(GoTextTest, PrintsDurations) {
   EXPECT_EQ(FormatGoDuration(2'500'000), "2.5ms");
 }
 
+TEST(GoTextTest, QuotesRunes) {
+  const std::pair<uint32_t, const char*> cases[] = {{0, "'\\x00'"},       {3, "'\\x03'"},
+                                                    {10, "'\\n'"},        {39, "'\\''"},
+                                                    {34, "'\"'"},         {65, "'A'"},
+                                                    {92, "'\\\\'"},       {233, "'\u00e9'"},
+                                                    {0x20ac, "'\u20ac'"}, {0x1f600, "'\U0001f600'"},
+                                                    {0xd800, "'\ufffd'"}, {0x7fffffff, "'\ufffd'"},
+                                                    {0x200b, "'\\u200b'"}};
+  for (const auto& [rune, quoted] : cases) {
+    EXPECT_EQ(GoQuoteRune(rune), quoted) << rune;
+  }
+}
+
+TEST(GoTextTest, SplitsCsv) {
+  using Fields = std::vector<std::string>;
+  EXPECT_EQ(SplitCsv("a,b=c,"), (Fields{"a", "b=c", ""}));
+  EXPECT_EQ(SplitCsv("\"a,\"\"b\"\"\", c"), (Fields{"a,\"b\"", " c"}));
+  for (const char* bad : {"", "a\"b", "\"a", "\"a\"b"}) {
+    EXPECT_EQ(SplitCsv(bad), std::nullopt) << bad;
+  }
+}
+
 }  // namespace
 }  // namespace zlayer

@@ -5,70 +5,39 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <algorithm>
-#include <iterator>
 #include <utility>
 
-#include "backends/graph/file_mode.h"
 #include "base/errors.h"
-#include "base/glob.h"
 #include "base/status_macros.h"
 #include "base/strings.h"
+#include "daemon/frontend/dockerfile/copy_converter.h"
 #include "daemon/frontend/dockerfile/go_text.h"
+#include "daemon/frontend/dockerfile/run_converter.h"
 #include "daemon/frontend/dockerfile/values.h"
 #include "daemon/frontend/dockerfile/words.h"
 
 namespace zlayer {
 namespace {
 
-constexpr std::string_view kProxyNames[] = {"http_proxy", "https_proxy", "ftp_proxy", "no_proxy",
-                                            "all_proxy"};
-
 // As Go prints a list: [a b].
 std::string Brackets(const std::vector<std::string>& words) { return "[" + Join(words, " ") + "]"; }
 
-bool IsUrl(std::string_view source) {
-  return source.starts_with("http://") || source.starts_with("https://");
-}
-
-bool IsGit(std::string_view source) {
-  return source.starts_with("git://") || source.starts_with("git@") ||
-         source.starts_with("ssh://") || source.starts_with("github.com/");
-}
-
-std::string AbsolutePath(std::string_view path, const std::string& working_directory) {
-  return path.starts_with('/') ? GoCleanPath(path)
-                               : GoCleanPath(working_directory + "/" + std::string(path));
-}
-
-// A destination as the graph has it: absolute, clean, with a final '/' where it means a directory.
-std::string AbsoluteDestination(std::string_view path, const std::string& working_directory) {
-  const bool directory = path.empty() || path == "." || path.ends_with('/') || path.ends_with("/.");
-  const std::string absolute = AbsolutePath(path, working_directory);
-  return directory && absolute != "/" ? absolute + "/" : absolute;
-}
-
+// As Go prints the configuration's structure with %q.
 std::string HealthcheckText(const v1::Healthcheck& check) {
-  return fmt::format(
-      "HEALTHCHECK {{Test:{} Interval:{} Timeout:{} StartPeriod:{} StartInterval:{} Retries:{}}}",
-      Brackets({check.test().begin(), check.test().end()}), FormatGoDuration(check.interval_ns()),
-      FormatGoDuration(check.timeout_ns()), FormatGoDuration(check.start_period_ns()),
-      FormatGoDuration(check.start_interval_ns()), check.retries());
+  std::string text = "HEALTHCHECK &{" + GoQuoteList({check.test().begin(), check.test().end()});
+  for (const int64_t duration : {check.interval_ns(), check.timeout_ns(), check.start_period_ns(),
+                                 check.start_interval_ns()}) {
+    text += " " + GoQuote(FormatGoDuration(duration));
+  }
+  return text + " " + GoQuoteRune(check.retries()) + "}";
+}
+
+// Arguments of BuildKit's scanner, which no command sees.
+bool IsScanArgument(std::string_view name) {
+  return name == "BUILDKIT_SBOM_SCAN_CONTEXT" || name == "BUILDKIT_SBOM_SCAN_STAGE";
 }
 
 }  // namespace
-
-void AddWarning(std::string_view rule, std::string_view message, const v1::SourceRange& source,
-                std::vector<v1::Warning>* warnings) {
-  if (warnings->size() == kMaxWarnings) {
-    return;
-  }
-  v1::Warning& warning = warnings->emplace_back();
-  warning.set_rule(std::string(rule));
-  warning.set_message(ToUtf8(message));
-  if (source.first_line() != 0) {
-    *warning.mutable_source() = source;
-  }
-}
 
 void Describe(const Instruction& instruction, std::string_view created_by,
               v1::Operation* operation) {
@@ -104,17 +73,14 @@ std::string FindInvalidUtf8(const google::protobuf::Message& message) {
   return "";
 }
 
-bool IsProxyArgument(std::string_view name) {
-  const std::string lower = ToLower(name);
-  return (name == lower || name == ToUpper(name)) &&
-         std::find(std::begin(kProxyNames), std::end(kProxyNames), lower) != std::end(kProxyNames);
-}
-
 // One operation in the making; called with the instruction's body.
 class StageConverter::Visitor {
  public:
   Visitor(const ConvertScope& scope, StageState* state, const Instruction& instruction)
-      : scope_(scope), state_(state), instruction_(instruction) {}
+      : file_(scope),
+        state_(state),
+        instruction_(instruction),
+        scope_(scope, *state, instruction) {}
 
   absl::Status operator()(const FromInstruction&) { return Internal("FROM inside a stage"); }
   absl::Status operator()(const ArgInstruction& arg);
@@ -140,57 +106,24 @@ class StageConverter::Visitor {
   }
 
  private:
-  // Counts bytes that the instruction came to.
-  absl::Status Spend(size_t bytes);
   absl::Status CheckVariables(size_t more) const;
-  absl::StatusOr<ExpandedWord> ExpandAll(std::string_view word);
-  absl::StatusOr<std::string> Expand(std::string_view word);
+  absl::StatusOr<std::string> Expand(std::string_view word) { return scope_.Expand(word); }
   absl::StatusOr<std::vector<NameValue>> ExpandPairs(const std::vector<NameValue>& pairs);
-  absl::Status AddSource(const CopyInstruction& copy, const v1::Input& from,
-                         const std::string& word);
-  void AddProxies(v1::Run* run) const;
   void WarnLegacy(bool legacy);
   v1::ConfigChange* AddChange() { return operation_.add_config(); }
 
-  const ConvertScope& scope_;
+  const ConvertScope& file_;
   StageState* state_;
   const Instruction& instruction_;
+  InstructionScope scope_;
   v1::Operation operation_;
   std::string created_by_;
-  size_t spent_ = 0;
 };
-
-absl::Status StageConverter::Visitor::Spend(size_t bytes) {
-  spent_ += bytes;
-  return spent_ <= kMaxStageBytes
-             ? absl::OkStatus()
-             : InvalidArgument(fmt::format("{} expands to more than 4 MiB", instruction_.keyword));
-}
 
 absl::Status StageConverter::Visitor::CheckVariables(size_t more) const {
   return state_->variables.entries().size() + more <= kMaxVariables
              ? absl::OkStatus()
              : InvalidArgument(fmt::format("the stage sets more than {} variables", kMaxVariables));
-}
-
-absl::StatusOr<ExpandedWord> StageConverter::Visitor::ExpandAll(std::string_view word) {
-  WordOptions options;
-  options.escape = scope_.escape;
-  const auto lookup = [this](std::string_view name) { return state_->variables.Get(name); };
-  ASSIGN_OR_RETURN(ExpandedWord expanded, ExpandWord(word, lookup, options));
-  RETURN_IF_ERROR(Spend(expanded.text.size()));
-  for (const std::string& name : expanded.unset) {
-    if (!state_->arguments.contains(name)) {
-      AddWarning("UndefinedVar", fmt::format("the variable ${} is not set", name),
-                 instruction_.source, scope_.warnings);
-    }
-  }
-  return expanded;
-}
-
-absl::StatusOr<std::string> StageConverter::Visitor::Expand(std::string_view word) {
-  ASSIGN_OR_RETURN(ExpandedWord expanded, ExpandAll(word));
-  return std::move(expanded.text);
 }
 
 // All of them see the state before the instruction.
@@ -212,10 +145,9 @@ absl::StatusOr<std::vector<NameValue>> StageConverter::Visitor::ExpandPairs(
 
 void StageConverter::Visitor::WarnLegacy(bool legacy) {
   if (legacy) {
-    AddWarning(
+    scope_.Warn(
         "LegacyKeyValueFormat",
-        fmt::format("{0} name value is an old form; write {0} name=value", instruction_.keyword),
-        instruction_.source, scope_.warnings);
+        fmt::format("{0} name value is an old form; write {0} name=value", instruction_.keyword));
   }
 }
 
@@ -224,19 +156,21 @@ absl::Status StageConverter::Visitor::operator()(const ArgInstruction& arg) {
   RETURN_IF_ERROR(CheckVariables(arg.arguments.size()));
   for (const ArgInstruction::Argument& argument : arg.arguments) {
     std::optional<std::string> value;
-    if (const auto given = scope_.build_args->find(argument.name);
-        given != scope_.build_args->end()) {
+    if (const auto given = file_.build_args->find(argument.name);
+        given != file_.build_args->end()) {
       value = given->second;
     } else if (argument.value) {
       ASSIGN_OR_RETURN(value, Expand(*argument.value));
     } else {
-      value = scope_.global_args->Get(argument.name);
+      value = file_.global_args->Get(argument.name);
     }
-    state_->arguments.insert(argument.name);
+    state_->arguments.Set(argument.name, "");
     created_by_ += " " + argument.name;
     if (value) {
-      RETURN_IF_ERROR(Spend(value->size()));
-      state_->variables.Set(argument.name, *value);
+      RETURN_IF_ERROR(scope_.Spend(value->size()));
+      if (!IsScanArgument(argument.name)) {
+        state_->variables.Set(argument.name, *value);
+      }
       created_by_ += "=" + *value;
     }
   }
@@ -270,98 +204,17 @@ absl::Status StageConverter::Visitor::operator()(const LabelInstruction& label) 
   return absl::OkStatus();
 }
 
-// Programs read either spelling, so each sets both.
-void StageConverter::Visitor::AddProxies(v1::Run* run) const {
-  for (const std::string_view lower : kProxyNames) {
-    const std::string names[] = {ToUpper(lower), std::string(lower)};
-    const std::string* value = nullptr;
-    for (const std::string& name : names) {
-      if (const auto at = scope_.build_args->find(name); at != scope_.build_args->end()) {
-        value = &at->second;
-      }
-    }
-    for (const std::string& name : names) {
-      if (value != nullptr && !state_->variables.Get(name)) {
-        run->add_env(name + "=" + *value);
-      }
-    }
-  }
+absl::Status StageConverter::Visitor::operator()(const RunInstruction& run) {
+  return ConvertRun(run, &scope_, &operation_, &created_by_);
 }
 
-absl::Status StageConverter::Visitor::operator()(const RunInstruction& instruction) {
-  if (!instruction.heredocs.empty() || !instruction.mounts.empty() ||
-      !instruction.devices.empty() || instruction.security != v1::SECURITY_SANDBOX) {
-    return Unimplemented("RUN with heredocs, --mount, --device or --security is not supported yet");
-  }
-  v1::Run* run = operation_.mutable_run();
-  const std::vector<std::string> argv = state_->WithShell(instruction.command);
-  for (const std::string& word : argv) {
-    run->add_argv(word);
-  }
-  for (const NameValue& variable : state_->variables.entries()) {
-    run->add_env(variable.name + "=" + variable.value);
-  }
-  AddProxies(run);
-  run->set_user(state_->config.user());
-  run->set_working_directory(state_->working_directory());
-  run->set_network(instruction.network);
-  created_by_ = "RUN " + Join(argv, " ");
-  return absl::OkStatus();
-}
-
-absl::Status StageConverter::Visitor::AddSource(const CopyInstruction& copy, const v1::Input& from,
-                                                const std::string& word) {
-  ASSIGN_OR_RETURN(const std::string path, Expand(word));
-  if (copy.add && (IsUrl(path) || IsGit(path))) {
-    return Unimplemented(
-        fmt::format("ADD of the URL {} is not supported by this version", GoQuote(path)));
-  }
-  if (IsUrl(path)) {
-    return InvalidArgument(fmt::format("COPY takes files, not the URL {}", GoQuote(path)));
-  }
-  RETURN_IF_ERROR(CheckGlob(path));
-  v1::Copy::Source* source = operation_.mutable_copy()->add_sources();
-  *source->mutable_from() = from;
-  source->set_path(path);
-  created_by_ += " " + path;
-  return absl::OkStatus();
-}
-
-absl::Status StageConverter::Visitor::operator()(const CopyInstruction& instruction) {
-  if (!instruction.inline_sources.empty() || instruction.link || instruction.parents ||
-      !instruction.exclude.empty() || !instruction.checksum.empty() || instruction.unpack ||
-      instruction.keep_git_directory) {
-    return Unimplemented("this flag, or a heredoc, of COPY and ADD is not supported yet");
-  }
-  v1::Input from;
-  from.set_context("");
-  if (!instruction.from.empty()) {
-    ASSIGN_OR_RETURN(from, scope_.resolve_from(instruction.from));
-  }
-  v1::Copy* copy = operation_.mutable_copy();
-  ASSIGN_OR_RETURN(const std::string owner, Expand(instruction.owner));
-  copy->set_owner(owner);
-  ASSIGN_OR_RETURN(const std::string mode, Expand(instruction.mode));
-  if (!mode.empty() && !ChangeMode(mode, 0, false)) {
-    return InvalidArgument(
-        fmt::format("--chmod is octal (0755) or symbolic (u=rwX,go=rX), not {}", GoQuote(mode)));
-  }
-  copy->set_mode(mode);
-  copy->set_unpack(instruction.add ? v1::Copy::LOCAL_ARCHIVES : v1::Copy::NEVER);
-  created_by_ = instruction_.keyword + (owner.empty() ? "" : " --chown=" + owner) +
-                (mode.empty() ? "" : " --chmod=" + mode);
-  for (const std::string& source : instruction.sources) {
-    RETURN_IF_ERROR(AddSource(instruction, from, source));
-  }
-  ASSIGN_OR_RETURN(const std::string destination, Expand(instruction.destination));
-  copy->set_destination(AbsoluteDestination(destination, state_->working_directory()));
-  created_by_ += " " + destination;
-  return absl::OkStatus();
+absl::Status StageConverter::Visitor::operator()(const CopyInstruction& copy) {
+  return ConvertCopy(copy, &scope_, &operation_, &created_by_);
 }
 
 absl::Status StageConverter::Visitor::operator()(const WorkdirInstruction& workdir) {
   ASSIGN_OR_RETURN(const std::string word, Expand(workdir.path));
-  const std::string path = AbsolutePath(word, state_->working_directory());
+  const std::string path = AbsolutePath(word, *state_);
   created_by_ = "WORKDIR " + path;
   AddChange()->set_set_working_dir(path);
   if (path != "/") {
@@ -397,7 +250,7 @@ absl::Status StageConverter::Visitor::operator()(const EntrypointInstruction& en
 absl::Status StageConverter::Visitor::operator()(const ExposeInstruction& expose) {
   std::vector<std::string> ports;
   for (const std::string& word : expose.ports) {
-    ASSIGN_OR_RETURN(const ExpandedWord expanded, ExpandAll(word));
+    ASSIGN_OR_RETURN(const ExpandedWord expanded, scope_.ExpandAll(word));
     for (const std::string& text : expanded.words) {
       ASSIGN_OR_RETURN(const std::vector<std::string> some, ParsePorts(text));
       ports.insert(ports.end(), some.begin(), some.end());
@@ -459,9 +312,8 @@ absl::Status StageConverter::Visitor::operator()(const HealthcheckInstruction& h
 }
 
 absl::Status StageConverter::Visitor::operator()(const MaintainerInstruction& maintainer) {
-  AddWarning("MaintainerDeprecated",
-             "MAINTAINER is deprecated; write LABEL org.opencontainers.image.authors=...",
-             instruction_.source, scope_.warnings);
+  scope_.Warn("MaintainerDeprecated",
+              "MAINTAINER is deprecated; write LABEL org.opencontainers.image.authors=...");
   created_by_ = "MAINTAINER " + maintainer.author;
   AddChange()->set_set_author(maintainer.author);
   return absl::OkStatus();

@@ -5,7 +5,6 @@
 #include <cstddef>
 #include <map>
 #include <optional>
-#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -40,8 +39,8 @@ struct StageState {
   // What commands run with and words expand: the configuration's environment, and arguments.
   // Whatever of ENV and ARG set a variable last counts.
   Variables variables;
-  std::set<std::string, std::less<>> arguments;  // declared by ARG, with or without a value
-  size_t bytes = 0;                              // of the operations that led here
+  Variables arguments;  // declared by ARG, with or without a value; values are in `variables`
+  size_t bytes = 0;     // of the operations that led here
 
   // The state at the start of a stage that has this configuration.
   static StageState FromConfig(const v1::ImageConfig& config);

@@ -1,0 +1,75 @@
+#include "daemon/frontend/dockerfile/instruction_scope.h"
+
+#include <spdlog/fmt/fmt.h>
+
+#include <utility>
+
+#include "base/errors.h"
+#include "base/status_macros.h"
+#include "base/strings.h"
+#include "daemon/frontend/dockerfile/go_text.h"
+
+namespace zlayer {
+
+std::string_view ConvertScope::BuildArg(std::string_view name) const {
+  const auto at = build_args->find(std::string(name));
+  return at == build_args->end() ? std::string_view() : std::string_view(at->second);
+}
+
+void AddWarning(std::string_view rule, std::string_view message, const v1::SourceRange& source,
+                std::vector<v1::Warning>* warnings) {
+  if (warnings->size() == kMaxWarnings) {
+    return;
+  }
+  v1::Warning& warning = warnings->emplace_back();
+  warning.set_rule(std::string(rule));
+  warning.set_message(ToUtf8(message));
+  if (source.first_line() != 0) {
+    *warning.mutable_source() = source;
+  }
+}
+
+absl::Status InstructionScope::Spend(size_t bytes) {
+  spent_ += bytes;
+  return spent_ <= kMaxStageBytes
+             ? absl::OkStatus()
+             : InvalidArgument(fmt::format("{} expands to more than 4 MiB", instruction_.keyword));
+}
+
+absl::StatusOr<ExpandedWord> InstructionScope::ExpandWith(std::string_view word,
+                                                          const WordOptions& options) {
+  const auto lookup = [this](std::string_view name) { return state_.variables.Get(name); };
+  ASSIGN_OR_RETURN(ExpandedWord expanded, ExpandWord(word, lookup, options));
+  RETURN_IF_ERROR(Spend(expanded.text.size()));
+  for (const std::string& name : expanded.unset) {
+    if (!state_.arguments.Get(name)) {
+      Warn("UndefinedVar", fmt::format("the variable ${} is not set", name));
+    }
+  }
+  return expanded;
+}
+
+absl::StatusOr<ExpandedWord> InstructionScope::ExpandAll(std::string_view word) {
+  WordOptions options;
+  options.escape = file_.escape;
+  return ExpandWith(word, options);
+}
+
+absl::StatusOr<std::string> InstructionScope::Expand(std::string_view word) {
+  ASSIGN_OR_RETURN(ExpandedWord expanded, ExpandAll(word));
+  return std::move(expanded.text);
+}
+
+absl::StatusOr<std::string> InstructionScope::ExpandHeredoc(std::string_view text) {
+  WordOptions options;
+  options.plain_quotes = true;
+  ASSIGN_OR_RETURN(ExpandedWord expanded, ExpandWith(text, options));
+  return std::move(expanded.text);
+}
+
+std::string AbsolutePath(std::string_view path, const StageState& state) {
+  return path.starts_with('/') ? GoCleanPath(path)
+                               : GoCleanPath(state.working_directory() + "/" + std::string(path));
+}
+
+}  // namespace zlayer

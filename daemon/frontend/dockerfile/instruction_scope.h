@@ -1,0 +1,82 @@
+// What the conversion of an instruction works with: the file, the state of its stage, and the
+// expansion of its words.
+#ifndef ZLAYER_DAEMON_FRONTEND_DOCKERFILE_INSTRUCTION_SCOPE_H_
+#define ZLAYER_DAEMON_FRONTEND_DOCKERFILE_INSTRUCTION_SCOPE_H_
+
+#include <absl/status/statusor.h>
+
+#include <cstddef>
+#include <functional>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "daemon/frontend/dockerfile/instructions.h"
+#include "daemon/frontend/dockerfile/stage_state.h"
+#include "daemon/frontend/dockerfile/words.h"
+#include "zlayer/v1/events.pb.h"
+#include "zlayer/v1/graph.pb.h"
+
+namespace zlayer {
+
+// What all stages of a file share. Not owned; outlives the converters.
+struct ConvertScope {
+  char escape = '\\';
+  const std::map<std::string, std::string>* build_args = nullptr;
+  const Variables* global_args = nullptr;  // what ARG without a value means
+  // What --from=TEXT means in a stage.
+  std::function<absl::StatusOr<v1::Input>(const std::string& text)> resolve_from;
+  std::vector<v1::Warning>* warnings = nullptr;
+
+  // A build argument's value; empty where it is not given.
+  std::string_view BuildArg(std::string_view name) const;
+};
+
+// At most this many warnings are kept for a file.
+inline constexpr size_t kMaxWarnings = 200;
+
+void AddWarning(std::string_view rule, std::string_view message, const v1::SourceRange& source,
+                std::vector<v1::Warning>* warnings);
+
+class InstructionScope {
+ public:
+  InstructionScope(const ConvertScope& file, const StageState& state,
+                   const Instruction& instruction)
+      : file_(file), state_(state), instruction_(instruction) {}
+
+  const ConvertScope& file() const { return file_; }
+  // Before the instruction; ARG changes it as it goes.
+  const StageState& state() const { return state_; }
+  const Instruction& instruction() const { return instruction_; }
+
+  // The word with its variables replaced. An unset one is a warning. kInvalidArgument: the word is
+  // malformed, or the instruction's words come to more than 4 MiB.
+  absl::StatusOr<std::string> Expand(std::string_view word);
+  // The same with the words that it falls into.
+  absl::StatusOr<ExpandedWord> ExpandAll(std::string_view word);
+  // The text of a heredoc: its quotes mean nothing, its escape character is always '\'.
+  absl::StatusOr<std::string> ExpandHeredoc(std::string_view text);
+
+  // Counts bytes that the instruction came to.
+  absl::Status Spend(size_t bytes);
+
+  void Warn(std::string_view rule, std::string_view message) const {
+    AddWarning(rule, message, instruction_.source, file_.warnings);
+  }
+
+ private:
+  absl::StatusOr<ExpandedWord> ExpandWith(std::string_view word, const WordOptions& options);
+
+  const ConvertScope& file_;
+  const StageState& state_;
+  const Instruction& instruction_;
+  size_t spent_ = 0;
+};
+
+// `path` seen from the stage's working directory: absolute and clean.
+std::string AbsolutePath(std::string_view path, const StageState& state);
+
+}  // namespace zlayer
+
+#endif  // ZLAYER_DAEMON_FRONTEND_DOCKERFILE_INSTRUCTION_SCOPE_H_

@@ -1,0 +1,119 @@
+// Which stages of a file a target needs, and what each begins with.
+#ifndef ZLAYER_DAEMON_FRONTEND_DOCKERFILE_STAGE_PLAN_H_
+#define ZLAYER_DAEMON_FRONTEND_DOCKERFILE_STAGE_PLAN_H_
+
+#include <absl/status/statusor.h>
+
+#include <cstddef>
+#include <functional>
+#include <map>
+#include <optional>
+#include <set>
+#include <stop_token>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "daemon/frontend/dockerfile/instructions.h"
+#include "daemon/frontend/dockerfile/named_contexts.h"
+#include "daemon/frontend/image_resolver.h"
+#include "zlayer/v1/graph.pb.h"
+
+namespace zlayer {
+
+// What FROM or --from means.
+struct FilesOf {
+  enum class Kind {
+    kScratch,
+    kStage,    // an earlier stage of the file
+    kContext,  // a named context that is no image
+    kImage,
+  };
+  Kind kind = Kind::kImage;
+  size_t stage = 0;
+  const NamedContext* context = nullptr;
+  std::string image;  // reference, as written
+};
+
+struct PlannedStage {
+  std::string base_text;  // FROM, expanded
+  FilesOf base;
+  const ResolvedImage* image = nullptr;  // where the base is one
+  // The stage is a named context: its instructions do not run.
+  bool replaced = false;
+  std::vector<Instruction> triggers;  // ONBUILD of the base; run before the stage's own
+};
+
+// Looks up each image once.
+class BaseImages {
+ public:
+  BaseImages(ImageResolver& resolver, v1::Platform platform, std::stop_token stop)
+      : resolver_(resolver), platform_(std::move(platform)), stop_(std::move(stop)) {}
+
+  // kInvalidArgument: not a reference; else what the resolver said. The result lives as long as
+  // this object.
+  absl::StatusOr<const ResolvedImage*> Resolve(const std::string& reference);
+
+ private:
+  ImageResolver& resolver_;
+  const v1::Platform platform_;
+  const std::stop_token stop_;
+  std::map<std::string, ResolvedImage> images_;
+};
+
+class StagePlan {
+ public:
+  // `expand` expands a word with the arguments before the first FROM. All is borrowed.
+  StagePlan(const DockerfileInstructions& file, const NamedContexts& contexts,
+            const v1::Platform& platform, BaseImages& images,
+            std::function<absl::StatusOr<std::string>(std::string_view word)> expand);
+
+  // The stage that a name (the last one of it, in any case) or a number means; nullopt for none.
+  std::optional<size_t> FindStage(const std::string& name) const;
+  // Names of stages, in order of name.
+  std::vector<std::string> Names() const;
+
+  // Finds the stages that `target` needs; resolves the images that they begin with. Stages that the
+  // target does not need are neither expanded nor resolved. Errors carry source, instruction,
+  // stage.
+  absl::Status Plan(size_t target);
+
+  // A stage that the target needs, after Plan; null for others.
+  const PlannedStage* Get(size_t stage) const {
+    return planned_[stage] ? &*planned_[stage] : nullptr;
+  }
+  // Named contexts that are downloads and that needed stages use, by name.
+  const std::map<std::string, const NamedContext*>& downloads() const { return downloads_; }
+
+  // What --from=TEXT means in a stage. kInvalidArgument: a number without a stage, the stage itself
+  // or a later one, or a variable.
+  absl::StatusOr<FilesOf> ResolveFrom(const std::string& from, size_t stage) const;
+
+  // The status with the instruction's source and text and the stage's name.
+  absl::Status Located(absl::Status status, const Instruction& instruction, size_t stage) const;
+
+ private:
+  absl::Status Mark(size_t target);
+  absl::Status PlanBase(size_t index);
+  absl::Status CheckPlatform(const FromInstruction& from);
+  absl::Status MarkSources(const Instruction& instruction, size_t index);
+  void Need(const FilesOf& files);
+  absl::StatusOr<bool> ResolveImages();
+  absl::StatusOr<bool> AddTriggers(const std::vector<std::string>& triggers, size_t index);
+  std::optional<size_t> EarlierStage(std::string_view name, size_t index) const;
+
+  const DockerfileInstructions& file_;
+  const NamedContexts& contexts_;
+  const v1::Platform& platform_;
+  BaseImages& images_;
+  const std::function<absl::StatusOr<std::string>(std::string_view word)> expand_;
+  std::map<std::string, std::vector<size_t>, std::less<>> stages_by_name_;
+  std::set<size_t> needed_;  // all of them, before they are planned too
+  std::vector<std::optional<PlannedStage>> planned_;
+  std::map<std::string, const NamedContext*> downloads_;
+  size_t trigger_count_ = 0;
+};
+
+}  // namespace zlayer
+
+#endif  // ZLAYER_DAEMON_FRONTEND_DOCKERFILE_STAGE_PLAN_H_
