@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <set>
 #include <utility>
 
 #include "backends/graph/validate.h"
@@ -57,34 +56,89 @@ absl::Status MatchBelow(const Rootfs& view, const std::vector<std::string_view>&
   return absl::OkStatus();
 }
 
-void SelectInput(const Rootfs& view, std::string_view pattern, const LayerIndex& index,
-                 std::vector<bool>* selected) {
-  const absl::StatusOr<std::vector<SourceMatch>> matches = MatchSource(view, pattern);
-  if (!matches.ok()) {
+// The entries of one context that a graph copies or mounts.
+class ContextSelection {
+ public:
+  ContextSelection(std::string_view context, const std::shared_ptr<const LayerIndex>& index)
+      : context_(context), index_(*index), view_({index}), selected_(index->size(), false) {}
+
+  void AddCopy(const v1::Copy& copy);
+  void AddMount(const v1::Mount& mount);
+
+  // What was added, with all symlinks (a source may lead through them), and the parents of both.
+  std::vector<bool> Finish();
+
+ private:
+  bool IsFrom(const v1::Input& input) const {
+    return input.kind_case() == v1::Input::kContext && input.context() == context_;
+  }
+  void AddTree(std::string_view path, const SourceFilter& filter);
+
+  const std::string_view context_;
+  const LayerIndex& index_;
+  const Rootfs view_;
+  std::vector<bool> selected_;
+};
+
+void ContextSelection::AddCopy(const v1::Copy& copy) {
+  const absl::StatusOr<ExcludePatterns> exclude = ExcludePatterns::Parse(copy.exclude());
+  if (!exclude.ok()) {
     return;
   }
-  for (const SourceMatch& match : *matches) {
-    const size_t end = index.SubtreeEnd(match.path);
-    for (size_t i = index.LowerBound(match.path); i < end; ++i) {
-      (*selected)[i] = true;
+  for (const v1::Copy::Source& source : copy.sources()) {
+    if (!IsFrom(source.from())) {
+      continue;
+    }
+    absl::StatusOr<ParentsSource> parts = ParentsSource{.root = source.path(), .include = ""};
+    if (copy.parents()) {
+      parts = SplitParentsSource(source.path());
+    }
+    if (!parts.ok()) {
+      continue;
+    }
+    const absl::StatusOr<std::vector<SourceMatch>> matches = MatchSource(view_, parts->root);
+    if (!matches.ok()) {
+      continue;
+    }
+    const SourceFilter filter(parts->include, &*exclude);
+    for (const SourceMatch& match : *matches) {
+      AddTree(match.path, filter);
     }
   }
 }
 
-// Links are kept wherever they are (a source may lead through them), and what is kept keeps its
-// parents.
-void SelectLinksAndParents(const LayerIndex& index, std::vector<bool>* selected) {
-  for (size_t i = index.size(); i-- > 0;) {
-    if (index.TypeAt(i) == EntryType::kSymlink) {
-      (*selected)[i] = true;
+void ContextSelection::AddMount(const v1::Mount& mount) {
+  if (!IsFrom(mount.from())) {
+    return;
+  }
+  const absl::StatusOr<std::string> path = ResolveMountSource(view_, mount.source());
+  const ExcludePatterns none;
+  if (path.ok()) {
+    AddTree(*path, SourceFilter("", &none));
+  }
+}
+
+void ContextSelection::AddTree(std::string_view path, const SourceFilter& filter) {
+  const size_t end = index_.SubtreeEnd(path);
+  for (size_t i = index_.LowerBound(path); i < end; ++i) {
+    const std::string_view relative = PathBelow(index_.PathAt(i), path);
+    selected_[i] = selected_[i] || relative.empty() || filter.Takes(relative);
+  }
+}
+
+std::vector<bool> ContextSelection::Finish() {
+  for (size_t i = index_.size(); i-- > 0;) {
+    if (index_.TypeAt(i) == EntryType::kSymlink) {
+      selected_[i] = true;
     }
-    if ((*selected)[i] && !index.PathAt(i).empty()) {
-      const size_t parent = index.Find(ParentPath(index.PathAt(i)));
-      if (parent < index.size()) {
-        (*selected)[parent] = true;
+    if (selected_[i] && !index_.PathAt(i).empty()) {
+      const size_t parent = index_.Find(ParentPath(index_.PathAt(i)));
+      if (parent < index_.size()) {
+        selected_[parent] = true;
       }
     }
   }
+  return std::move(selected_);
 }
 
 }  // namespace
@@ -102,35 +156,48 @@ absl::StatusOr<std::vector<SourceMatch>> MatchSource(const Rootfs& view, std::st
   return found;
 }
 
+absl::StatusOr<std::string> ResolveMountSource(const Rootfs& view, std::string_view source) {
+  ASSIGN_OR_RETURN(std::string path, view.Resolve(CleanPath(source)));
+  if (!view.Lookup(path).has_value()) {
+    return NotFound(fmt::format("\"/{}\" does not exist", CleanPath(source)));
+  }
+  return path;
+}
+
+absl::StatusOr<ParentsSource> SplitParentsSource(std::string_view pattern) {
+  RETURN_IF_ERROR(CheckGlob(pattern));
+  constexpr std::string_view kPivot = "/./";
+  const size_t pivot = pattern.find(kPivot);
+  if (pivot == std::string_view::npos) {
+    return ParentsSource{.root = "", .include = CleanPath(pattern)};
+  }
+  return ParentsSource{.root = CleanPath(pattern.substr(0, pivot)),
+                       .include = CleanPath(pattern.substr(pivot + kPivot.size()))};
+}
+
+SourceFilter::SourceFilter(std::string_view include, const ExcludePatterns* exclude)
+    : exclude_(exclude) {
+  if (!include.empty()) {
+    include_.emplace(include);
+  }
+}
+
 std::vector<bool> SelectFromContext(const v1::Graph& graph, std::string_view context,
                                     const std::shared_ptr<const LayerIndex>& index) {
-  std::vector<bool> selected(index->size(), false);
-  const Rootfs view({index});
+  ContextSelection selection(context, index);
   const std::vector<bool> needed = NeededStages(graph);
-  std::set<std::string> patterns;
-  const auto add = [&](const v1::Input& input, const std::string& path) {
-    if (input.kind_case() == v1::Input::kContext && input.context() == context) {
-      patterns.insert(path);
-    }
-  };
   for (int i = 0; i < graph.stages_size(); ++i) {
     if (!needed[i]) {
       continue;
     }
     for (const v1::Operation& operation : graph.stages(i).operations()) {
-      for (const v1::Copy::Source& source : operation.copy().sources()) {
-        add(source.from(), source.path());
-      }
+      selection.AddCopy(operation.copy());
       for (const v1::Mount& mount : operation.run().mounts()) {
-        add(mount.from(), mount.source());
+        selection.AddMount(mount);
       }
     }
   }
-  for (const std::string& pattern : patterns) {
-    SelectInput(view, pattern, *index, &selected);
-  }
-  SelectLinksAndParents(*index, &selected);
-  return selected;
+  return selection.Finish();
 }
 
 }  // namespace zlayer

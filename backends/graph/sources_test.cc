@@ -64,8 +64,8 @@ TEST(MatchSourceTest, LinksAreFollowedAndStayBelowTheRoot) {
 TEST(MatchSourceTest, WhatIsMissingIsNamed) {
   const Rootfs view({Context()});
   for (const char* path : {"nope", "src/nope", "top.txt/x", "broken"}) {
-    EXPECT_THAT(MatchSource(view, path),
-                StatusIs(absl::StatusCode::kNotFound, HasSubstr(path))) << path;
+    EXPECT_THAT(MatchSource(view, path), StatusIs(absl::StatusCode::kNotFound, HasSubstr(path)))
+        << path;
   }
   EXPECT_FALSE(MatchSource(view, "loop").ok());
   EXPECT_THAT(MatchSource(view, "src/[a"), StatusIs(absl::StatusCode::kInvalidArgument));
@@ -94,6 +94,35 @@ TEST(SelectFromContextTest, SelectsWhatNeededStagesCopyWithItsParents) {
       operations { copy { sources { from { context: "other" } path: "src" } destination: "/" } } }
     targets: 1)"),
               ElementsAre("src", "src/deep", "src/deep/d.c"));
+}
+
+TEST(SelectFromContextTest, SelectsOnlyWhatIncludesAndExcludesLeave) {
+  EXPECT_THAT(Selected(R"(stages { operations { scratch {} }
+      operations { copy { sources { from { context: "" } path: "src" } destination: "/"
+                          exclude: "*.c" exclude: "!b.c" } } } targets: 0)"),
+              ElementsAre("src", "src/b.c", "src/c.h", "src/deep", "src/deep/d.c"));
+  EXPECT_THAT(Selected(R"(stages { operations { scratch {} }
+      operations { copy { sources { from { context: "" } path: "src/./**/*.c" } destination: "/"
+                          parents: true exclude: "a.c" } } } targets: 0)"),
+              ElementsAre("src", "src/b.c", "src/deep", "src/deep/d.c"));
+}
+
+TEST(SelectFromContextTest, SelectsWhatIsMounted) {
+  EXPECT_THAT(Selected(R"(stages { operations { scratch {} }
+      operations { run { mounts { from { context: "" } source: "/link" } } }
+      operations { run { mounts { from { context: "" } source: "odd[1]" } } }
+      operations { run { mounts { from { context: "other" } source: "top.txt" } } } } targets: 0)"),
+              ElementsAre("odd[1]", "src", "src/deep", "src/deep/d.c"));
+}
+
+TEST(SplitParentsSourceTest, TakesApartAtTheFirstPivot) {
+  ASSERT_OK_AND_ASSIGN(const ParentsSource plain, SplitParentsSource("./a/b/."));
+  EXPECT_EQ(plain.root, "");
+  EXPECT_EQ(plain.include, "a/b");
+  ASSERT_OK_AND_ASSIGN(const ParentsSource pivot, SplitParentsSource("/a/./b/./c"));
+  EXPECT_EQ(pivot.root, "a");
+  EXPECT_EQ(pivot.include, "b/c");
+  EXPECT_FALSE(SplitParentsSource("a/./[b").ok());
 }
 
 TEST(SelectFromContextTest, SelectsNothingWhereNothingIsCopied) {

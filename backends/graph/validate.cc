@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 
+#include "backends/graph/exclude_patterns.h"
 #include "backends/graph/file_mode.h"
 #include "base/errors.h"
 #include "base/status_macros.h"
@@ -15,6 +16,7 @@ namespace {
 constexpr int kMaxStages = 1'000;
 constexpr int kMaxOperations = 10'000;
 constexpr int kMaxSources = 10'000;
+constexpr int kMaxExcludes = 10'000;
 constexpr int kMaxMounts = 100;
 constexpr size_t kMaxPath = 4'096;
 constexpr size_t kMaxArguments = size_t{2} << 20;
@@ -77,7 +79,8 @@ absl::Status CheckRun(const v1::Run& run, int stage) {
   for (const std::string& variable : run.env()) {
     RETURN_IF_ERROR(CheckText("a variable of the environment", variable, kMaxArguments));
     if (const size_t equals = variable.find('='); equals == std::string::npos || equals == 0) {
-      return InvalidArgument(fmt::format("its environment has \"{}\", which is not KEY=value", variable));
+      return InvalidArgument(
+          fmt::format("its environment has \"{}\", which is not KEY=value", variable));
     }
     bytes += variable.size();
   }
@@ -100,13 +103,20 @@ absl::Status CheckRun(const v1::Run& run, int stage) {
 
 absl::Status CheckCopy(const v1::Copy& copy, int stage) {
   if (copy.sources().empty() || copy.sources_size() > kMaxSources) {
-    return InvalidArgument(fmt::format("it has {} sources (1 to {} can be)", copy.sources_size(),
-                                       kMaxSources));
+    return InvalidArgument(
+        fmt::format("it has {} sources (1 to {} can be)", copy.sources_size(), kMaxSources));
   }
   for (const v1::Copy::Source& source : copy.sources()) {
     RETURN_IF_ERROR(CheckInput(source.from(), stage));
     RETURN_IF_ERROR(CheckText("a source", source.path(), kMaxPath));
   }
+  if (copy.exclude_size() > kMaxExcludes) {
+    return InvalidArgument(fmt::format("it has more than {} exclude patterns", kMaxExcludes));
+  }
+  for (const std::string& pattern : copy.exclude()) {
+    RETURN_IF_ERROR(CheckText("an exclude pattern", pattern, kMaxPath));
+  }
+  RETURN_IF_ERROR(ExcludePatterns::Parse(copy.exclude()).status());
   RETURN_IF_ERROR(CheckAbsolute("its destination", copy.destination()));
   RETURN_IF_ERROR(CheckText("its owner", copy.owner(), kMaxPath));
   if (!copy.mode().empty() && !ChangeMode(copy.mode(), 0, false).has_value()) {
@@ -162,11 +172,10 @@ absl::Status CheckOperation(const v1::Operation& operation, int stage, bool firs
 
 absl::Status ValidateGraph(const v1::Graph& graph) {
   if (graph.stages().empty() || graph.stages_size() > kMaxStages) {
-    return InvalidArgument(fmt::format("the graph has {} stages (1 to {} can be)",
-                                       graph.stages_size(), kMaxStages));
+    return InvalidArgument(
+        fmt::format("the graph has {} stages (1 to {} can be)", graph.stages_size(), kMaxStages));
   }
-  if (graph.targets_size() != 1 ||
-      graph.targets(0) >= static_cast<uint32_t>(graph.stages_size())) {
+  if (graph.targets_size() != 1 || graph.targets(0) >= static_cast<uint32_t>(graph.stages_size())) {
     return InvalidArgument("the graph must have exactly one target, one of its stages");
   }
   for (int i = 0; i < graph.stages_size(); ++i) {

@@ -48,10 +48,10 @@ struct BadGraph {
 class ValidateOperationTest : public ::testing::TestWithParam<BadGraph> {};
 
 TEST_P(ValidateOperationTest, IsRefusedWithItsPlace) {
-  EXPECT_THAT(ValidateGraph(WithOperation(GetParam().operation)),
-              StatusIs(absl::StatusCode::kInvalidArgument,
-                       AllOf(HasSubstr("stage 0 (s), operation 1 (OP): "),
-                             HasSubstr(GetParam().message))));
+  EXPECT_THAT(
+      ValidateGraph(WithOperation(GetParam().operation)),
+      StatusIs(absl::StatusCode::kInvalidArgument,
+               AllOf(HasSubstr("stage 0 (s), operation 1 (OP): "), HasSubstr(GetParam().message))));
 }
 
 INSTANTIATE_TEST_SUITE_P(
@@ -63,7 +63,8 @@ INSTANTIATE_TEST_SUITE_P(
         BadGraph{"run { argv: \"a\" working_directory: \"rel\" }", "not an absolute path"},
         BadGraph{"run { argv: \"a\" working_directory: \"/\" env: \"A\" }", "not KEY=value"},
         BadGraph{"run { argv: \"a\" working_directory: \"/\" env: \"=x\" }", "not KEY=value"},
-        BadGraph{"run { argv: \"a\" working_directory: \"/\" mounts { target: \"x\" } }", "absolute"},
+        BadGraph{"run { argv: \"a\" working_directory: \"/\" mounts { target: \"x\" } }",
+                 "absolute"},
         BadGraph{"copy { destination: \"/\" }", "0 sources"},
         BadGraph{"copy { sources { path: \"a\" } destination: \"/\" }", "where it is from"},
         BadGraph{"copy { sources { from { context: \"\" } path: \"a\" } destination: \"b\" }",
@@ -75,6 +76,9 @@ INSTANTIATE_TEST_SUITE_P(
         BadGraph{"copy { sources { from { context: \"\" } path: \"a\" } destination: \"/\" "
                  "mode: \"99\" }",
                  "not a mode"},
+        BadGraph{"copy { sources { from { context: \"\" } path: \"a\" } destination: \"/\" "
+                 "exclude: \"[x\" }",
+                 "[x"},
         BadGraph{"make_directory { path: \"srv\" }", "not an absolute path"},
         BadGraph{"make_directory { path: \"/srv\" mode: 4096 }", "larger than 07777"},
         BadGraph{"config { set_env { key: \"A=B\" } }", "not the name of a variable"},

@@ -75,6 +75,8 @@ std::string_view ParentPath(std::string_view path);
 std::string_view BaseName(std::string_view path);
 // Whether `path` is `directory` or below it; everything is below "".
 bool IsAtOrBelow(std::string_view path, std::string_view directory);
+// What is left of a path that is at or below `directory`: "a/b/c" below "a" is "b/c", "a" is "".
+std::string_view PathBelow(std::string_view path, std::string_view directory);
 // Removes "." and empty components and resolves ".." textually, never above the root:
 // "/a/./b/../c/" is "a/c".
 std::string CleanPath(std::string_view path);

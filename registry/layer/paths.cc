@@ -33,6 +33,11 @@ bool IsAtOrBelow(std::string_view path, std::string_view directory) {
                                (path.size() == directory.size() || path[directory.size()] == '/'));
 }
 
+std::string_view PathBelow(std::string_view path, std::string_view directory) {
+  path.remove_prefix(directory.size());
+  return path.starts_with('/') ? path.substr(1) : path;
+}
+
 std::string CleanPath(std::string_view path) {
   std::string clean;
   for (std::string_view component : Split(path, '/')) {

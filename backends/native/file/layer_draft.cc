@@ -5,8 +5,8 @@
 #include <utility>
 
 #include "backends/graph/file_mode.h"
-#include "backends/graph/sources.h"
 #include "base/errors.h"
+#include "base/glob.h"
 #include "base/status_macros.h"
 #include "registry/layer/archive.h"
 
@@ -25,8 +25,7 @@ std::string Below(std::string_view directory, std::string_view name) {
 
 // The mode that `--chmod`, which the graph's validation has checked, makes of `mode`.
 uint32_t ModeOf(const CopyOptions& options, uint32_t mode, bool is_directory) {
-  return options.mode.empty() ? mode
-                              : ChangeMode(options.mode, mode, is_directory).value_or(mode);
+  return options.mode.empty() ? mode : ChangeMode(options.mode, mode, is_directory).value_or(mode);
 }
 
 absl::Status NotADirectory(std::string_view path) {
@@ -83,51 +82,64 @@ absl::Status LayerDraft::MakeDirectory(std::string_view path, uint32_t mode, con
   return absl::OkStatus();
 }
 
-absl::Status LayerDraft::Copy(const std::vector<CopySource>& sources, const CopyOptions& options) {
-  ASSIGN_OR_RETURN(const std::string destination, parent_->view.Resolve(options.destination));
-  std::vector<std::pair<const CopySource*, SourceMatch>> matches;
+absl::StatusOr<std::vector<LayerDraft::Match>> LayerDraft::FindSources(
+    const std::vector<CopySource>& sources) const {
+  std::vector<Match> matches;
   for (const CopySource& source : sources) {
     if (source.inline_file != nullptr) {
-      matches.emplace_back(&source,
-                           SourceMatch{.path = "", .name = std::string(BaseName(source.pattern))});
+      matches.push_back({&source, {.path = "", .name = std::string(BaseName(source.pattern))}, ""});
       continue;
     }
-    ASSIGN_OR_RETURN(const std::vector<SourceMatch> found,
-                     MatchSource(source.from->view, source.pattern));
-    for (const SourceMatch& match : found) {
-      matches.emplace_back(&source, match);
+    ParentsSource parts{.root = source.pattern, .include = ""};
+    if (source.parents) {
+      ASSIGN_OR_RETURN(parts, SplitParentsSource(source.pattern));
+      if (!HasGlob(source.pattern)) {
+        RETURN_IF_ERROR(MatchSource(source.from->view, source.pattern).status());
+      }
     }
+    ASSIGN_OR_RETURN(const std::vector<SourceMatch> found,
+                     MatchSource(source.from->view, parts.root));
+    for (const SourceMatch& match : found) {
+      matches.push_back({&source, match, parts.include});
+    }
+  }
+  return matches;
+}
+
+absl::Status LayerDraft::Copy(const std::vector<CopySource>& sources, const CopyOptions& options) {
+  ASSIGN_OR_RETURN(const std::string destination, parent_->view.Resolve(options.destination));
+  ASSIGN_OR_RETURN(const std::vector<Match> matches, FindSources(sources));
+  if (matches.empty()) {
+    return absl::OkStatus();  // wildcards that match nothing
   }
   const std::optional<RootfsEntry> existing = parent_->view.Lookup(destination);
   const bool into_directory =
       options.destination.ends_with('/') || matches.size() > 1 ||
       (existing.has_value() && existing->entry.type == EntryType::kDirectory);
-  if (into_directory) {
-    RETURN_IF_ERROR(MakeParents(destination, kDirectoryMode, options.owner.value_or(Owner())));
-  } else {
-    RETURN_IF_ERROR(
-        MakeParents(ParentPath(destination), kDirectoryMode, options.owner.value_or(Owner())));
-  }
-  for (const auto& [source, match] : matches) {
-    const std::optional<Entry> there = destination.empty() ? Entry{.type = EntryType::kDirectory}
-                                                           : Lookup(destination);
-    const bool is_directory = there.has_value() && there->type == EntryType::kDirectory;
-    const std::string file_target = is_directory ? Below(destination, match.name) : destination;
-    if (source->inline_file != nullptr) {
-      RETURN_IF_ERROR(CopyInline(*source, file_target, options));
-      continue;
-    }
-    const std::optional<RootfsEntry> entry = source->from->view.Lookup(match.path);
-    if (!entry.has_value()) {
-      return NotFound(fmt::format("\"{}\" does not exist", source->pattern));
-    }
-    if (entry->entry.type == EntryType::kDirectory) {
-      RETURN_IF_ERROR(CopyTree(*source, match.path, destination, options));
-    } else {
-      RETURN_IF_ERROR(CopyFile(*source, *entry, file_target, options));
-    }
+  RETURN_IF_ERROR(MakeParents(into_directory ? destination : ParentPath(destination),
+                              kDirectoryMode, options.owner.value_or(Owner())));
+  for (const Match& match : matches) {
+    RETURN_IF_ERROR(CopyMatch(match, destination, options));
   }
   return absl::OkStatus();
+}
+
+absl::Status LayerDraft::CopyMatch(const Match& match, const std::string& destination,
+                                   const CopyOptions& options) {
+  const std::optional<Entry> there =
+      destination.empty() ? Entry{.type = EntryType::kDirectory} : Lookup(destination);
+  const bool is_directory = there.has_value() && there->type == EntryType::kDirectory;
+  const std::string file_target = is_directory ? Below(destination, match.found.name) : destination;
+  if (match.source->inline_file != nullptr) {
+    return CopyInline(*match.source, file_target, options);
+  }
+  const std::optional<RootfsEntry> entry = match.source->from->view.Lookup(match.found.path);
+  if (!entry.has_value()) {
+    return NotFound(fmt::format("\"{}\" does not exist", match.source->pattern));
+  }
+  return entry->entry.type == EntryType::kDirectory
+             ? CopyTree(match, destination, options)
+             : CopyFile(*match.source, *entry, file_target, options);
 }
 
 absl::Status LayerDraft::CopyInline(const CopySource& source, const std::string& target,
@@ -146,30 +158,59 @@ absl::Status LayerDraft::CopyInline(const CopySource& source, const std::string&
   return index_.Add(std::move(entry));
 }
 
-absl::Status LayerDraft::CopyTree(const CopySource& source, const std::string& path,
-                                  const std::string& target, const CopyOptions& options) {
-  return source.from->view.Walk(path, [&](const RootfsEntry& from) -> absl::Status {
-    std::string_view relative = std::string_view(from.entry.path).substr(path.size());
-    if (relative.starts_with('/')) {
-      relative.remove_prefix(1);
-    }
+absl::Status LayerDraft::CopyTree(const Match& match, const std::string& target,
+                                  const CopyOptions& options) {
+  const CopySource& source = *match.source;
+  const SourceFilter filter(match.include, &options.exclude);
+  // Directories on the way to here that the filter does not take: made once something in them is.
+  std::vector<RootfsEntry> left_out;
+  return source.from->view.Walk(match.found.path, [&](const RootfsEntry& from) -> absl::Status {
+    const std::string_view relative = PathBelow(from.entry.path, match.found.path);
     if (relative.empty()) {
-      const std::optional<Entry> there = target.empty() ? Entry{.type = EntryType::kDirectory}
-                                                        : Lookup(target);
-      if (!there.has_value()) {
+      const std::optional<Entry> there =
+          target.empty() ? Entry{.type = EntryType::kDirectory} : Lookup(target);
+      if (!there.has_value() && !source.parents) {
         return AddCopied(source, from, target, options);
       }
-      return there->type == EntryType::kDirectory
+      return !there.has_value() || there->type == EntryType::kDirectory
                  ? MakeParents(target, kDirectoryMode, options.owner.value_or(Owner()))
                  : NotADirectory(target);
     }
+    while (!left_out.empty() && !IsAtOrBelow(from.entry.path, left_out.back().entry.path)) {
+      left_out.pop_back();
+    }
+    if (!filter.Takes(relative)) {
+      if (from.entry.type == EntryType::kDirectory) {
+        left_out.push_back(from);
+      }
+      return absl::OkStatus();
+    }
+    for (const RootfsEntry& parent : left_out) {
+      const std::string_view below = PathBelow(parent.entry.path, match.found.path);
+      RETURN_IF_ERROR(AddParent(source, parent, Below(target, below), options));
+    }
+    left_out.clear();
     return AddCopied(source, from, Below(target, relative), options);
   });
 }
 
+// As BuildKit: a directory that is there takes the source's mode and nothing else.
+absl::Status LayerDraft::AddParent(const CopySource& source, const RootfsEntry& from,
+                                   const std::string& target, const CopyOptions& options) {
+  std::optional<Entry> there = Lookup(target);
+  if (!there.has_value() || there->type != EntryType::kDirectory) {
+    return AddCopied(source, from, target, options);
+  }
+  const bool from_below = index_.Find(target) == nullptr;
+  there->opaque = false;
+  there->implied_parent = there->mode == from.entry.mode && (from_below || there->implied_parent);
+  there->mode = from.entry.mode;
+  return index_.Add(*std::move(there));
+}
+
 absl::Status LayerDraft::CopyFile(const CopySource& source, const RootfsEntry& file,
                                   const std::string& target, const CopyOptions& options) {
-  if (options.unpack && file.entry.type == EntryType::kFile) {
+  if (source.unpack && file.entry.type == EntryType::kFile) {
     ASSIGN_OR_RETURN(const ContentFile content, source.from->Open(file));
     if (IsArchive(content)) {
       ASSIGN_OR_RETURN(std::string destination, parent_->view.Resolve(options.destination));
@@ -214,13 +255,13 @@ absl::Status LayerDraft::AddCopied(const CopySource& source, const RootfsEntry& 
   if (entry.type == EntryType::kFile) {
     const std::string& leader =
         from.entry.hard_link.empty() ? from.entry.path : from.entry.hard_link;
-    const auto [at, first] = leaders_.try_emplace(
-        {source.from, fmt::format("{}:{}", from.layer, leader)}, target);
+    const auto [at, first] =
+        leaders_.try_emplace({source.from, fmt::format("{}:{}", from.layer, leader)}, target);
     const Entry* copied_leader = first ? nullptr : index_.Find(at->second);
-    entry.hard_link = copied_leader != nullptr && at->second != target &&
-                              copied_leader->content == entry.content
-                          ? at->second
-                          : "";
+    entry.hard_link =
+        copied_leader != nullptr && at->second != target && copied_leader->content == entry.content
+            ? at->second
+            : "";
     contents_.try_emplace(entry.content,
                           Content{.from = source.from, .inline_file = nullptr, .file = from});
   }
@@ -241,10 +282,9 @@ std::string LayerDraft::ArchiveKey() const {
 absl::Status LayerDraft::Unpack(const Archive& archive, PackWriter* pack, std::stop_token stop) {
   ASSIGN_OR_RETURN(const ContentFile content, archive.from->Open(archive.file));
   LayerIndexBuilder unpacked;
-  RETURN_IF_ERROR(Annotate(ReadArchive(content, ArchiveOptions(), /*in_place=*/false, pack,
-                                       &unpacked, stop)
-                               .status(),
-                           fmt::format("unpacking /{}", archive.file.entry.path)));
+  RETURN_IF_ERROR(Annotate(
+      ReadArchive(content, ArchiveOptions(), /*in_place=*/false, pack, &unpacked, stop).status(),
+      fmt::format("unpacking /{}", archive.file.entry.path)));
   ASSIGN_OR_RETURN(std::string bytes, unpacked.Serialize());
   ASSIGN_OR_RETURN(const std::shared_ptr<const LayerIndex> index,
                    LayerIndex::FromBytes(std::move(bytes)));

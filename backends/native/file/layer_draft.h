@@ -15,6 +15,8 @@
 #include <string_view>
 #include <vector>
 
+#include "backends/graph/exclude_patterns.h"
+#include "backends/graph/sources.h"
 #include "backends/native/file/filesystem.h"
 #include "backends/native/file/owner.h"
 #include "registry/content/content_store.h"
@@ -29,15 +31,19 @@ struct CopySource {
   std::string pattern;
   // Owners of the source's files are not kept (they come from a context).
   bool reset_owner = false;
+  // Keeps parent directories (graph.proto, Copy.parents).
+  bool parents = false;
+  // Archives are unpacked instead of copied.
+  bool unpack = false;
   // A file given by its content, with its name.
   const std::string* inline_file = nullptr;
 };
 
 struct CopyOptions {
-  std::string destination;             // absolute, as in the graph
+  std::string destination;  // absolute, as in the graph
   std::optional<Owner> owner;
-  std::string mode;                    // as in the graph
-  bool unpack = false;
+  std::string mode;  // as in the graph
+  ExcludePatterns exclude;
 };
 
 // Not thread-safe. `parent`, and what sources point to, must outlive the draft. Paths are relative
@@ -67,9 +73,14 @@ class LayerDraft {
 
  private:
   struct Content {
-    const Filesystem* from;            // or null:
+    const Filesystem* from;  // or null:
     const std::string* inline_file;
     RootfsEntry file;
+  };
+  struct Match {
+    const CopySource* source;
+    SourceMatch found;
+    std::string include;  // as ParentsSource has it
   };
   struct Archive {
     const Filesystem* from;
@@ -82,8 +93,12 @@ class LayerDraft {
   absl::Status MakeParents(std::string_view directory, uint32_t mode, const Owner& owner);
   absl::Status CopyInline(const CopySource& source, const std::string& target,
                           const CopyOptions& options);
-  absl::Status CopyTree(const CopySource& source, const std::string& path,
-                        const std::string& target, const CopyOptions& options);
+  absl::StatusOr<std::vector<Match>> FindSources(const std::vector<CopySource>& sources) const;
+  absl::Status CopyMatch(const Match& match, const std::string& destination,
+                         const CopyOptions& options);
+  absl::Status CopyTree(const Match& match, const std::string& target, const CopyOptions& options);
+  absl::Status AddParent(const CopySource& source, const RootfsEntry& from,
+                         const std::string& target, const CopyOptions& options);
   absl::Status CopyFile(const CopySource& source, const RootfsEntry& file,
                         const std::string& target, const CopyOptions& options);
   absl::Status AddCopied(const CopySource& source, const RootfsEntry& from,

@@ -122,9 +122,9 @@ TEST_F(LayerDraftTest, OwnersAreKeptFromStages) {
 }
 
 TEST_F(LayerDraftTest, ModesChangeForAllButLinks) {
-  EXPECT_THAT(Copy({"dir"}, {.destination = "/n", .mode = "go="}),
-              ElementsAre("d n 700 0:0", "l n/link 777 0:0", "d n/sub 700 0:0",
-                          "f n/sub/x 600 0:0"));
+  EXPECT_THAT(
+      Copy({"dir"}, {.destination = "/n", .mode = "go="}),
+      ElementsAre("d n 700 0:0", "l n/link 777 0:0", "d n/sub 700 0:0", "f n/sub/x 600 0:0"));
 }
 
 TEST_F(LayerDraftTest, AFileReplacesAFile) {
@@ -137,6 +137,88 @@ TEST_F(LayerDraftTest, InlineFiles) {
   ASSERT_OK(draft.Copy({{.pattern = "run.sh", .inline_file = &content}},
                        {.destination = "/bin/", .mode = "755"}));
   EXPECT_THAT(Finish(draft), ElementsAre("d bin 755 0:0 implied", "f bin/run.sh 755 0:0"));
+}
+
+TEST_F(LayerDraftTest, WildcardsThatMatchNothingMakeNothing) {
+  EXPECT_THAT(Copy({"*.none"}, {.destination = "/made/"}), IsEmpty());
+}
+
+// `--parents` with one pattern.
+class ParentsTest : public LayerDraftTest {
+ protected:
+  void SetUp() override {
+    LayerDraftTest::SetUp();
+    context_ =
+        Files({Owned(Dir("a", 0700), 5, 6), Dir("a/b", 0750), File("a/b/x.c", "x"),
+               File("a/b/y.h", "y"), Dir("a/b2"), File("a/b2/z.c", "z"), File("top.c", "t")});
+  }
+
+  std::vector<std::string> CopyParents(const std::string& pattern, CopyOptions options) {
+    LayerDraft draft(&base_, kNow);
+    std::vector<CopySource> sources = Sources({pattern}, true);
+    sources[0].parents = true;
+    EXPECT_OK(draft.Copy(sources, options));
+    return Finish(draft);
+  }
+};
+
+TEST_F(ParentsTest, KeepParentDirectoriesWithTheirMetadata) {
+  EXPECT_THAT(
+      CopyParents("a/b/x.c", {.destination = "/o/"}),
+      ElementsAre("d o 755 0:0", "d o/a 700 0:0", "d o/a/b 750 0:0", "f o/a/b/x.c 644 0:0"));
+  EXPECT_THAT(CopyParents("./a/b2", {.destination = "/", .owner = Owner{7, 8}}),
+              ElementsAre("d a 700 7:8", "d a/b2 755 7:8", "f a/b2/z.c 644 7:8"));
+}
+
+TEST_F(ParentsTest, BeginBehindThePivot) {
+  EXPECT_THAT(CopyParents("a/./b/x.c", {.destination = "/o/"}),
+              ElementsAre("d o 755 0:0", "d o/b 750 0:0", "f o/b/x.c 644 0:0"));
+  EXPECT_THAT(CopyParents("/a/./b/./x.c", {.destination = "/o/"}),
+              ElementsAre("d o 755 0:0", "d o/b 750 0:0", "f o/b/x.c 644 0:0"));
+  EXPECT_THAT(CopyParents("a/b*/./*.c", {.destination = "/o/"}),
+              ElementsAre("d o 755 0:0", "f o/x.c 644 0:0", "f o/z.c 644 0:0"));
+}
+
+TEST_F(ParentsTest, TakeDoubleStars) {
+  EXPECT_THAT(CopyParents("**/*.c", {.destination = "/o"}),
+              ElementsAre("d o 755 0:0", "d o/a 700 0:0", "d o/a/b 750 0:0", "f o/a/b/x.c 644 0:0",
+                          "d o/a/b2 755 0:0", "f o/a/b2/z.c 644 0:0", "f o/top.c 644 0:0"));
+}
+
+TEST_F(ParentsTest, MayMatchNothingWithAWildcardOnly) {
+  EXPECT_THAT(CopyParents("a/none*", {.destination = "/o/"}), ElementsAre("d o 755 0:0"));
+  LayerDraft draft(&base_, kNow);
+  std::vector<CopySource> sources = Sources({"a/none"}, true);
+  sources[0].parents = true;
+  EXPECT_THAT(draft.Copy(sources, {.destination = "/o/"}),
+              StatusIs(absl::StatusCode::kNotFound, HasSubstr("/a/none")));
+}
+
+TEST_F(ParentsTest, GiveADirectoryThatIsThereTheirModeOnly) {
+  base_ = Files({Owned(Dir("a", 0755), 1, 2), Owned(Dir("a/b", 0750), 1, 2)});
+  EXPECT_THAT(CopyParents("a/b/x.c", {.destination = "/"}),
+              ElementsAre("d a 700 1:2", "d a/b 750 1:2 implied", "f a/b/x.c 644 0:0"));
+}
+
+TEST_F(ParentsTest, HeedExcludes) {
+  CopyOptions options{.destination = "/o/"};
+  ASSERT_OK_AND_ASSIGN(options.exclude,
+                       ExcludePatterns::Parse(std::vector<std::string>{"a/b", "!a/b/y.h"}));
+  EXPECT_THAT(CopyParents("a", options),
+              ElementsAre("d o 755 0:0", "d o/a 700 0:0", "d o/a/b 750 0:0", "f o/a/b/y.h 644 0:0",
+                          "d o/a/b2 755 0:0", "f o/a/b2/z.c 644 0:0"));
+}
+
+TEST_F(LayerDraftTest, ExcludesAreRelativeToEachDirectoryThatIsCopied) {
+  CopyOptions options{.destination = "/n/"};
+  ASSERT_OK_AND_ASSIGN(options.exclude,
+                       ExcludePatterns::Parse(std::vector<std::string>{"sub", "*.txt"}));
+  EXPECT_THAT(Copy({"dir"}, options), ElementsAre("d n 755 0:0", "l n/link 777 0:0"));
+  EXPECT_THAT(Copy({"/"}, options),
+              ElementsAre("d n 755 0:0", "d n/dir 711 0:0", "l n/dir/link 777 0:0",
+                          "d n/dir/sub 755 0:0", "f n/dir/sub/x 644 0:0", "l n/to-dir 777 0:0"));
+  // BuildKit's excludes do not reach a file that is a source itself.
+  EXPECT_THAT(Copy({"a.txt"}, options), ElementsAre("d n 755 0:0", "f n/a.txt 644 0:0"));
 }
 
 TEST_F(LayerDraftTest, WhatDoesNotFitIsRefusedByName) {
@@ -211,11 +293,12 @@ TEST_F(LayerDraftTest, ArchivesAreUnpackedWhereAsked) {
   context_ = Files({File("a.tar", tar)});
 
   LayerDraft unpacked(&base_, kNow);
-  ASSERT_OK(unpacked.Copy(Sources({"a.tar"}, true), {.destination = "/", .unpack = true}));
+  std::vector<CopySource> sources = Sources({"a.tar"}, true);
+  sources[0].unpack = true;
+  ASSERT_OK(unpacked.Copy(sources, {.destination = "/"}));
   EXPECT_THAT(unpacked.ArchiveKey(), HasSubstr(Digest::Of(tar).ToString()));
-  EXPECT_THAT(Finish(unpacked),
-              ElementsAre("d in 750 0:0", "f in/f 640 9:9", "d srv 700 0:0 implied",
-                          "f srv/g 644 0:0"));
+  EXPECT_THAT(Finish(unpacked), ElementsAre("d in 750 0:0", "f in/f 640 9:9",
+                                            "d srv 700 0:0 implied", "f srv/g 644 0:0"));
 
   EXPECT_THAT(Copy({"a.tar"}, {.destination = "/"}), ElementsAre("f a.tar 644 0:0"));
 }

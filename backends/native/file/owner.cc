@@ -131,6 +131,18 @@ absl::StatusOr<Owner> ResolveOwner(const Filesystem& filesystem, std::string_vie
   return owner;
 }
 
+absl::StatusOr<Owner> ParseNumericOwner(std::string_view text) {
+  for (std::string_view part : Split(text, ':')) {
+    if (!part.empty() && !ParseId(part).has_value()) {
+      return FailedPrecondition(
+          fmt::format("with --link the owner \"{}\" must be given in numbers: the layer is made "
+                      "without the stage's /etc/passwd and /etc/group",
+                      text));
+    }
+  }
+  return ResolveOwner(Filesystem(), text);
+}
+
 absl::StatusOr<ProcessUser> ResolveUser(const Filesystem& filesystem, std::string_view text) {
   const size_t colon = text.find(':');
   std::string_view name = text.substr(0, colon);

@@ -22,6 +22,10 @@ struct Owner {
 // own group, a name brings its group along. kNotFound names what the filesystem does not know.
 absl::StatusOr<Owner> ResolveOwner(const Filesystem& filesystem, std::string_view text);
 
+// `--chown` without a filesystem to look names up in: numbers only. kFailedPrecondition names what
+// is none.
+absl::StatusOr<Owner> ParseNumericOwner(std::string_view text);
+
 // Who a process runs as.
 struct ProcessUser {
   uint32_t uid = 0;

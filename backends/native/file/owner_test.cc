@@ -16,15 +16,15 @@ class OwnerTest : public StoreTest {
  protected:
   void SetUp() override {
     StoreTest::SetUp();
-    files_ = Files({Dir("etc"),
-                    File("etc/passwd",
-                         "root:x:0:0:root:/root:/bin/sh\n"
-                         "broken line\n"
-                         "app:x:1000:1001:App:/home/app:/bin/sh\n"
-                         "1000:x:7:7::/weird:/bin/sh\n"
-                         "big:x:4294967295:1::/:/bin/sh\n"),
-                    File("etc/group",
-                         "root:x:0:\napp:x:1001:\nextra:x:2000:other,app\nmore:x:1500:app\n")});
+    files_ = Files(
+        {Dir("etc"),
+         File("etc/passwd",
+              "root:x:0:0:root:/root:/bin/sh\n"
+              "broken line\n"
+              "app:x:1000:1001:App:/home/app:/bin/sh\n"
+              "1000:x:7:7::/weird:/bin/sh\n"
+              "big:x:4294967295:1::/:/bin/sh\n"),
+         File("etc/group", "root:x:0:\napp:x:1001:\nextra:x:2000:other,app\nmore:x:1500:app\n")});
   }
 
   void ExpectOwner(std::string_view text, uint32_t uid, uint32_t gid) {
@@ -89,6 +89,18 @@ TEST_F(OwnerTest, EmptyIsRootEvenWithoutFiles) {
   EXPECT_EQ(user.home, "/root");
   EXPECT_OK(ResolveUser(empty, "root"));
   EXPECT_THAT(ResolveUser(empty, "app"), StatusIs(absl::StatusCode::kNotFound));
+}
+
+TEST(ParseNumericOwnerTest, TakesNumbersOnly) {
+  ASSERT_OK_AND_ASSIGN(const Owner both, ParseNumericOwner("5:6"));
+  EXPECT_EQ(both.uid, 5u);
+  EXPECT_EQ(both.gid, 6u);
+  ASSERT_OK_AND_ASSIGN(const Owner one, ParseNumericOwner("5"));
+  EXPECT_EQ(one.gid, 5u);
+  for (const char* text : {"root", "0:root", "app:0"}) {
+    EXPECT_THAT(ParseNumericOwner(text),
+                StatusIs(absl::StatusCode::kFailedPrecondition, ::testing::HasSubstr(text)));
+  }
 }
 
 }  // namespace

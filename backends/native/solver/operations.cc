@@ -207,25 +207,33 @@ absl::StatusOr<OperationResult> Operations::Copy(const v1::Copy& copy, const Key
       inputs.push_back(std::move(input));
     }
     const bool kept_owner = source.from().has_stage() || source.from().has_image();
-    sources.push_back({.from = &inputs.back(),
-                       .pattern = source.path(),
-                       .reset_owner = !kept_owner,
-                       .inline_file = source.from().kind_case() == v1::Input::kInline
-                                          ? &source.from().inline_()
-                                          : nullptr});
+    const bool local = kept_owner || source.from().kind_case() == v1::Input::kContext;
+    sources.push_back(
+        {.from = &inputs.back(),
+         .pattern = source.path(),
+         .reset_owner = !kept_owner,
+         .parents = copy.parents() && local,
+         .unpack = (local && copy.unpack() != v1::Copy::NEVER) ||
+                   (source.from().has_http() && copy.unpack() == v1::Copy::ALL_ARCHIVES),
+         .inline_file =
+             source.from().kind_case() == v1::Input::kInline ? &source.from().inline_() : nullptr});
   }
-  CopyOptions options{.destination = copy.destination(),
-                      .mode = copy.mode(),
-                      .unpack = copy.unpack() != v1::Copy::NEVER};
+  // With `link` the layer is made as if on nothing.
+  StageState nothing;
+  nothing.files.layers = state.files.layers;
+  const StageState& below = copy.link() ? nothing : state;
+  CopyOptions options{.destination = copy.destination(), .mode = copy.mode()};
+  ASSIGN_OR_RETURN(options.exclude, ExcludePatterns::Parse(copy.exclude()));
   if (!copy.owner().empty()) {
-    ASSIGN_OR_RETURN(options.owner, ResolveOwner(state.files, copy.owner()));
+    ASSIGN_OR_RETURN(options.owner, copy.link() ? ParseNumericOwner(copy.owner())
+                                                : ResolveOwner(state.files, copy.owner()));
   }
   if (copy.sources_size() > 1 && !options.destination.ends_with('/')) {
     options.destination += '/';
   }
-  LayerDraft draft(&state.files, resources_.clock->NowNs());
+  LayerDraft draft(&below.files, resources_.clock->NowNs());
   RETURN_IF_ERROR(draft.Copy(sources, options));
-  return MakeLayer(draft, scope, state, std::move(stop));
+  return MakeLayer(draft, scope, below, std::move(stop));
 }
 
 absl::StatusOr<ContainerRun> Operations::Container(const v1::Run& run, const StageState& state,

@@ -31,15 +31,6 @@ absl::Status CheckInput(const v1::Input& input) {
 }
 
 absl::Status CheckCopy(const v1::Copy& copy) {
-  if (copy.link()) {
-    return Unsupported("copies with \"link\"");
-  }
-  if (copy.parents()) {
-    return Unsupported("copies with \"parents\"");
-  }
-  if (!copy.exclude().empty()) {
-    return Unsupported("copies with \"exclude\"");
-  }
   for (const v1::Copy::Source& source : copy.sources()) {
     RETURN_IF_ERROR(CheckInput(source.from()));
   }

@@ -67,7 +67,7 @@ absl::StatusOr<IgnoreRules> IgnoreRules::Parse(std::string_view text, std::strin
       return InvalidArgument(fmt::format("{}:{}: {}", name, number, Message(pattern.status())));
     }
     if (!pattern->empty()) {
-      rules.rules_.push_back({IgnorePattern(*pattern), keeps, number});
+      rules.rules_.push_back({PathPattern(*pattern), keeps, number});
     }
   }
   return rules;

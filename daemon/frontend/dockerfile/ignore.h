@@ -14,7 +14,7 @@
 #include <string_view>
 #include <vector>
 
-#include "daemon/frontend/dockerfile/ignore_pattern.h"
+#include "base/path_pattern.h"
 
 namespace zlayer {
 
@@ -44,7 +44,7 @@ class IgnoreRules {
 
  private:
   struct Rule {
-    IgnorePattern pattern;
+    PathPattern pattern;
     bool keeps = false;
     int line = 0;
   };

@@ -1,6 +1,8 @@
-// One compiled pattern of .dockerignore (ignore.h has the language).
-#ifndef ZLAYER_DAEMON_FRONTEND_DOCKERFILE_IGNORE_PATTERN_H_
-#define ZLAYER_DAEMON_FRONTEND_DOCKERFILE_IGNORE_PATTERN_H_
+// One compiled pattern of a path, with the rules of moby/patternmatcher, which .dockerignore,
+// `--exclude` and `--parents` have: `*` and `?` match within a component, `**` any number of
+// components, `[a-z]` is a class, `\` escapes.
+#ifndef ZLAYER_BASE_PATH_PATTERN_H_
+#define ZLAYER_BASE_PATH_PATTERN_H_
 
 #include <cstdint>
 #include <string>
@@ -10,10 +12,10 @@
 
 namespace zlayer {
 
-class IgnorePattern {
+class PathPattern {
  public:
   // `text` is clean and has passed CheckGlob.
-  explicit IgnorePattern(std::string_view text);
+  explicit PathPattern(std::string_view text);
 
   // Whether the pattern matches `path` or a directory above it. Takes time in proportion to the
   // product of the two lengths at most, and no memory that grows with the path.
@@ -49,4 +51,4 @@ class IgnorePattern {
 
 }  // namespace zlayer
 
-#endif  // ZLAYER_DAEMON_FRONTEND_DOCKERFILE_IGNORE_PATTERN_H_
+#endif  // ZLAYER_BASE_PATH_PATTERN_H_

@@ -1,4 +1,4 @@
-#include "daemon/frontend/dockerfile/ignore_pattern.h"
+#include "base/path_pattern.h"
 
 #include <absl/container/inlined_vector.h>
 
@@ -26,7 +26,7 @@ uint32_t TakeEscaped(std::string_view* text) {
 }  // namespace
 
 // The set of places in the pattern that the characters so far may have led to.
-class IgnorePattern::Run {
+class PathPattern::Run {
  public:
   explicit Run(const std::vector<Token>& tokens)
       : tokens_(tokens), states_(tokens.size() + 1), next_(tokens.size() + 1) {
@@ -95,7 +95,7 @@ class IgnorePattern::Run {
   States next_;
 };
 
-bool IgnorePattern::Takes(const Token& token, uint32_t character) {
+bool PathPattern::Takes(const Token& token, uint32_t character) {
   if (token.kind == Kind::kLiteral) {
     return character == token.literal;
   }
@@ -109,7 +109,7 @@ bool IgnorePattern::Takes(const Token& token, uint32_t character) {
   return found != token.negated;
 }
 
-IgnorePattern::IgnorePattern(std::string_view text) {
+PathPattern::PathPattern(std::string_view text) {
   if (text.find_first_of("*?[\\") == std::string_view::npos) {
     literal_ = text;
     return;
@@ -143,7 +143,7 @@ IgnorePattern::IgnorePattern(std::string_view text) {
   }
 }
 
-void IgnorePattern::AddDoubleStar(std::string_view rest) {
+void PathPattern::AddDoubleStar(std::string_view rest) {
   const Kind kind = rest.empty() ? Kind::kAnything : Kind::kDirectories;
   if (tokens_.empty() || tokens_.back().kind != kind) {
     tokens_.push_back({kind, 0, false, {}});
@@ -151,7 +151,7 @@ void IgnorePattern::AddDoubleStar(std::string_view rest) {
 }
 
 // `rest` begins behind the '['; returns what follows the ']'.
-std::string_view IgnorePattern::AddClass(std::string_view rest) {
+std::string_view PathPattern::AddClass(std::string_view rest) {
   Token token{Kind::kClass, 0, false, {}};
   if (rest.starts_with('^')) {
     token.negated = true;
@@ -170,7 +170,7 @@ std::string_view IgnorePattern::AddClass(std::string_view rest) {
   return rest.empty() ? rest : rest.substr(1);
 }
 
-bool IgnorePattern::MatchesOrParent(std::string_view path) const {
+bool PathPattern::MatchesOrParent(std::string_view path) const {
   if (tokens_.empty()) {
     return path.starts_with(literal_) &&
            (path.size() == literal_.size() || path[literal_.size()] == '/');
@@ -187,7 +187,7 @@ bool IgnorePattern::MatchesOrParent(std::string_view path) const {
   return run.Matched();
 }
 
-bool IgnorePattern::MayMatchBelow(std::string_view directory) const {
+bool PathPattern::MayMatchBelow(std::string_view directory) const {
   if (tokens_.empty()) {
     return literal_.size() > directory.size() && literal_.starts_with(directory) &&
            literal_[directory.size()] == '/';
