@@ -6,6 +6,7 @@ _MODULES = {
     "archive": ["libarchive"],
     "cli11": ["CLI11"],
     "crypto": ["libcrypto"],
+    "curl": ["libcurl"],
     "gmock": ["gmock"],
     "grpc": ["grpc++", "protobuf"],
     "gtest": ["gtest"],

@@ -26,6 +26,7 @@
 #include "backends/native/exec/server.h"
 #include "backends/native/exec/spec.h"
 #include "backends/native/exec/wire.h"
+#include "base/base64.h"
 #include "base/errors.h"
 #include "base/files.h"
 #include "base/status_macros.h"

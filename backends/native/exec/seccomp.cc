@@ -1,6 +1,5 @@
 #include "backends/native/exec/seccomp.h"
 
-#include <openssl/evp.h>
 #include <seccomp.h>
 #include <spdlog/fmt/fmt.h>
 #include <sys/mman.h>
@@ -137,15 +136,6 @@ absl::StatusOr<std::string> CompileSeccompProfile() {
     return ErrnoError("lseek");
   }
   return ReadAll(program.get());
-}
-
-std::string EncodeBase64(std::string_view bytes) {
-  std::string result((bytes.size() + 2) / 3 * 4 + 1, '\0');
-  int size = EVP_EncodeBlock(reinterpret_cast<unsigned char*>(result.data()),
-                             reinterpret_cast<const unsigned char*>(bytes.data()),
-                             static_cast<int>(bytes.size()));
-  result.resize(static_cast<size_t>(size));
-  return result;
 }
 
 nlohmann::json SeccompProfileJson() {

@@ -6,7 +6,6 @@
 
 #include <nlohmann/json.hpp>
 #include <string>
-#include <string_view>
 
 namespace zlayer {
 
@@ -17,9 +16,6 @@ absl::StatusOr<std::string> CompileSeccompProfile();
 // The same as the `linux.seccomp` object of an OCI runtime specification, for runtimes that do not
 // take BPF.
 nlohmann::json SeccompProfileJson();
-
-// The standard alphabet, padded.
-std::string EncodeBase64(std::string_view bytes);
 
 }  // namespace zlayer
 

@@ -67,12 +67,5 @@ TEST(SeccompTest, JsonSaysTheSame) {
   EXPECT_EQ(profile["syscalls"][2]["args"][0]["valueTwo"], 0);
 }
 
-TEST(SeccompTest, Base64) {
-  EXPECT_EQ(EncodeBase64(""), "");
-  EXPECT_EQ(EncodeBase64("a"), "YQ==");
-  EXPECT_EQ(EncodeBase64("abc"), "YWJj");
-  EXPECT_EQ(EncodeBase64(std::string("\xff\x00\xfe\x01", 4)), "/wD+AQ==");
-}
-
 }  // namespace
 }  // namespace zlayer
