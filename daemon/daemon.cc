@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "backends/native/native_backend.h"
+#include "backends/native/net/remote_sources.h"
 #include "base/clock.h"
 #include "base/errors.h"
 #include "base/files.h"
@@ -76,9 +77,11 @@ class LocalDaemon : public Daemon {
     }
     const Clock* clock = SystemClock();
     ASSIGN_OR_RETURN(store_, Store::Open(config_.root, clock));
+    remote_ = MakeRemoteSources(RemoteOptions());
     NativeBackendOptions native;
     native.executor = executor_;
     native.store = store_.get();
+    native.remote = remote_.get();
     native.max_parallel = config_.native.max_parallel;
     native.clock = clock;
     backend_ = MakeNativeBackend(native);
@@ -159,6 +162,15 @@ class LocalDaemon : public Daemon {
     return absl::OkStatus();
   }
 
+  RemoteSourcesOptions RemoteOptions() const {
+    RemoteSourcesOptions options;
+    options.store = store_.get();
+    options.executor = executor_;
+    options.http.max_bytes = uint64_t{config_.native.max_download_mib} << 20;
+    options.git.max_bytes = options.http.max_bytes;
+    return options;
+  }
+
   BuildServiceOptions BuildOptions(const CallHost& host) {
     BuildServiceOptions options;
     options.host = host;
@@ -185,6 +197,7 @@ class LocalDaemon : public Daemon {
   std::stop_source draining_;  // nothing is accepted any more
   std::stop_source stopping_;  // open streams end
   std::unique_ptr<Store> store_;
+  std::unique_ptr<RemoteSources> remote_;
   std::unique_ptr<Backend> backend_;
   std::unique_ptr<EventLogs> logs_;
   std::unique_ptr<BuildQueue> queue_;

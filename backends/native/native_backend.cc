@@ -28,8 +28,8 @@ class NativeBackend : public Backend {
     info.set_unavailable_reason(options_.executor->unavailable_reason());
     info.set_available(info.unavailable_reason().empty());
     info.add_targets(FormatPlatform(HostPlatform()));
-    for (const char* feature : {"run", "copy", "add:archives", "cache", "network:host",
-                                "network:none", "parallel"}) {
+    for (const char* feature : {"run", "copy", "add:archives", "add:http", "add:git", "cache",
+                                "network:host", "network:none", "parallel"}) {
       info.add_features(feature);
     }
     return info;
@@ -42,6 +42,7 @@ class NativeBackend : public Backend {
     const SolveOptions solve{
         .resources = {.store = options_.store,
                       .executor = options_.executor,
+                      .remote = options_.remote,
                       .clock = options_.clock},
         .pool = &pool_,
         // The commit asks for the same digests and then finds them, or waits for the rest. An error

@@ -8,6 +8,7 @@
 
 #include "backends/api/backend.h"
 #include "backends/native/exec/executor.h"
+#include "backends/native/net/remote_sources.h"
 #include "base/clock.h"
 #include "registry/store.h"
 
@@ -16,6 +17,7 @@ namespace zlayer {
 struct NativeBackendOptions {
   Executor* executor = nullptr;
   Store* store = nullptr;
+  RemoteSources* remote = nullptr;
   // Operations that run at once, over all builds; 0 is the number of processors, at least 2.
   uint32_t max_parallel = 0;
   const Clock* clock = nullptr;

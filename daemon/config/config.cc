@@ -207,6 +207,8 @@ Section Schema(Config* config) {
              {
                  {"runtime", Text(&config->native.runtime), nullptr},
                  {"max_parallel", Number(0, 10000, &config->native.max_parallel), nullptr},
+                 {"max_download_mib", Number(1, 16'777'216, &config->native.max_download_mib),
+                  nullptr},
              }),
   };
   return schema;

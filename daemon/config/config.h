@@ -49,6 +49,8 @@ struct Config {
     std::string runtime;
     // Operations that run at once, over all builds; 0 is the number of processors.
     uint32_t max_parallel = 0;
+    // The most that one URL or one git repository may bring.
+    uint32_t max_download_mib = 16 * 1024;
   } native;
 };
 

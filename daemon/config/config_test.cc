@@ -92,6 +92,7 @@ history:
 native:
   runtime: /usr/bin/runc
   max_parallel: 12
+  max_download_mib: 7
 )"));
   EXPECT_EQ(config.root, "/srv/zlayer");
   EXPECT_EQ(config.address, "unix:///srv/z.sock");
@@ -110,6 +111,7 @@ native:
   EXPECT_EQ(config.queue.drain_timeout, minutes(5));
   EXPECT_EQ(config.native.runtime, "/usr/bin/runc");
   EXPECT_EQ(config.native.max_parallel, 12u);
+  EXPECT_EQ(config.native.max_download_mib, 7u);
 }
 
 TEST_F(ConfigTest, WhatIsMissingKeepsItsDefault) {
@@ -136,6 +138,7 @@ TEST_F(ConfigTest, TheShippedFileSaysTheDefaults) {
   other.queue = {1, 1, 1, 1, 1, seconds(1)};
   other.history = {seconds(1), 1};
   other.native.max_parallel = 99;
+  other.native.max_download_mib = 99;
   ASSERT_OK_AND_ASSIGN(Config config, LoadConfig("deploy/zlayerd.yaml", other));
   EXPECT_EQ(config.root, defaults.root);
   EXPECT_EQ(config.address, defaults.address);
@@ -151,6 +154,7 @@ TEST_F(ConfigTest, TheShippedFileSaysTheDefaults) {
   EXPECT_EQ(config.queue.drain_timeout, defaults.queue.drain_timeout);
   EXPECT_EQ(config.native.runtime, defaults.native.runtime);
   EXPECT_EQ(config.native.max_parallel, defaults.native.max_parallel);
+  EXPECT_EQ(config.native.max_download_mib, defaults.native.max_download_mib);
 }
 
 TEST_F(ConfigTest, TheShippedFileNamesEveryKey) {
@@ -159,7 +163,8 @@ TEST_F(ConfigTest, TheShippedFileNamesEveryKey) {
        {"root:", "address:", "log:", "level:", "format:", "levels:", "daemon:", "service:",
         "queue:", "build:", "store:", "executor:", "max_running:", "max_running_per_namespace:",
         "max_queued:", "max_queued_per_namespace:", "max_attempts:", "drain_timeout:", "history:",
-        "max_age:", "max_builds:", "native:", "runtime:", "max_parallel:"}) {
+        "max_age:", "max_builds:", "native:", "runtime:", "max_parallel:",
+        "max_download_mib:"}) {
     EXPECT_THAT(text, HasSubstr(key));
   }
 }

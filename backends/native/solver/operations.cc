@@ -11,6 +11,7 @@
 #include "backends/native/file/owner.h"
 #include "backends/native/solver/mount_points.h"
 #include "backends/native/solver/output_lines.h"
+#include "backends/native/solver/url_file.h"
 #include "base/errors.h"
 #include "base/files.h"
 #include "base/status_macros.h"
@@ -57,6 +58,11 @@ absl::Status RunFailed(const v1::Run& run, int exit_code) {
   return WithDetail(
       absl::AbortedError(fmt::format("the command \"{}\" {}", command.substr(0, 1000), how)),
       detail);
+}
+
+bool SameInput(const v1::Copy::Source& a, const v1::Copy::Source& b) {
+  return a.from().SerializeAsString() == b.from().SerializeAsString() &&
+         UrlFileName(a) == UrlFileName(b);
 }
 
 }  // namespace
@@ -169,7 +175,14 @@ absl::StatusOr<Filesystem> Operations::Image(const v1::ImageBase& image) const {
   return std::move(state.files);
 }
 
-absl::StatusOr<Filesystem> Operations::Input(const v1::Input& input) const {
+absl::StatusOr<Filesystem> Operations::Input(const v1::Input& input, std::string_view name,
+                                             const TransferProgress& progress,
+                                             std::stop_token stop) const {
+  const auto remote = [&](absl::StatusOr<LayerRef> layer) -> absl::StatusOr<Filesystem> {
+    RETURN_IF_ERROR(layer.status());
+    return Filesystem{.view = Rootfs({*std::move(layer)}), .layers = &resources_.store->layers()};
+  };
+  const FetchScope scope{.name_space = job_.name_space, .progress = progress, .stop = stop};
   switch (input.kind_case()) {
     case v1::Input::kStage:
       return (*stages_)[input.stage()].files;
@@ -188,6 +201,10 @@ absl::StatusOr<Filesystem> Operations::Input(const v1::Input& input) const {
       ASSIGN_OR_RETURN(LayerRef layer, resources_.store->layers().Get(stored.layer));
       return Filesystem{.view = Rootfs({std::move(layer)}), .layers = &resources_.store->layers()};
     }
+    case v1::Input::kHttp:
+      return remote(resources_.remote->Http(input.http(), name, scope));
+    case v1::Input::kGit:
+      return remote(resources_.remote->Git(input.git(), scope));
     default:
       return Filesystem{.view = Rootfs(), .layers = &resources_.store->layers()};
   }
@@ -195,28 +212,27 @@ absl::StatusOr<Filesystem> Operations::Input(const v1::Input& input) const {
 
 absl::StatusOr<OperationResult> Operations::Copy(const v1::Copy& copy, const KeyScope& scope,
                                                  const StageState& state,
+                                                 const TransferProgress& progress,
                                                  std::stop_token stop) const {
   std::vector<Filesystem> inputs;
   inputs.reserve(copy.sources_size());
   std::vector<CopySource> sources;
   for (const v1::Copy::Source& source : copy.sources()) {
     // Sources of one instruction nearly always come from one place.
-    if (inputs.empty() || source.from().SerializeAsString() !=
-                              copy.sources(sources.size() - 1).from().SerializeAsString()) {
-      ASSIGN_OR_RETURN(Filesystem input, Input(source.from()));
+    if (inputs.empty() || !SameInput(source, copy.sources(sources.size() - 1))) {
+      ASSIGN_OR_RETURN(Filesystem input, Input(source.from(), UrlFileName(source), progress, stop));
       inputs.push_back(std::move(input));
     }
     const bool kept_owner = source.from().has_stage() || source.from().has_image();
-    const bool local = kept_owner || source.from().kind_case() == v1::Input::kContext;
-    sources.push_back(
-        {.from = &inputs.back(),
-         .pattern = source.path(),
-         .reset_owner = !kept_owner,
-         .parents = copy.parents() && local,
-         .unpack = (local && copy.unpack() != v1::Copy::NEVER) ||
-                   (source.from().has_http() && copy.unpack() == v1::Copy::ALL_ARCHIVES),
-         .inline_file =
-             source.from().kind_case() == v1::Input::kInline ? &source.from().inline_() : nullptr});
+    const bool is_tree = kept_owner || source.from().kind_case() == v1::Input::kContext;
+    sources.push_back({.from = &inputs.back(),
+                       .pattern = SourcePattern(source),
+                       .reset_owner = !kept_owner,
+                       .parents = copy.parents() && is_tree,
+                       .unpack = Unpacks(copy, source),
+                       .inline_file = source.from().kind_case() == v1::Input::kInline
+                                          ? &source.from().inline_()
+                                          : nullptr});
   }
   // With `link` the layer is made as if on nothing.
   StageState nothing;

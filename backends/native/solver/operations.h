@@ -14,6 +14,7 @@
 
 #include "backends/api/backend.h"
 #include "backends/native/exec/executor.h"
+#include "backends/native/net/remote_sources.h"
 #include "backends/native/solver/key.h"
 #include "backends/native/solver/stage_state.h"
 #include "base/clock.h"
@@ -26,13 +27,14 @@ struct OperationResult {
   LayerRef layer;
   int64_t created_ns = 0;
   bool cached = false;
-  std::string reason;                  // as in InstructionComplete
+  std::string reason;  // as in InstructionComplete
 };
 
 // What the native backend works with; all of it outlives every build.
 struct NativeResources {
   Store* store = nullptr;
   Executor* executor = nullptr;
+  RemoteSources* remote = nullptr;
   const Clock* clock = nullptr;
 };
 
@@ -56,7 +58,8 @@ class Operations {
                                       const StageState& state, const Output& output,
                                       std::stop_token stop) const;
   absl::StatusOr<OperationResult> Copy(const v1::Copy& copy, const KeyScope& scope,
-                                       const StageState& state, std::stop_token stop) const;
+                                       const StageState& state, const TransferProgress& progress,
+                                       std::stop_token stop) const;
   absl::StatusOr<OperationResult> MakeDirectory(const v1::MakeDirectory& make,
                                                 const KeyScope& scope, const StageState& state,
                                                 std::stop_token stop) const;
@@ -68,7 +71,9 @@ class Operations {
   absl::StatusOr<OperationResult> MakeLayer(class LayerDraft& draft, const KeyScope& scope,
                                             const StageState& state, std::stop_token stop) const;
   absl::StatusOr<Filesystem> Image(const v1::ImageBase& image) const;
-  absl::StatusOr<Filesystem> Input(const v1::Input& input) const;
+  // What comes from a URL is one file, called `name` (see RemoteSources::Http).
+  absl::StatusOr<Filesystem> Input(const v1::Input& input, std::string_view name,
+                                   const TransferProgress& progress, std::stop_token stop) const;
   absl::StatusOr<ContainerRun> Container(const v1::Run& run, const StageState& state,
                                          const ProcessUser& user,
                                          const std::vector<std::string>& environment,

@@ -187,13 +187,26 @@ class Solver {
             },
             stop_.get_token());
       case v1::Operation::kCopy:
-        return operations_.Copy(operation.copy(), scope, state, stop_.get_token());
+        return operations_.Copy(operation.copy(), scope, state, ProgressOf(id), stop_.get_token());
       case v1::Operation::kMakeDirectory:
         return operations_.MakeDirectory(operation.make_directory(), scope, state,
                                          stop_.get_token());
       default:
         return Internal("an operation that only begins a stage stands within one");
     }
+  }
+
+  TransferProgress ProgressOf(OperationId id) {
+    return [this, id](std::string_view item, uint64_t done, uint64_t total, bool complete) {
+      v1::BuildEvent event;
+      event.mutable_progress()->set_stage(id.stage);
+      event.mutable_progress()->set_index(id.index - 1);
+      event.mutable_progress()->set_item(std::string(item));
+      event.mutable_progress()->set_bytes_done(done);
+      event.mutable_progress()->set_bytes_total(total);
+      event.mutable_progress()->set_complete(complete);
+      events_.Emit(std::move(event));
+    };
   }
 
   void AddLayer(uint32_t stage, const OperationResult& result, StageState* state) {

@@ -2,6 +2,7 @@
 
 #include <string_view>
 
+#include "backends/native/net/remote_sources.h"
 #include "backends/native/solver/solve.h"
 #include "base/errors.h"
 #include "base/status_macros.h"
@@ -22,9 +23,9 @@ absl::Status Unsupported(std::string_view what) {
 absl::Status CheckInput(const v1::Input& input) {
   switch (input.kind_case()) {
     case v1::Input::kHttp:
-      return Unsupported("copies from a URL");
+      return CheckHttpInput(input.http());
     case v1::Input::kGit:
-      return Unsupported("copies from git");
+      return CheckGitInput(input.git());
     default:
       return absl::OkStatus();
   }
