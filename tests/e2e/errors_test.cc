@@ -74,7 +74,7 @@ TEST_F(ErrorsTest, RequestsThatCannotBe) {
                                            HasSubstr("unknown/image:tag")));
   WriteContext("Dockerfile", "FROM busybox\nFROB x\n");
   EXPECT_THAT(BuildFails(), testing::AllOf(StartsWith("Dockerfile:2: "), HasSubstr("FROB")));
-  WriteContext("Dockerfile", "FROM busybox\nRUN --mount=type=cache,target=/c true\n");
+  WriteContext("Dockerfile", "FROM busybox\nRUN --mount=type=secret,id=s true\n");
   EXPECT_THAT(BuildFails(), testing::AllOf(StartsWith("Dockerfile:2: "), HasSubstr("--mount")));
   WriteContext("Dockerfile", "FROM busybox\nRUN --moun=x true\n");
   EXPECT_THAT(BuildFails(), testing::AllOf(StartsWith("Dockerfile:2: "), HasSubstr("--moun")));

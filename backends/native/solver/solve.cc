@@ -219,7 +219,12 @@ class Solver {
     }
   }
 
+  // What neither makes a layer nor says what to write (ONBUILD, labels of the request) leaves no
+  // trace, as in BuildKit.
   static void AddHistory(const v1::Operation& operation, bool empty_layer, StageState* state) {
+    if (empty_layer && operation.created_by().empty()) {
+      return;
+    }
     state->history.push_back({.created_ns = state->created_ns,
                               .created_by = operation.created_by().empty() ? operation.text()
                                                                            : operation.created_by(),
