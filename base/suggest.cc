@@ -10,6 +10,8 @@ namespace zlayer {
 namespace {
 
 constexpr size_t kMaxName = 64;
+// Of a list that is longer the rest is not compared: names of files come from anybody.
+constexpr size_t kMaxCandidates = 200;
 
 // Characters to insert, remove or replace, or neighbours to swap, to make one of the other.
 size_t Distance(std::string_view a, std::string_view b) {
@@ -35,20 +37,29 @@ size_t Distance(std::string_view a, std::string_view b) {
 
 }  // namespace
 
-std::string Suggestion(std::string_view name, const std::vector<std::string>& candidates) {
+std::string Nearest(std::string_view name, const std::vector<std::string>& candidates) {
   if (name.size() > kMaxName) {
     return "";
   }
   const std::string* best = nullptr;
   size_t best_distance = kMaxName;
-  for (const std::string& candidate : candidates) {
+  for (size_t i = 0; i < std::min(candidates.size(), kMaxCandidates); ++i) {
+    const std::string& candidate = candidates[i];
+    if (candidate.size() > 2 * kMaxName) {
+      continue;
+    }
     const size_t distance = Distance(ToLower(name), ToLower(candidate));
     if (distance < best_distance && distance * 3 <= candidate.size()) {
       best = &candidate;
       best_distance = distance;
     }
   }
-  return best == nullptr ? "" : "; did you mean " + *best + "?";
+  return best == nullptr ? "" : *best;
+}
+
+std::string Suggestion(std::string_view name, const std::vector<std::string>& candidates) {
+  const std::string best = Nearest(name, candidates);
+  return best.empty() ? "" : "; did you mean " + best + "?";
 }
 
 }  // namespace zlayer

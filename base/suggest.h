@@ -8,8 +8,11 @@
 
 namespace zlayer {
 
-// "; did you mean CANDIDATE?" for the candidate that differs least from `name`, case aside, where
-// it differs in at most a third of its characters; else nothing.
+// The candidate that differs least from `name`, case aside, where it differs in at most a third of
+// its characters; else nothing.
+std::string Nearest(std::string_view name, const std::vector<std::string>& candidates);
+
+// "; did you mean CANDIDATE?" for the nearest one; else nothing.
 std::string Suggestion(std::string_view name, const std::vector<std::string>& candidates);
 
 }  // namespace zlayer

@@ -15,11 +15,17 @@
 #include "base/status_macros.h"
 #include "base/strings.h"
 #include "base/suggest.h"
+#include "daemon/frontend/dockerfile/check_bases.h"
+#include "daemon/frontend/dockerfile/check_options.h"
+#include "daemon/frontend/dockerfile/check_stage.h"
+#include "daemon/frontend/dockerfile/check_text.h"
 #include "daemon/frontend/dockerfile/directive.h"
+#include "daemon/frontend/dockerfile/findings.h"
 #include "daemon/frontend/dockerfile/go_text.h"
 #include "daemon/frontend/dockerfile/instructions.h"
 #include "daemon/frontend/dockerfile/lexer.h"
 #include "daemon/frontend/dockerfile/named_contexts.h"
+#include "daemon/frontend/dockerfile/outline.h"
 #include "daemon/frontend/dockerfile/run_converter.h"
 #include "daemon/frontend/dockerfile/stage_converter.h"
 #include "daemon/frontend/dockerfile/stage_plan.h"
@@ -34,6 +40,10 @@ namespace {
 
 constexpr size_t kMaxGraphBytes = 64 << 20;
 constexpr size_t kMaxHostname = 64;
+// An examination does not go on behind more.
+constexpr size_t kMaxErrors = 20;
+
+constexpr char kCheckArgument[] = "BUILDKIT_DOCKERFILE_CHECK";
 
 constexpr std::string_view kEpoch = "SOURCE_DATE_EPOCH";
 constexpr std::string_view kPlatformParts[] = {"PLATFORM", "OS", "OSVERSION", "ARCH", "VARIANT"};
@@ -59,33 +69,78 @@ struct ConvertedStage {
   StageState state;  // at its end
 };
 
+// Puts an image without anything in the place of one that cannot be had, so that an examination can
+// go on.
+class ForgivingResolver : public ImageResolver {
+ public:
+  explicit ForgivingResolver(ImageResolver& resolver) : resolver_(resolver) {}
+
+  absl::StatusOr<ResolvedImage> Resolve(const std::string& reference, const v1::Platform& platform,
+                                        std::stop_token stop) override {
+    absl::StatusOr<ResolvedImage> image = resolver_.Resolve(reference, platform, std::move(stop));
+    if (image.ok() || absl::IsCancelled(image.status())) {
+      return image;
+    }
+    errors_[reference] = image.status();
+    return ResolvedImage{reference, "", platform, {}};
+  }
+
+  // Why there is no such image; OK where there is.
+  absl::Status ErrorOf(const std::string& reference) const {
+    const auto at = errors_.find(reference);
+    return at == errors_.end() ? absl::OkStatus() : at->second;
+  }
+
+ private:
+  ImageResolver& resolver_;
+  std::map<std::string, absl::Status> errors_;
+};
+
+std::optional<size_t> BaseStage(const PlannedStage& plan) {
+  return plan.base.kind == FilesOf::Kind::kStage ? std::make_optional(plan.base.stage)
+                                                 : std::nullopt;
+}
+
 class Converter {
  public:
-  Converter(const DockerfileRequest& request, ImageResolver& resolver, std::stop_token stop)
+  // An examination resolves with `forgiving`.
+  Converter(const DockerfileRequest& request, ImageResolver& resolver, std::stop_token stop,
+            const ForgivingResolver* forgiving = nullptr)
       : request_(request),
         contexts_(request.contexts),
         images_(resolver, request.platform, stop),
-        stop_(std::move(stop)) {}
+        stop_(std::move(stop)),
+        forgiving_(forgiving),
+        checks_(request.ignore ? &*request.ignore : nullptr, &findings_) {}
 
   absl::StatusOr<DockerfileGraph> Convert();
+  DockerfileExamination Examine();
 
  private:
+  // Up to where it is known which stages the target needs.
+  absl::Status Read();
   absl::Status Parse();
+  absl::Status ConfigureChecks(const LexedDockerfile& lexed);
   std::optional<SyntaxDirective> ForeignFrontend() const;
   v1::SourceRange Lines(uint32_t first, uint32_t last) const;
   absl::Status CheckRequest() const;
   absl::StatusOr<size_t> FindTarget() const;
-  absl::Status SetGlobalArgs(size_t target);
+  absl::StatusOr<Variables> GlobalArgs(const std::map<std::string, std::string>& build_args);
   absl::Status SetEpoch();
-  absl::StatusOr<std::string> ExpandGlobal(std::string_view word, const v1::SourceRange& source);
+  absl::StatusOr<std::string> ExpandGlobal(std::string_view word, const Variables& variables,
+                                           const v1::SourceRange& source);
 
   void AddDownloads();
+  absl::Status ConvertForExamination();
   absl::Status ConvertStage(size_t index);
   absl::Status ConvertInstructions(const std::vector<Instruction>& instructions, size_t index,
                                    StageConverter* converter, v1::Stage* stage);
   absl::StatusOr<v1::Operation> ConvertBase(size_t index, StageState* state);
   v1::Input InputOf(const NamedContext& context) const;
   absl::StatusOr<v1::Input> ResolveFrom(const std::string& from, size_t index);
+  absl::StatusOr<const ResolvedImage*> ResolveImage(const std::string& reference);
+  // The status, or OK where it is kept for later and the examination goes on.
+  absl::Status Refuse(absl::Status status);
   absl::Status CheckSize(const StageState& state, const v1::Operation& operation);
   void AddRequestLabels(v1::Stage* stage) const;
   void WarnUnusedBuildArgs();
@@ -94,9 +149,17 @@ class Converter {
   const NamedContexts contexts_;
   BaseImages images_;
   std::stop_token stop_;
+  const ForgivingResolver* const forgiving_;
+
+  Findings findings_;
+  StageChecks checks_;
+  OutlineBuilder outline_;
+  absl::Status refused_;  // in an examination: the first error
+  size_t errors_ = 0;
 
   DockerfileInstructions file_;
   char escape_ = '\\';
+  size_t target_ = 0;
   Variables global_args_;
   std::optional<StagePlan> plan_;
   std::map<size_t, ConvertedStage> converted_;              // by stage of the file
@@ -133,11 +196,29 @@ absl::Status Converter::Parse() {
   }
   ASSIGN_OR_RETURN(const LexedDockerfile lexed, LexDockerfile(request_.text, request_.name));
   escape_ = lexed.escape;
-  for (const DockerfileLexWarning& warning : lexed.warnings) {
-    AddWarning(warning.rule, warning.message, Lines(warning.first_line, warning.last_line),
-               &result_.warnings);
-  }
+  RETURN_IF_ERROR(ConfigureChecks(lexed));
+  CheckText(lexed, request_.name, &findings_);
   ASSIGN_OR_RETURN(file_, ParseInstructions(lexed, request_.name));
+  return absl::OkStatus();
+}
+
+// The build argument wins over the directive.
+absl::Status Converter::ConfigureChecks(const LexedDockerfile& lexed) {
+  const auto directive =
+      std::find_if(lexed.directives.begin(), lexed.directives.end(),
+                   [](const DockerfileDirective& found) { return found.name == "check"; });
+  const auto given = request_.build_args.find(kCheckArgument);
+  const bool is_given = given != request_.build_args.end();
+  if (!is_given && directive == lexed.directives.end()) {
+    return absl::OkStatus();
+  }
+  absl::StatusOr<CheckOptions> options =
+      ParseCheckOptions(is_given ? given->second : directive->value);
+  if (!options.ok()) {
+    return is_given ? Annotate(options.status(), fmt::format("the build argument {}", given->first))
+                    : AtSource(options.status(), Lines(directive->line, directive->line));
+  }
+  findings_.Configure(*std::move(options));
   return absl::OkStatus();
 }
 
@@ -166,34 +247,35 @@ absl::StatusOr<size_t> Converter::FindTarget() const {
                                      Suggestion(target, names)));
 }
 
-absl::Status Converter::SetGlobalArgs(size_t target) {
+absl::StatusOr<Variables> Converter::GlobalArgs(
+    const std::map<std::string, std::string>& build_args) {
+  Variables arguments;
   const v1::Platform platform = CanonicalPlatform(request_.platform);
   const std::string values[] = {FormatPlatform(platform), platform.os(), platform.os_version(),
                                 platform.architecture(), platform.variant()};
-  const auto set = [this](const std::string& name, const std::string& value) {
-    const auto given = request_.build_args.find(name);
-    global_args_.Set(name, given == request_.build_args.end() ? value : given->second);
+  const auto set = [&](const std::string& name, const std::string& value) {
+    const auto given = build_args.find(name);
+    arguments.Set(name, given == build_args.end() ? value : given->second);
   };
   for (const char* prefix : {"BUILD", "TARGET"}) {
     for (size_t i = 0; i < std::size(kPlatformParts); ++i) {
       set(prefix + std::string(kPlatformParts[i]), values[i]);
     }
   }
-  const std::string& stage = file_.stages[target].base().name;
+  const std::string& stage = file_.stages[target_].base().name;
   set("TARGETSTAGE", stage.empty() ? "default" : stage);
   for (const Instruction& instruction : file_.global_args) {
     for (const auto& argument : std::get<ArgInstruction>(instruction.body).arguments) {
-      if (const auto given = request_.build_args.find(argument.name);
-          given != request_.build_args.end()) {
-        global_args_.Set(argument.name, given->second);
+      if (const auto given = build_args.find(argument.name); given != build_args.end()) {
+        arguments.Set(argument.name, given->second);
       } else if (argument.value) {
         ASSIGN_OR_RETURN(const std::string value,
-                         ExpandGlobal(*argument.value, instruction.source));
-        global_args_.Set(argument.name, value);
+                         ExpandGlobal(*argument.value, arguments, instruction.source));
+        arguments.Set(argument.name, value);
       }
     }
   }
-  return absl::OkStatus();
+  return arguments;
 }
 
 // Of a build argument, or of an ARG before the first FROM.
@@ -217,10 +299,11 @@ absl::Status Converter::SetEpoch() {
 }
 
 absl::StatusOr<std::string> Converter::ExpandGlobal(std::string_view word,
+                                                    const Variables& variables,
                                                     const v1::SourceRange& source) {
   WordOptions options;
   options.escape = escape_;
-  const auto lookup = [this](std::string_view name) { return global_args_.Get(name); };
+  const auto lookup = [&variables](std::string_view name) { return variables.Get(name); };
   absl::StatusOr<ExpandedWord> expanded = ExpandWord(word, lookup, options);
   if (!expanded.ok()) {
     return AtSource(std::move(expanded).status(), source);
@@ -259,10 +342,27 @@ absl::StatusOr<v1::Input> Converter::ResolveFrom(const std::string& from, size_t
     case FilesOf::Kind::kImage:
       break;
   }
-  ASSIGN_OR_RETURN(const ResolvedImage* image, images_.Resolve(files.image));
+  ASSIGN_OR_RETURN(const ResolvedImage* image, ResolveImage(files.image));
   input.mutable_image()->set_reference(image->reference);
   input.mutable_image()->set_digest(image->digest);
   return input;
+}
+
+absl::StatusOr<const ResolvedImage*> Converter::ResolveImage(const std::string& reference) {
+  absl::StatusOr<const ResolvedImage*> image = images_.Resolve(reference);
+  absl::Status status = image.status();
+  if (status.ok() && forgiving_ != nullptr) {
+    status = forgiving_->ErrorOf(reference);
+  }
+  return status.ok() ? image : SuggestStage(std::move(status), reference, plan_->Names());
+}
+
+absl::Status Converter::Refuse(absl::Status status) {
+  if (forgiving_ == nullptr || absl::IsCancelled(status)) {
+    return status;
+  }
+  refused_ = refused_.ok() ? status : refused_;
+  return ++errors_ < kMaxErrors ? absl::OkStatus() : refused_;
 }
 
 // A context that is a download is one file, or the tree that an archive holds; a stage of its own
@@ -298,6 +398,9 @@ absl::StatusOr<v1::Operation> Converter::ConvertBase(size_t index, StageState* s
     *state = base.state;
     state->command_is_own = false;
   } else if (plan.base.kind == FilesOf::Kind::kImage) {
+    RETURN_IF_ERROR(ResolveImage(plan.base.image).status());
+    checks_.CheckPlatform(file_.stages[index].from, plan.base.image, request_.platform,
+                          plan.image->platform);
     operation.mutable_image()->set_reference(plan.image->reference);
     operation.mutable_image()->set_digest(plan.image->digest);
     *state = StageState::FromConfig(plan.image->config);
@@ -356,9 +459,10 @@ absl::Status Converter::ConvertInstructions(const std::vector<Instruction>& inst
       status = CheckSize(converted_[index].state, *operation);
     }
     if (!status.ok()) {
-      return plan_->Located(std::move(status), instruction, index);
+      RETURN_IF_ERROR(Refuse(plan_->Located(std::move(status), instruction, index)));
+    } else {
+      *stage->add_operations() = *std::move(operation);
     }
-    *stage->add_operations() = *std::move(operation);
   }
   return absl::OkStatus();
 }
@@ -375,10 +479,13 @@ absl::Status Converter::ConvertStage(size_t index) {
 
   absl::StatusOr<v1::Operation> base = ConvertBase(index, &converted.state);
   absl::Status status = base.ok() ? CheckSize(converted.state, *base) : base.status();
+  checks_.Begin(index, BaseStage(plan), status.ok());
+  outline_.Begin(index, source.from);
   if (!status.ok()) {
-    return plan_->Located(std::move(status), source.from, index);
+    RETURN_IF_ERROR(Refuse(plan_->Located(std::move(status), source.from, index)));
+  } else {
+    *stage->add_operations() = *std::move(base);
   }
-  *stage->add_operations() = *std::move(base);
   if (plan.base.kind == FilesOf::Kind::kContext) {
     *stage->add_operations() = CopyAll(InputOf(*plan.base.context), source.from);
   }
@@ -390,7 +497,8 @@ absl::Status Converter::ConvertStage(size_t index) {
   scope.build_args = &request_.build_args;
   scope.global_args = &global_args_;
   scope.resolve_from = [this, index](const std::string& from) { return ResolveFrom(from, index); };
-  scope.warnings = &result_.warnings;
+  scope.checks = &checks_;
+  scope.outline = &outline_;
   StageConverter triggers(scope, &converted.state);  // the file's escape is not theirs
   RETURN_IF_ERROR(ConvertInstructions(plan.triggers, index, &triggers, stage));
   ConvertScope own_scope = scope;
@@ -432,38 +540,88 @@ void Converter::WarnUnusedBuildArgs() {
   for (const auto& entry : request_.build_args) {
     const std::string& name = entry.first;
     if (!declared.contains(name) && !IsKnownArgument(name)) {
-      AddWarning("UnusedBuildArg",
-                 fmt::format("the build argument {} is not used: no ARG declares it", name), {},
-                 &result_.warnings);
+      findings_.Warn("UnusedBuildArg",
+                     fmt::format("the build argument {} is not used: no ARG declares it{}", name,
+                                 Suggestion(name, {declared.begin(), declared.end()})),
+                     {});
     }
   }
 }
 
-absl::StatusOr<DockerfileGraph> Converter::Convert() {
+absl::Status Converter::Read() {
   RETURN_IF_ERROR(CheckRequest());
   if (const std::optional<SyntaxDirective> syntax = ForeignFrontend()) {
     const std::string message =
         fmt::format("the frontend {} is not available; the file is read as a Dockerfile",
                     GoQuote(syntax->frontend));
-    AddWarning("ForeignFrontend", message, Lines(syntax->line, syntax->line), &result_.warnings);
+    findings_.Warn("ForeignFrontend", message, Lines(syntax->line, syntax->line));
   }
   RETURN_IF_ERROR(Parse());
   plan_.emplace(file_, contexts_, request_.platform, images_,
-                [this](std::string_view word) { return ExpandGlobal(word, {}); });
-  ASSIGN_OR_RETURN(const size_t target, FindTarget());
-  RETURN_IF_ERROR(SetGlobalArgs(target));
+                [this](std::string_view word) { return ExpandGlobal(word, global_args_, {}); });
+  ASSIGN_OR_RETURN(target_, FindTarget());
+  ASSIGN_OR_RETURN(global_args_, GlobalArgs(request_.build_args));
   RETURN_IF_ERROR(SetEpoch());
-  RETURN_IF_ERROR(plan_->Plan(target));
+  outline_.AddGlobals(file_.global_args, escape_, global_args_);
+  const absl::StatusOr<Variables> defaults = GlobalArgs({});
+  CheckBases(file_, escape_, global_args_, defaults.ok() ? *defaults : global_args_, &findings_);
+  return plan_->Plan(target_);
+}
+
+absl::StatusOr<DockerfileGraph> Converter::Convert() {
+  RETURN_IF_ERROR(Read());
   AddDownloads();
-  for (size_t index = 0; index <= target; ++index) {
+  for (size_t index = 0; index <= target_; ++index) {
     if (plan_->Get(index) != nullptr) {
       RETURN_IF_ERROR(ConvertStage(index));
     }
   }
   AddRequestLabels(result_.graph.mutable_stages(result_.graph.stages_size() - 1));
-  result_.graph.add_targets(converted_.at(target).graph_index);
+  result_.graph.add_targets(converted_.at(target_).graph_index);
   WarnUnusedBuildArgs();
+  result_.warnings = findings_.warnings();
+  result_.violation = findings_.Violation();
   return std::move(result_);
+}
+
+// All stages where no target is named.
+absl::Status Converter::ConvertForExamination() {
+  if (request_.target.empty()) {
+    RETURN_IF_ERROR(plan_->PlanAll());
+  }
+  AddDownloads();
+  for (size_t index = 0; index < file_.stages.size(); ++index) {
+    if (plan_->Get(index) != nullptr) {
+      RETURN_IF_ERROR(ConvertStage(index));
+    }
+  }
+  return absl::OkStatus();
+}
+
+DockerfileExamination Converter::Examine() {
+  DockerfileExamination examination;
+  examination.status = Read();
+  examination.targets = TargetsOf(file_);
+  if (examination.status.ok()) {
+    std::vector<bool> needed;
+    for (size_t index = 0; index < file_.stages.size(); ++index) {
+      needed.push_back(plan_->Get(index) != nullptr);
+    }
+    examination.status = ConvertForExamination();
+    examination.outline = outline_.Build(file_.stages[target_], needed);
+    WarnUnusedBuildArgs();
+  }
+  examination.warnings = findings_.warnings();
+  std::stable_sort(examination.warnings.begin(), examination.warnings.end(),
+                   [](const v1::Warning& a, const v1::Warning& b) {
+                     return a.source().first_line() < b.source().first_line();
+                   });
+  const absl::Status violation = findings_.Violation();
+  examination.warnings_are_errors = !violation.ok();
+  if (examination.status.ok()) {
+    examination.status = refused_.ok() ? violation : refused_;
+  }
+  return examination;
 }
 
 }  // namespace
@@ -471,6 +629,12 @@ absl::StatusOr<DockerfileGraph> Converter::Convert() {
 absl::StatusOr<DockerfileGraph> ConvertDockerfile(const DockerfileRequest& request,
                                                   ImageResolver& resolver, std::stop_token stop) {
   return Converter(request, resolver, std::move(stop)).Convert();
+}
+
+DockerfileExamination ExamineDockerfile(const DockerfileRequest& request, ImageResolver& resolver,
+                                        std::stop_token stop) {
+  ForgivingResolver forgiving(resolver);
+  return Converter(request, forgiving, std::move(stop), &forgiving).Examine();
 }
 
 }  // namespace zlayer

@@ -6,10 +6,12 @@
 #include <absl/status/statusor.h>
 
 #include <map>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <vector>
 
+#include "daemon/frontend/dockerfile/ignore.h"
 #include "daemon/frontend/image_resolver.h"
 #include "zlayer/v1/build.pb.h"
 #include "zlayer/v1/events.pb.h"
@@ -27,11 +29,15 @@ struct DockerfileRequest {
   // Contexts beside the build context, by name: one stands for a stage and for an image of its
   // name, in FROM, AS and --from.
   std::map<std::string, v1::ContextSource> contexts;
+  std::optional<IgnoreFile> ignore;  // of the build context, whoever applied it
 };
 
 struct DockerfileGraph {
   v1::Graph graph;
   std::vector<v1::Warning> warnings;
+  // kInvalidArgument where the file says `# check=error=true` and a warning is a check's: it must
+  // not be built.
+  absl::Status violation;
 };
 
 // Errors carry the file and line (proto/error_detail.h). kInvalidArgument: the file is wrong, or a
@@ -39,6 +45,22 @@ struct DockerfileGraph {
 // version does not carry out; else what `resolver` said.
 absl::StatusOr<DockerfileGraph> ConvertDockerfile(const DockerfileRequest& request,
                                                   ImageResolver& resolver, std::stop_token stop);
+
+// What can be said of a file, whether it can be built or not.
+struct DockerfileExamination {
+  // Why it cannot be built; the first error of several.
+  absl::Status status;
+  std::vector<v1::Warning> warnings;  // by lines
+  bool warnings_are_errors = false;
+  // What the request's target takes; nullopt where the file could not be read so far.
+  std::optional<v1::BuildOutline> outline;
+  std::vector<v1::BuildTarget> targets;
+};
+
+// Examines all stages where the request names no target, else those that it needs. Goes on behind
+// an error where it can.
+DockerfileExamination ExamineDockerfile(const DockerfileRequest& request, ImageResolver& resolver,
+                                        std::stop_token stop);
 
 }  // namespace zlayer
 

@@ -675,8 +675,8 @@ TEST_F(ConvertTest, WarnsWithSource) {
   for (const v1::Warning& warning : warnings_) {
     found.push_back(warning.rule() + ":" + std::to_string(warning.source().first_line()));
   }
-  EXPECT_THAT(found, ElementsAre("NoEmptyContinuation:4", "LegacyKeyValueFormat:2",
-                                 "MaintainerDeprecated:3", "UndefinedVar:8"));
+  EXPECT_THAT(found, ElementsAre("NoEmptyContinuation:4", "MaintainerDeprecated:3",
+                                 "LegacyKeyValueFormat:2", "UndefinedVar:8"));
 }
 
 TEST_F(ConvertTest, OnlyCommandsAndPathsMayHoldAnyBytes) {

@@ -126,6 +126,9 @@ absl::Status CopyConverter::AddSource(const std::string& path) {
     return InvalidArgument("--checksum is of a download or a git repository, not of files");
   }
   RETURN_IF_ERROR(CheckGlob(path));
+  if (instruction_.from.empty()) {
+    scope_.file().checks->CheckSource(scope_.instruction(), path);
+  }
   *source->mutable_from() = files_;
   source->set_path(path);
   return absl::OkStatus();

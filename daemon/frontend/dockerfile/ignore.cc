@@ -67,7 +67,8 @@ absl::StatusOr<IgnoreRules> IgnoreRules::Parse(std::string_view text, std::strin
       return InvalidArgument(fmt::format("{}:{}: {}", name, number, Message(pattern.status())));
     }
     if (!pattern->empty()) {
-      rules.rules_.push_back({PathPattern(*pattern), keeps, number});
+      const bool is_all = *pattern == "*" || *pattern == "**" || *pattern == "**/*";
+      rules.rules_.push_back({PathPattern(*pattern), keeps, number, is_all});
     }
   }
   return rules;
@@ -96,6 +97,27 @@ bool IgnoreRules::MayContainKept(std::string_view directory) const {
     }
   }
   return false;
+}
+
+int IgnoreRules::LineThatIgnores(std::string_view source) const {
+  std::string path = GoCleanPath("/" + std::string(source)).substr(1);
+  // What a wildcard takes is not known: something that is kept below what stands before it may be.
+  const size_t wildcard = path.find_first_of("*?[\\");
+  const size_t slash = path.rfind('/', wildcard);
+  const std::string above = wildcard == std::string::npos ? path
+                            : slash == std::string::npos  ? ""
+                                                          : path.substr(0, slash);
+  for (auto rule = rules_.rbegin(); rule != rules_.rend(); ++rule) {
+    if (rule->keeps) {
+      if (above.empty() || rule->pattern.MatchesOrParent(path) ||
+          rule->pattern.MayMatchBelow(above)) {
+        return 0;
+      }
+    } else if (path.empty() ? rule->is_all : rule->pattern.MatchesOrParent(path)) {
+      return rule->line;
+    }
+  }
+  return 0;
 }
 
 }  // namespace zlayer

@@ -11,6 +11,7 @@
 
 #include <absl/status/statusor.h>
 
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -40,6 +41,10 @@ class IgnoreRules {
   // a walk must look into it then. May err towards true.
   bool MayContainKept(std::string_view directory) const;
 
+  // The line that leaves out all that a source of COPY can mean, which may have wildcards, or be the
+  // root; 0 where something is kept, or may be.
+  int LineThatIgnores(std::string_view source) const;
+
   bool empty() const { return rules_.empty(); }
 
  private:
@@ -47,9 +52,15 @@ class IgnoreRules {
     PathPattern pattern;
     bool keeps = false;
     int line = 0;
+    bool is_all = false;  // "*" or "**"
   };
 
   std::vector<Rule> rules_;
+};
+
+struct IgnoreFile {
+  std::string name;  // for messages: "docker/app.Dockerfile.dockerignore"
+  IgnoreRules rules;
 };
 
 }  // namespace zlayer

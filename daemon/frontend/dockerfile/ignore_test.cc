@@ -200,5 +200,37 @@ TEST(IgnoreTest, StaysFastOnHostilePatterns) {
   EXPECT_FALSE(Ignored(pattern + "b", std::string(4000, 'a')));
 }
 
+int LineOf(std::string_view text, std::string_view source) {
+  const auto rules = IgnoreRules::Parse(text, "f");
+  return rules.ok() ? rules->LineThatIgnores(source) : -1;
+}
+
+TEST(LineThatIgnoresTest, IsOfTheRuleThatDecides) {
+  EXPECT_EQ(LineOf("a\n*.o\n", "x.o"), 2);
+  EXPECT_EQ(LineOf("a\n", "a/b"), 1);
+  EXPECT_EQ(LineOf("a\n", "./a/"), 1);
+  EXPECT_EQ(LineOf("a\n", "/a"), 1);
+  EXPECT_EQ(LineOf("a\n", "b"), 0);
+  EXPECT_EQ(LineOf("", "b"), 0);
+}
+
+TEST(LineThatIgnoresTest, NothingIsSaidWhereSomethingMayBeKept) {
+  EXPECT_EQ(LineOf("*\n!a\n", "a"), 0);
+  EXPECT_EQ(LineOf("*\n!a/b\n", "a"), 0);
+  EXPECT_EQ(LineOf("*\n!a/b\n", "a/*"), 0);
+  EXPECT_EQ(LineOf("*\n!a/b\n", "*"), 0);
+  EXPECT_EQ(LineOf("!a\n*\n", "a"), 2);
+  EXPECT_EQ(LineOf("*\n!a\n", "b"), 1);
+}
+
+TEST(LineThatIgnoresTest, SourcesMayHaveWildcardsOrBeTheRoot) {
+  EXPECT_EQ(LineOf("*.txt\n", "*.txt"), 1);
+  EXPECT_EQ(LineOf("dir\n", "dir/*"), 1);
+  EXPECT_EQ(LineOf("a.txt\n", "*.txt"), 0);
+  EXPECT_EQ(LineOf("a\n*\n", "."), 2);
+  EXPECT_EQ(LineOf("**\n", "/"), 1);
+  EXPECT_EQ(LineOf("a\n", "."), 0);
+}
+
 }  // namespace
 }  // namespace zlayer

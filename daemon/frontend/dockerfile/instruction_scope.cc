@@ -16,19 +16,6 @@ std::string_view ConvertScope::BuildArg(std::string_view name) const {
   return at == build_args->end() ? std::string_view() : std::string_view(at->second);
 }
 
-void AddWarning(std::string_view rule, std::string_view message, const v1::SourceRange& source,
-                std::vector<v1::Warning>* warnings) {
-  if (warnings->size() == kMaxWarnings) {
-    return;
-  }
-  v1::Warning& warning = warnings->emplace_back();
-  warning.set_rule(std::string(rule));
-  warning.set_message(ToUtf8(message));
-  if (source.first_line() != 0) {
-    *warning.mutable_source() = source;
-  }
-}
-
 absl::Status InstructionScope::Spend(size_t bytes) {
   spent_ += bytes;
   return spent_ <= kMaxStageBytes
@@ -41,11 +28,7 @@ absl::StatusOr<ExpandedWord> InstructionScope::ExpandWith(std::string_view word,
   const auto lookup = [this](std::string_view name) { return state_.variables.Get(name); };
   ASSIGN_OR_RETURN(ExpandedWord expanded, ExpandWord(word, lookup, options));
   RETURN_IF_ERROR(Spend(expanded.text.size()));
-  for (const std::string& name : expanded.unset) {
-    if (!state_.arguments.Get(name)) {
-      Warn("UndefinedVar", fmt::format("the variable ${} is not set", name));
-    }
-  }
+  file_.checks->CheckUnset(instruction_, expanded.unset, state_);
   return expanded;
 }
 

@@ -10,12 +10,12 @@
 #include <map>
 #include <string>
 #include <string_view>
-#include <vector>
 
+#include "daemon/frontend/dockerfile/check_stage.h"
 #include "daemon/frontend/dockerfile/instructions.h"
+#include "daemon/frontend/dockerfile/outline.h"
 #include "daemon/frontend/dockerfile/stage_state.h"
 #include "daemon/frontend/dockerfile/words.h"
-#include "zlayer/v1/events.pb.h"
 #include "zlayer/v1/graph.pb.h"
 
 namespace zlayer {
@@ -27,17 +27,12 @@ struct ConvertScope {
   const Variables* global_args = nullptr;  // what ARG without a value means
   // What --from=TEXT means in a stage.
   std::function<absl::StatusOr<v1::Input>(const std::string& text)> resolve_from;
-  std::vector<v1::Warning>* warnings = nullptr;
+  StageChecks* checks = nullptr;
+  OutlineBuilder* outline = nullptr;
 
   // A build argument's value; empty where it is not given.
   std::string_view BuildArg(std::string_view name) const;
 };
-
-// At most this many warnings are kept for a file.
-inline constexpr size_t kMaxWarnings = 200;
-
-void AddWarning(std::string_view rule, std::string_view message, const v1::SourceRange& source,
-                std::vector<v1::Warning>* warnings);
 
 class InstructionScope {
  public:
@@ -50,7 +45,7 @@ class InstructionScope {
   const StageState& state() const { return state_; }
   const Instruction& instruction() const { return instruction_; }
 
-  // The word with its variables replaced. An unset one is a warning. kInvalidArgument: the word is
+  // The word with its variables replaced. kInvalidArgument: the word is
   // malformed, or the instruction's words come to more than 4 MiB.
   absl::StatusOr<std::string> Expand(std::string_view word);
   // The same with the words that it falls into.
@@ -60,10 +55,6 @@ class InstructionScope {
 
   // Counts bytes that the instruction came to.
   absl::Status Spend(size_t bytes);
-
-  void Warn(std::string_view rule, std::string_view message) const {
-    AddWarning(rule, message, instruction_.source, file_.warnings);
-  }
 
  private:
   absl::StatusOr<ExpandedWord> ExpandWith(std::string_view word, const WordOptions& options);

@@ -144,6 +144,8 @@ absl::StatusOr<LexedDockerfile> Lexer::Lex() {
     const bool continues = StripContinuation(&line);
     if (!line.empty() || continues) {
       RETURN_IF_ERROR(ReadInstruction(std::move(line), continues));
+    } else {
+      comments_.clear();
     }
   }
   if (result_.nodes.empty()) {

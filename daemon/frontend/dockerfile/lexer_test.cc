@@ -125,7 +125,7 @@ TEST(LexerTest, FindsTheFrontend) {
 TEST(LexerTest, KeepsTheCommentsInFrontOfAnInstruction) {
   ASSERT_OK_AND_ASSIGN(
       const LexedDockerfile lexed,
-      LexDockerfile("# escape=`\n# old\n#\n# a b\n\n#c\nFROM x\nRUN `\n# inside\n y\n", "f"));
+      LexDockerfile("# escape=`\n# old\n#\n# a b\n#c\nFROM x\nRUN `\n# inside\n y\n", "f"));
   EXPECT_THAT(lexed.nodes[0].comments, ElementsAre("a b", "c"));
   EXPECT_THAT(lexed.nodes[1].comments, IsEmpty());
 }

@@ -109,7 +109,6 @@ class StageConverter::Visitor {
   absl::Status CheckVariables(size_t more) const;
   absl::StatusOr<std::string> Expand(std::string_view word) { return scope_.Expand(word); }
   absl::StatusOr<std::vector<NameValue>> ExpandPairs(const std::vector<NameValue>& pairs);
-  void WarnLegacy(bool legacy);
   v1::ConfigChange* AddChange() { return operation_.add_config(); }
 
   const ConvertScope& file_;
@@ -143,19 +142,12 @@ absl::StatusOr<std::vector<NameValue>> StageConverter::Visitor::ExpandPairs(
   return expanded;
 }
 
-void StageConverter::Visitor::WarnLegacy(bool legacy) {
-  if (legacy) {
-    scope_.Warn(
-        "LegacyKeyValueFormat",
-        fmt::format("{0} name value is an old form; write {0} name=value", instruction_.keyword));
-  }
-}
-
 absl::Status StageConverter::Visitor::operator()(const ArgInstruction& arg) {
   created_by_ = "ARG";
   RETURN_IF_ERROR(CheckVariables(arg.arguments.size()));
   for (const ArgInstruction::Argument& argument : arg.arguments) {
     std::optional<std::string> value;
+    bool inherited = false;
     if (const auto given = file_.build_args->find(argument.name);
         given != file_.build_args->end()) {
       value = given->second;
@@ -163,7 +155,10 @@ absl::Status StageConverter::Visitor::operator()(const ArgInstruction& arg) {
       ASSIGN_OR_RETURN(value, Expand(*argument.value));
     } else {
       value = file_.global_args->Get(argument.name);
+      inherited = value.has_value();
     }
+    file_.checks->CheckSecret(instruction_, argument.name);
+    file_.outline->AddArgument(instruction_, argument.name, value, inherited);
     state_->arguments.Set(argument.name, "");
     created_by_ += " " + argument.name;
     if (value) {
@@ -178,7 +173,6 @@ absl::Status StageConverter::Visitor::operator()(const ArgInstruction& arg) {
 }
 
 absl::Status StageConverter::Visitor::operator()(const EnvInstruction& env) {
-  WarnLegacy(env.legacy);
   RETURN_IF_ERROR(CheckVariables(env.variables.size()));
   ASSIGN_OR_RETURN(const std::vector<NameValue> variables, ExpandPairs(env.variables));
   for (const NameValue& variable : variables) {
@@ -186,6 +180,7 @@ absl::Status StageConverter::Visitor::operator()(const EnvInstruction& env) {
       return InvalidArgument(
           fmt::format("{} cannot name a variable: it has a \"=\"", GoQuote(variable.name)));
     }
+    file_.checks->CheckSecret(instruction_, variable.name);
     v1::Environment* change = AddChange()->mutable_set_env();
     change->set_key(variable.name);
     change->set_value(variable.value);
@@ -194,7 +189,6 @@ absl::Status StageConverter::Visitor::operator()(const EnvInstruction& env) {
 }
 
 absl::Status StageConverter::Visitor::operator()(const LabelInstruction& label) {
-  WarnLegacy(label.legacy);
   ASSIGN_OR_RETURN(const std::vector<NameValue> labels, ExpandPairs(label.labels));
   for (const NameValue& pair : labels) {
     v1::KeyValue* change = AddChange()->mutable_set_label();
@@ -214,6 +208,7 @@ absl::Status StageConverter::Visitor::operator()(const CopyInstruction& copy) {
 
 absl::Status StageConverter::Visitor::operator()(const WorkdirInstruction& workdir) {
   ASSIGN_OR_RETURN(const std::string word, Expand(workdir.path));
+  file_.checks->CheckWorkdir(instruction_, word);
   const std::string path = AbsolutePath(word, *state_);
   created_by_ = "WORKDIR " + path;
   AddChange()->set_set_working_dir(path);
@@ -252,6 +247,7 @@ absl::Status StageConverter::Visitor::operator()(const ExposeInstruction& expose
   for (const std::string& word : expose.ports) {
     ASSIGN_OR_RETURN(const ExpandedWord expanded, scope_.ExpandAll(word));
     for (const std::string& text : expanded.words) {
+      file_.checks->CheckPort(instruction_, text);
       ASSIGN_OR_RETURN(const std::vector<std::string> some, ParsePorts(text));
       ports.insert(ports.end(), some.begin(), some.end());
       if (ports.size() + state_->config.exposed_ports_size() > kMaxPorts) {
@@ -312,8 +308,6 @@ absl::Status StageConverter::Visitor::operator()(const HealthcheckInstruction& h
 }
 
 absl::Status StageConverter::Visitor::operator()(const MaintainerInstruction& maintainer) {
-  scope_.Warn("MaintainerDeprecated",
-              "MAINTAINER is deprecated; write LABEL org.opencontainers.image.authors=...");
   created_by_ = "MAINTAINER " + maintainer.author;
   AddChange()->set_set_author(maintainer.author);
   return absl::OkStatus();
@@ -326,6 +320,8 @@ absl::Status StageConverter::Visitor::operator()(const OnBuildInstruction& on_bu
 }
 
 absl::StatusOr<v1::Operation> StageConverter::Convert(const Instruction& instruction) {
+  scope_.checks->Check(instruction, *state_);
+  scope_.outline->Add(instruction, *state_);
   Visitor visitor(scope_, state_, instruction);
   RETURN_IF_ERROR(std::visit(visitor, instruction.body));
   v1::Operation operation = visitor.Take();

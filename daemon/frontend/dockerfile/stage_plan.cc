@@ -8,6 +8,7 @@
 #include "base/errors.h"
 #include "base/status_macros.h"
 #include "base/strings.h"
+#include "base/suggest.h"
 #include "daemon/frontend/dockerfile/go_text.h"
 #include "daemon/frontend/dockerfile/values.h"
 #include "daemon/frontend/dockerfile/words.h"
@@ -66,6 +67,14 @@ FilesOf OfStage(size_t stage) {
 }
 
 }  // namespace
+
+absl::Status SuggestStage(absl::Status status, const std::string& reference,
+                          const std::vector<std::string>& stages) {
+  const std::string suggestion = Suggestion(reference, stages);
+  return absl::IsNotFound(status) && !suggestion.empty()
+             ? WithDetail(NotFound(std::string(Message(status)) + suggestion), DetailOf(status))
+             : status;
+}
 
 absl::StatusOr<const ResolvedImage*> BaseImages::Resolve(const std::string& reference) {
   auto at = images_.find(reference);
@@ -288,7 +297,7 @@ absl::StatusOr<bool> StagePlan::ResolveImages() {
       continue;
     }
     const absl::StatusOr<const ResolvedImage*> image = images_.Resolve(plan.base.image);
-    absl::Status status = image.status();
+    absl::Status status = SuggestStage(image.status(), plan.base.image, Names());
     if (status.ok()) {
       plan.image = *image;
       const auto& triggers = plan.image->config.on_build();
@@ -302,6 +311,13 @@ absl::StatusOr<bool> StagePlan::ResolveImages() {
     }
   }
   return more;
+}
+
+absl::Status StagePlan::PlanAll() {
+  for (size_t index = 0; index < file_.stages.size(); ++index) {
+    needed_.insert(index);
+  }
+  return Plan(file_.stages.size() - 1);
 }
 
 absl::Status StagePlan::Plan(size_t target) {

@@ -61,6 +61,10 @@ class BaseImages {
   std::map<std::string, ResolvedImage> images_;
 };
 
+// The error of an image that is not there, which may be a stage whose name is misspelled.
+absl::Status SuggestStage(absl::Status status, const std::string& reference,
+                          const std::vector<std::string>& stages);
+
 class StagePlan {
  public:
   // `expand` expands a word with the arguments before the first FROM. All is borrowed.
@@ -77,6 +81,8 @@ class StagePlan {
   // target does not need are neither expanded nor resolved. Errors carry source, instruction,
   // stage.
   absl::Status Plan(size_t target);
+  // The same of all stages.
+  absl::Status PlanAll();
 
   // A stage that the target needs, after Plan; null for others.
   const PlannedStage* Get(size_t stage) const {
