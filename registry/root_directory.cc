@@ -22,7 +22,8 @@
 namespace zlayer {
 namespace {
 
-constexpr const char* kDirectories[] = {"blobs", "packs", "indexes", "trees", "builds", "tmp"};
+constexpr const char* kDirectories[] = {"blobs",  "packs",        "indexes", "trees",
+                                        "builds", "cache-mounts", "tmp"};
 
 absl::Status NotUsable(const absl::Status& status, const std::string& path) {
   return FailedPrecondition(fmt::format(

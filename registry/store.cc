@@ -60,6 +60,7 @@ class DiskStore : public Store {
   RecordStore& records() override { return *records_; }
   ContextStore& contexts() override { return *contexts_; }
   FetchedStore& fetched() override { return *fetched_; }
+  CacheMountStore& cache_mounts() override { return *cache_mounts_; }
   absl::StatusOr<StoreStatistics> Statistics() override;
 
  private:
@@ -76,6 +77,7 @@ class DiskStore : public Store {
   std::unique_ptr<RecordStore> records_;
   std::unique_ptr<ContextStore> contexts_;
   std::unique_ptr<FetchedStore> fetched_;
+  std::unique_ptr<CacheMountStore> cache_mounts_;
 
   Mutex mutex_;  // for the wait only
   CondVar interval_;
@@ -105,6 +107,7 @@ absl::Status DiskStore::OpenParts() {
   records_ = OpenRecordStore(database_.get());
   contexts_ = OpenContextStore(database_.get(), clock_);
   fetched_ = OpenFetchedStore(database_.get(), clock_);
+  ASSIGN_OR_RETURN(cache_mounts_, OpenCacheMountStore(root_.path, database_.get(), clock_));
   return absl::OkStatus();
 }
 

@@ -1,7 +1,7 @@
 // The root directory: its lock, its database, and everything kept in it. One process owns it.
 //
 //   root/ lock  meta.db  blobs/sha256/<hex>  packs/<n>  indexes/<hex>  trees/<n>/  builds/<id>/
-//   tmp/
+//   cache-mounts/<n>/  tmp/
 #ifndef ZLAYER_REGISTRY_STORE_H_
 #define ZLAYER_REGISTRY_STORE_H_
 
@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/digest.h"
 #include "registry/blob/blob_store.h"
+#include "registry/cache_mount_store.h"
 #include "registry/content/content_store.h"
 #include "registry/context_store.h"
 #include "registry/fetched_store.h"
@@ -51,6 +52,7 @@ class Store {
   virtual RecordStore& records() = 0;
   virtual ContextStore& contexts() = 0;
   virtual FetchedStore& fetched() = 0;
+  virtual CacheMountStore& cache_mounts() = 0;
   virtual absl::StatusOr<StoreStatistics> Statistics() = 0;
 };
 

@@ -113,6 +113,18 @@ CREATE TABLE IF NOT EXISTS fetched (
 CREATE INDEX IF NOT EXISTS fetched_by_layer ON fetched (layer);
 CREATE INDEX IF NOT EXISTS fetched_by_content ON fetched (namespace, content) WHERE content IS NOT NULL;
 
+-- Directories of `RUN --mount=type=cache`: cache-mounts/<number>. Nobody knows their sizes but the
+-- disk. Several of one id are there where they were in use at the same time.
+CREATE TABLE IF NOT EXISTS cache_mounts (
+  number INTEGER PRIMARY KEY,
+  namespace TEXT NOT NULL,
+  id TEXT NOT NULL,
+  seed BLOB NOT NULL,             -- digest of what the directory began as
+  created INTEGER NOT NULL,
+  used INTEGER NOT NULL           -- when a RUN last took it
+);
+CREATE INDEX IF NOT EXISTS cache_mounts_by_id ON cache_mounts (namespace, id);
+
 CREATE TABLE IF NOT EXISTS builds (
   id TEXT PRIMARY KEY,
   namespace TEXT NOT NULL,

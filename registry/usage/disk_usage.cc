@@ -26,6 +26,7 @@ enum Category : size_t {
   kImages,
   kNameless,
   kCache,
+  kCacheMounts,
   kContexts,
   kBuilds,
   kDatabase,
@@ -33,8 +34,9 @@ enum Category : size_t {
   kUnused,
   kCategories,
 };
-constexpr std::string_view kNames[kCategories] = {"images", "nameless", "cache",     "contexts",
-                                                  "builds", "database", "temporary", "unused"};
+constexpr std::string_view kNames[kCategories] = {"images",       "nameless",  "cache",
+                                                  "cache-mounts", "contexts",  "builds",
+                                                  "database",     "temporary", "unused"};
 
 Category CategoryOf(Holder holder) {
   switch (holder) {
@@ -54,7 +56,7 @@ Category CategoryOf(Holder holder) {
 
 // One thing, named so that what holds it can be looked up once it is known to be listed.
 struct Thing {
-  enum class Kind { kLayer, kPack, kBlob, kLog, kFile, kDirectory };
+  enum class Kind { kLayer, kPack, kBlob, kLog, kFile, kDirectory, kCacheMount };
   Kind kind = Kind::kFile;
   Category category = kUnused;
   uint64_t bytes = 0;
@@ -87,8 +89,10 @@ class Measurement {
   absl::Status MeasureIndex(const UniqueFd& directory, const std::string& name);
   absl::Status MeasureTree(const UniqueFd& directory, const std::string& name);
   absl::Status MeasureBuild(const UniqueFd& directory, const std::string& name);
+  absl::Status MeasureCacheMount(const UniqueFd& directory, const std::string& name);
   void AddLayers();
   absl::StatusOr<bool> IsBuild(const std::string& id);
+  absl::StatusOr<std::optional<std::string>> CacheMountId(uint64_t number) const;
   absl::StatusOr<std::vector<std::string>> HoldersOf(const Thing& thing) const;
 
   const std::string& root_;
@@ -158,6 +162,9 @@ absl::Status Measurement::MeasureRoot(const UniqueFd& root, const std::string& n
   if (name == "builds") {
     return List(path, visit(&Measurement::MeasureBuild));
   }
+  if (name == "cache-mounts") {
+    return List(path, visit(&Measurement::MeasureCacheMount));
+  }
   if (name == "tmp") {
     return List(path, [this](const UniqueFd& directory, const std::string& entry) {
       return AddFile(directory, entry, kTemporary);
@@ -221,6 +228,35 @@ absl::Status Measurement::MeasureBuild(const UniqueFd& directory, const std::str
   return absl::OkStatus();
 }
 
+absl::Status Measurement::MeasureCacheMount(const UniqueFd& directory, const std::string& name) {
+  ASSIGN_OR_RETURN(uint64_t bytes, walker_.Measure(directory, name));
+  const std::optional<uint64_t> number = ParseUint(name);
+  std::optional<std::string> id;
+  if (number.has_value()) {
+    ASSIGN_OR_RETURN(id, CacheMountId(*number));
+  }
+  if (id.has_value()) {
+    Add({Thing::Kind::kCacheMount, kCacheMounts, bytes, name});
+  } else {
+    Add({Thing::Kind::kDirectory, kUnused, bytes, "cache-mounts/" + ToUtf8(name)});
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::optional<std::string>> Measurement::CacheMountId(uint64_t number) const {
+  std::optional<std::string> id;
+  RETURN_IF_ERROR(database_->Read([&](Connection& connection) -> absl::Status {
+    ASSIGN_OR_RETURN(Statement find,
+                     connection.Prepare("SELECT id FROM cache_mounts WHERE number = ?"));
+    ASSIGN_OR_RETURN(const bool found, find.Bind(1, static_cast<int64_t>(number)).Step());
+    if (found) {
+      id = find.Text(0);
+    }
+    return absl::OkStatus();
+  }));
+  return id;
+}
+
 absl::StatusOr<bool> Measurement::IsBuild(const std::string& id) {
   bool known = false;
   RETURN_IF_ERROR(database_->Read([&](Connection& connection) -> absl::Status {
@@ -252,6 +288,11 @@ absl::StatusOr<std::vector<std::string>> Measurement::HoldersOf(const Thing& thi
       return holders_->NamesOfPack(static_cast<int64_t>(ParseUint(thing.name).value_or(0)));
     case Thing::Kind::kLog:
       return std::vector<std::string>{thing.name};
+    case Thing::Kind::kCacheMount: {
+      ASSIGN_OR_RETURN(const std::optional<std::string> id,
+                       CacheMountId(ParseUint(thing.name).value_or(0)));
+      return std::vector<std::string>{id.value_or("")};
+    }
     case Thing::Kind::kFile:
     case Thing::Kind::kDirectory:
       break;
@@ -271,6 +312,8 @@ std::string KindName(Thing::Kind kind) {
       return "log";
     case Thing::Kind::kDirectory:
       return "directory";
+    case Thing::Kind::kCacheMount:
+      return "cache-mount";
     case Thing::Kind::kFile:
       break;
   }

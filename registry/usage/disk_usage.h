@@ -24,7 +24,7 @@ struct UsageCategory {
 
 struct UsageItem {
   std::string category;
-  std::string kind;  // "layer", "pack", "blob", "log", "file", "directory"
+  std::string kind;  // "layer", "pack", "blob", "log", "file", "directory", "cache-mount"
   std::string name;
   uint64_t bytes = 0;
   std::vector<std::string> held_by;

@@ -218,6 +218,24 @@ TEST_F(DiskUsageTest, AnImportedTarIsTheImagesAndThenUnused) {
   EXPECT_THAT(ItemsOf(unused, "unused").at(blob).held_by, IsEmpty());
 }
 
+TEST_F(DiskUsageTest, CacheMountsAreTheirOwnHolders) {
+  ASSERT_OK_AND_ASSIGN(const auto mounts, store_->cache_mounts().Take(
+                                              "default", {{.id = "/root/.cache"}},
+                                              [](size_t, const std::string& directory) {
+                                                return WriteFileAtomically(
+                                                    directory + "/big", std::string(100'000, 'x'));
+                                              },
+                                              {}));
+  ASSERT_OK(MakeDirectories(store_->root() + "/cache-mounts/77"));
+  const DiskUsage usage = Measure();
+  const auto items = ItemsOf(usage, "cache-mounts");
+  ASSERT_EQ(items.size(), 1u);
+  EXPECT_GE(items.at("1").bytes, 100'000u);
+  EXPECT_EQ(items.at("1").kind, "cache-mount");
+  EXPECT_THAT(items.at("1").held_by, ElementsAre("/root/.cache"));
+  EXPECT_EQ(ItemsOf(usage, "unused").count("cache-mounts/77"), 1u);
+}
+
 TEST_F(DiskUsageTest, LeftoversAndWhatNobodyKnows) {
   const std::string root = store_->root();
   for (const char* directory : {"/trees/77/a/b", "/builds/gone", "/tmp/run-1/upper", "/strange",

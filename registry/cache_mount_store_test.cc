@@ -1,0 +1,177 @@
+#include "registry/cache_mount_store.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <filesystem>
+#include <fstream>
+#include <thread>
+
+#include "base/files.h"
+#include "registry/testing/rows.h"
+#include "tests/status_matchers.h"
+
+namespace zlayer {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+using Mounts = std::vector<std::shared_ptr<const CacheMount>>;
+
+class CacheMountStoreTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    ASSERT_OK_AND_ASSIGN(root_, ScopedDirectory::Make(::testing::TempDir(), "mounts-"));
+    ASSERT_OK(MakeDirectories(root_.path() + "/cache-mounts"));
+    ASSERT_OK(MakeDirectories(root_.path() + "/tmp"));
+    Open();
+  }
+
+  void Open() {
+    store_.reset();
+    database_.reset();
+    ASSERT_OK_AND_ASSIGN(database_, OpenDatabase(root_.path() + "/meta.db"));
+    ASSERT_OK_AND_ASSIGN(store_, OpenCacheMountStore(root_.path(), database_.get(), SystemClock()));
+  }
+
+  absl::StatusOr<Mounts> Take(const std::vector<CacheMountRequest>& requests,
+                              const std::stop_token& stop = {}) {
+    return store_->Take(
+        "default", requests,
+        [this](size_t, const std::string& directory) {
+          ++filled_;
+          std::ofstream(directory + "/seed") << "s";
+          return absl::OkStatus();
+        },
+        stop);
+  }
+
+  std::string PathOf(const std::string& id, CacheSharing sharing) {
+    auto mounts = Take({{.id = id, .sharing = sharing}});
+    EXPECT_OK(mounts);
+    held_.push_back(mounts.ok() ? mounts->front() : nullptr);
+    return held_.back() == nullptr ? "" : held_.back()->path();
+  }
+
+  ScopedDirectory root_;
+  std::unique_ptr<Database> database_;
+  std::unique_ptr<CacheMountStore> store_;
+  Mounts held_;
+  std::atomic<int> filled_{0};
+};
+
+TEST_F(CacheMountStoreTest, ADirectoryIsSeededOnceAndStays) {
+  const std::string path = PathOf("a", CacheSharing::kShared);
+  EXPECT_THAT(ReadFile(path + "/seed"), IsOkAndHolds("s"));
+  std::filesystem::remove(path + "/seed");
+  held_.clear();
+  EXPECT_EQ(PathOf("a", CacheSharing::kShared), path);
+  held_.clear();
+  Open();
+  EXPECT_EQ(PathOf("a", CacheSharing::kShared), path);
+  EXPECT_EQ(filled_, 1);
+  EXPECT_FALSE(std::filesystem::exists(path + "/seed"));
+  EXPECT_THAT(Query(*database_, "SELECT namespace || ' ' || id FROM cache_mounts"),
+              IsOkAndHolds(ElementsAre("default a")));
+}
+
+TEST_F(CacheMountStoreTest, OneThatIsGoneIsMadeAgain) {
+  const std::string path = PathOf("a", CacheSharing::kShared);
+  held_.clear();
+  ASSERT_OK(RemoveTree(path));
+  Open();
+  EXPECT_EQ(PathOf("a", CacheSharing::kShared), path);
+  EXPECT_THAT(ReadFile(path + "/seed"), IsOkAndHolds("s"));
+}
+
+TEST_F(CacheMountStoreTest, NamespacesIdsAndSeedsHaveDirectoriesOfTheirOwn) {
+  ASSERT_OK_AND_ASSIGN(const Mounts mine,
+                       Take({{.id = "a"}, {.id = "b"}, {.id = "a", .seed = Digest::Of("x")}}));
+  ASSERT_OK_AND_ASSIGN(
+      const Mounts theirs,
+      store_->Take("other", {{.id = "a"}},
+                   [](size_t, const std::string&) { return absl::OkStatus(); }, {}));
+  EXPECT_NE(mine[0]->path(), mine[1]->path());
+  EXPECT_NE(mine[0]->path(), mine[2]->path());
+  EXPECT_NE(mine[0]->path(), theirs[0]->path());
+}
+
+TEST_F(CacheMountStoreTest, SharedIsOneForAllAndPrivateAFurtherOne) {
+  const std::string shared = PathOf("a", CacheSharing::kShared);
+  EXPECT_EQ(PathOf("a", CacheSharing::kShared), shared);
+  const std::string further = PathOf("a", CacheSharing::kPrivate);
+  EXPECT_NE(further, shared);
+  EXPECT_NE(PathOf("a", CacheSharing::kPrivate), further);
+  held_.clear();
+  EXPECT_EQ(PathOf("a", CacheSharing::kPrivate), shared);
+}
+
+TEST_F(CacheMountStoreTest, TheSameTwiceInOneRequestIsOneDirectory) {
+  const CacheMountRequest request{.id = "a", .sharing = CacheSharing::kLocked};
+  ASSERT_OK_AND_ASSIGN(const Mounts mounts, Take({request, request}));
+  EXPECT_EQ(mounts[0]->path(), mounts[1]->path());
+}
+
+TEST_F(CacheMountStoreTest, LockedWaitsForItsUser) {
+  const std::string path = PathOf("a", CacheSharing::kLocked);
+  std::atomic<bool> has_it{false};
+  std::jthread other([&] {
+    auto mounts = Take({{.id = "a", .sharing = CacheSharing::kLocked}});
+    EXPECT_OK(mounts);
+    has_it = true;
+    EXPECT_EQ(mounts->front()->path(), path);
+  });
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  EXPECT_FALSE(has_it);
+  held_.clear();
+  other.join();
+  EXPECT_TRUE(has_it);
+}
+
+TEST_F(CacheMountStoreTest, AWaitEndsWithAStop) {
+  PathOf("a", CacheSharing::kLocked);
+  std::stop_source stop;
+  std::jthread stopper([&] { stop.request_stop(); });
+  EXPECT_THAT(Take({{.id = "a", .sharing = CacheSharing::kLocked}}, stop.get_token()),
+              StatusIs(absl::StatusCode::kCancelled, HasSubstr("\"a\"")));
+}
+
+TEST_F(CacheMountStoreTest, LocksTakenInDifferentOrdersDoNotBlockEachOther) {
+  const CacheMountRequest a{.id = "a", .sharing = CacheSharing::kLocked};
+  const CacheMountRequest b{.id = "b", .sharing = CacheSharing::kLocked};
+  std::atomic<int> taken{0};
+  std::atomic<int> users{0};
+  {
+    std::vector<std::jthread> threads;
+    for (int i = 0; i < 4; ++i) {
+      threads.emplace_back([&, i] {
+        for (int round = 0; round < 50; ++round) {
+          const auto mounts = i % 2 == 0 ? Take({a, b}) : Take({b, a});
+          EXPECT_OK(mounts);
+          EXPECT_EQ(++users, 1);
+          --users;
+          ++taken;
+        }
+      });
+    }
+  }
+  EXPECT_EQ(taken, 200);
+  EXPECT_EQ(filled_, 2);
+}
+
+TEST_F(CacheMountStoreTest, ASeedThatFailsLeavesNothing) {
+  const auto failing = [](size_t, const std::string&) { return absl::AbortedError("no seed"); };
+  EXPECT_THAT(store_->Take("default", {{.id = "a"}}, failing, {}),
+              StatusIs(absl::StatusCode::kAborted, HasSubstr("no seed")));
+  EXPECT_TRUE(std::filesystem::is_empty(root_.path() + "/cache-mounts"));
+  EXPECT_TRUE(std::filesystem::is_empty(root_.path() + "/tmp"));
+  EXPECT_THAT(Query(*database_, "SELECT id FROM cache_mounts"), IsOkAndHolds(IsEmpty()));
+  PathOf("a", CacheSharing::kLocked);
+  EXPECT_EQ(filled_, 1);
+}
+
+}  // namespace
+}  // namespace zlayer
