@@ -138,6 +138,12 @@ std::string_view TrimGoSpaceLeft(std::string_view text) {
 
 std::string_view TrimGoSpace(std::string_view text) {
   text = TrimGoSpaceLeft(text);
+  while (!text.empty() && static_cast<unsigned char>(text.back()) < 0x80) {
+    if (!IsGoSpace(static_cast<unsigned char>(text.back()))) {
+      return text;
+    }
+    text.remove_suffix(1);
+  }
   size_t end = 0;
   for (size_t at = 0; at < text.size();) {
     const CodePoint point = FirstCodePoint(text.substr(at));

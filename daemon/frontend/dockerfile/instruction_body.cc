@@ -3,6 +3,7 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <algorithm>
+#include <cstddef>
 #include <functional>
 #include <map>
 #include <utility>
@@ -18,6 +19,7 @@
 namespace zlayer {
 namespace {
 
+constexpr size_t kMaxSources = 10'000;
 constexpr int64_t kMillisecond = 1'000'000;
 
 absl::Status NeedsOne(std::string_view keyword) {
@@ -158,6 +160,9 @@ absl::Status ReadSources(const DockerfileNode& node, CopyInstruction* copy) {
   const std::string keyword = ToUpper(node.keyword);
   if (node.arguments.size() < 2) {
     return InvalidArgument(fmt::format("{} needs a source and a destination", keyword));
+  }
+  if (node.arguments.size() - 1 > kMaxSources) {
+    return InvalidArgument(fmt::format("{} has more than {} sources", keyword, kMaxSources));
   }
   copy->destination = node.arguments.back();
   if (IsHeredocWord(copy->destination)) {

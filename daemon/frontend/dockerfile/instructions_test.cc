@@ -192,6 +192,16 @@ TEST(InstructionsTest, ReadsFlagsOfCopyAndAdd) {
   EXPECT_THAT(Refusal("COPY --link= a b"), StatusIs(absl::StatusCode::kInvalidArgument));
 }
 
+TEST(InstructionsTest, BoundsSources) {
+  std::string copy = "COPY";
+  for (int i = 0; i < 10'000; ++i) {
+    copy += " a";
+  }
+  EXPECT_OK(Parse("FROM x\n" + copy + " /d/\n"));
+  EXPECT_THAT(Refusal(copy + " a /d/"),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("more than 10000 sources")));
+}
+
 TEST(InstructionsTest, ReadsHeredocs) {
   const RunInstruction run = Only<RunInstruction>("RUN <<EOF python3 3<<-'X'\n\ta\nEOF\n\tb\nX\n");
   EXPECT_THAT(run.command.words, ElementsAre("<<EOF python3 3<<-'X'"));

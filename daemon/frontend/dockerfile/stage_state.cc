@@ -36,9 +36,10 @@ StageState StageState::FromConfig(const v1::ImageConfig& config) {
 }
 
 void StageState::Apply(const v1::ConfigChange& change) {
-  ApplyConfigChange(change, &config, &command_is_own);
   if (change.has_set_env()) {
     variables.Set(change.set_env().key(), change.set_env().value());
+  } else {
+    ApplyConfigChange(change, &config, &command_is_own);
   }
 }
 

@@ -34,7 +34,7 @@ inline constexpr size_t kMaxPorts = 1 << 16;
 
 // A stage that is based on another one starts with a copy of its state.
 struct StageState {
-  v1::ImageConfig config;
+  v1::ImageConfig config;  // but for its environment, which is in `variables`
   bool command_is_own = false;
   // What commands run with and words expand: the configuration's environment, and arguments.
   // Whatever of ENV and ARG set a variable last counts.

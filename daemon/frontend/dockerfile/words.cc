@@ -2,6 +2,7 @@
 
 #include <spdlog/fmt/fmt.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <set>
@@ -19,6 +20,11 @@ namespace {
 constexpr size_t kMaxLength = 1 << 20;
 constexpr int kMaxDepth = 100;
 
+// What may have a meaning of its own, in one option or another. All else stands for itself.
+constexpr std::string_view kSpecial = "$'\"<\\`}/";
+
+bool IsVisibleAscii(char c) { return c > ' ' && c < 0x7f; }
+
 // Collects a result twice: as one text, and split into words.
 class WordBuilder {
  public:
@@ -26,6 +32,13 @@ class WordBuilder {
   void Add(std::string_view text) {
     text_ += text;
     while (!text.empty()) {
+      const size_t plain = static_cast<size_t>(
+          std::find_if_not(text.begin(), text.end(), IsVisibleAscii) - text.begin());
+      word_ += text.substr(0, plain);
+      text.remove_prefix(plain);
+      if (text.empty()) {
+        break;
+      }
       const CodePoint point = FirstCodePoint(text);
       if (!IsGoSpace(point.value)) {
         word_ += text.substr(0, point.length);
@@ -143,6 +156,10 @@ absl::Status Expander::ProcessOne(bool raw_escapes, WordBuilder* builder) {
     ProcessEscape(raw_escapes, builder);
   } else if (first == '<' && options_.join_heredoc) {
     ProcessLess(builder);
+  } else if (const size_t plain = rest_.find_first_of(kSpecial); plain != 0) {
+    const std::string_view text = rest_.substr(0, plain);
+    rest_.remove_prefix(text.size());
+    builder->Add(text);
   } else {
     builder->Add(Next());
   }
