@@ -90,7 +90,7 @@ class LocalDaemon : public Daemon {
     RETURN_IF_ERROR(MakeDirectories(logs, 0700));
     logs_ = OpenEventLogs(logs, clock);
     queue_ = OpenBuildQueue(&store_->database(), clock);
-    runner_ = MakeBuildRunner({store_.get(), backend_.get(), queue_.get()});
+    runner_ = MakeBuildRunner({store_.get(), backend_.get(), queue_.get(), remote_.get()});
     SchedulerOptions options;
     options.max_running = config_.queue.max_running;
     options.max_running_per_namespace = config_.queue.max_running_per_namespace;

@@ -13,6 +13,7 @@
 #include "daemon/build/context_files.h"
 #include "daemon/build/context_sweep.h"
 #include "daemon/build/plan.h"
+#include "daemon/build/remote_context.h"
 
 namespace zlayer {
 namespace {
@@ -39,6 +40,7 @@ class BuildRun {
       : store_(*options.store),
         sweep_(*sweep),
         backend_(*options.backend),
+        remote_(options.remote),
         build_(build),
         spec_(build.request.spec()),
         name_space_(build.request.namespace_().empty() ? "default" : build.request.namespace_()),
@@ -48,24 +50,27 @@ class BuildRun {
 
   // Drops what was made for this run only.
   ~BuildRun() {
-    if (filtered_context_.has_value()) {
-      sweep_.Drop(*filtered_context_);
+    if (own_context_.has_value()) {
+      sweep_.Drop(*own_context_);
     }
   }
 
  private:
   absl::StatusOr<PlannedBuild> Plan(std::stop_token stop);
+  absl::StatusOr<PlannedBuild> PlanWithFetchedContext(std::stop_token stop);
   absl::Status ApplyIgnoreFile();
+  absl::Status UseOwnContext(const LayerRef& layer);
   absl::StatusOr<v1::BuildComplete> Commit(NewImage image);
 
   Store& store_;
   ContextSweep& sweep_;
   Backend& backend_;
+  RemoteSources* const remote_;
   const QueuedBuild& build_;
   const BuildSpec& spec_;
   const std::string name_space_;
   std::map<std::string, std::string> contexts_;
-  std::optional<std::string> filtered_context_;
+  std::optional<std::string> own_context_;
 };
 
 absl::StatusOr<v1::BuildComplete> BuildRun::Run(EventSink& events, std::stop_token stop) {
@@ -92,6 +97,9 @@ absl::StatusOr<v1::BuildComplete> BuildRun::Run(EventSink& events, std::stop_tok
 }
 
 absl::StatusOr<PlannedBuild> BuildRun::Plan(std::stop_token stop) {
+  if (HasRemoteContext(spec_)) {
+    return PlanWithFetchedContext(std::move(stop));
+  }
   if (!spec_.has_graph()) {
     RETURN_IF_ERROR(ApplyIgnoreFile());
   }
@@ -111,11 +119,31 @@ absl::Status BuildRun::ApplyIgnoreFile() {
   }
   ASSIGN_OR_RETURN(std::string index, WithoutIgnored(*context.layer, *rules));
   ASSIGN_OR_RETURN(LayerRef filtered, store_.layers().Add(index, ""));
-  ASSIGN_OR_RETURN(StoredContext put, store_.contexts().Put(name_space_, filtered->id(), false));
+  return UseOwnContext(filtered);
+}
+
+absl::Status BuildRun::UseOwnContext(const LayerRef& layer) {
+  ASSIGN_OR_RETURN(StoredContext put, store_.contexts().Put(name_space_, layer->id(), false));
   sweep_.Hold(put.id);
-  filtered_context_ = put.id;
+  own_context_ = put.id;
   contexts_[""] = put.id;
   return store_.contexts().Keep(name_space_, put.id);
+}
+
+// Its ignore file is not looked at, as in BuildKit.
+absl::StatusOr<PlannedBuild> BuildRun::PlanWithFetchedContext(std::stop_token stop) {
+  const FetchScope scope{.name_space = name_space_,
+                         .progress = [](std::string_view, uint64_t, uint64_t, bool) {},
+                         .stop = stop};
+  ASSIGN_OR_RETURN(const RemoteContext context,
+                   FetchContext(store_, *remote_, spec_.contexts().at(""), scope));
+  RETURN_IF_ERROR(UseOwnContext(context.layer));
+  BuildSpec spec = spec_;
+  (*spec.mutable_contexts())[""].set_uploaded(contexts_[""]);
+  if (context.is_one_file && !spec.has_dockerfile_inline() && !spec.has_graph()) {
+    spec.set_dockerfile(kFetchedFile);
+  }
+  return PlanRequest(store_, name_space_, spec, std::move(stop));
 }
 
 absl::StatusOr<v1::BuildComplete> BuildRun::Commit(NewImage image) {

@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "backends/api/backend.h"
+#include "backends/native/net/remote_sources.h"
 #include "daemon/queue/build_queue.h"
 #include "daemon/queue/scheduler.h"
 #include "registry/store.h"
@@ -16,6 +17,7 @@ struct BuildRunnerOptions {
   Store* store = nullptr;
   Backend* backend = nullptr;
   BuildQueue* queue = nullptr;
+  RemoteSources* remote = nullptr;  // fetches contexts
 };
 
 // A build that is run again after it was interrupted finds what it did in the cache. Each run

@@ -151,6 +151,9 @@ absl::StatusOr<std::string> QueueBuildService::Submit(v1::SubmitBuildRequest req
   RETURN_IF_ERROR(FindContexts(name_space, request.spec()));
   ASSIGN_OR_RETURN(std::string id, options_.scheduler->Submit(request));
   for (const auto& [name, source] : request.spec().contexts()) {
+    if (!source.has_uploaded()) {
+      continue;
+    }
     absl::Status kept = contexts.Keep(name_space, source.uploaded());
     if (!kept.ok() && !HasEnded(id)) {
       options_.scheduler->Cancel(id).status().IgnoreError();

@@ -59,10 +59,9 @@ bool HasForeignOutput(const BuildSpec& spec) {
          (!output.type().empty() && output.type() != "image");
 }
 
-template <v1::ContextSource::KindCase kind>
-bool HasContext(const BuildSpec& spec) {
-  return std::any_of(spec.contexts().begin(), spec.contexts().end(),
-                     [](const auto& context) { return context.second.kind_case() == kind; });
+bool HasImageAsMainContext(const BuildSpec& spec) {
+  auto main = spec.contexts().find("");
+  return main != spec.contexts().end() && main->second.has_image();
 }
 
 // An option that does not work yet, and whether a request sets it.
@@ -103,9 +102,7 @@ constexpr Option kUnsupported[] = {
     {"windows_ltsc", [](const BuildSpec& s) { return !s.windows_ltsc().empty(); }},
     {"secrets", [](const BuildSpec& s) { return s.secrets_size() > 0; }},
     {"entitlements", [](const BuildSpec& s) { return s.entitlements_size() > 0; }},
-    {"contexts.image", HasContext<v1::ContextSource::kImage>},
-    {"contexts.git", HasContext<v1::ContextSource::kGit>},
-    {"contexts.http", HasContext<v1::ContextSource::kHttp>},
+    {"contexts.image", HasImageAsMainContext},
 };
 
 absl::Status CheckSupported(const BuildSpec& spec) {
@@ -175,11 +172,27 @@ absl::Status CheckMainContext(const BuildSpec& spec) {
   return absl::OkStatus();
 }
 
-absl::Status CheckUploaded(const std::string& name, const v1::ContextSource& source) {
-  return source.uploaded().empty()
-             ? InvalidOption("contexts",
-                             fmt::format("context \"{}\" does not say where it comes from", name))
-             : absl::OkStatus();
+// What is wrong with a URL, the build finds.
+absl::Status CheckContext(const std::string& name, const v1::ContextSource& source) {
+  const bool known = !source.uploaded().empty() || !source.image().empty() ||
+                     !source.git().url().empty() || !source.http().url().empty();
+  return known ? absl::OkStatus()
+               : InvalidOption("contexts", fmt::format("context \"{}\" does not say where it "
+                                                       "comes from",
+                                                       name));
+}
+
+// The Dockerfile of a plan is not fetched: a plan stores nothing.
+absl::Status CheckPlannedContext(const v1::ContextSource& source) {
+  RETURN_IF_ERROR(CheckContext("", source));
+  if (!source.has_git() && !source.has_http()) {
+    return absl::OkStatus();
+  }
+  const std::string_view option = source.has_git() ? "contexts.git" : "contexts.http";
+  return WithOption(Unimplemented(fmt::format("option {} is not supported here by this version: "
+                                              "only a build fetches a Dockerfile",
+                                              option)),
+                    "UNSUPPORTED_OPTION", option);
 }
 
 }  // namespace
@@ -217,7 +230,7 @@ absl::Status CheckSubmission(const v1::SubmitBuildRequest& request) {
   }
   RETURN_IF_ERROR(CheckSpec(request.spec()));
   for (const auto& [name, source] : request.spec().contexts()) {
-    RETURN_IF_ERROR(CheckUploaded(name, source));
+    RETURN_IF_ERROR(CheckContext(name, source));
   }
   return CheckMainContext(request.spec());
 }
@@ -226,7 +239,7 @@ absl::Status CheckPlan(const v1::PlanBuildRequest& request) {
   RETURN_IF_ERROR(NamespaceOf(request.namespace_()).status());
   RETURN_IF_ERROR(CheckSpec(request.spec()));
   RETURN_IF_ERROR(CheckMainContext(request.spec()));
-  return IsInContext(request.spec()) ? CheckUploaded("", request.spec().contexts().at(""))
+  return IsInContext(request.spec()) ? CheckPlannedContext(request.spec().contexts().at(""))
                                      : absl::OkStatus();
 }
 

@@ -124,11 +124,7 @@ INSTANTIATE_TEST_SUITE_P(
         UnsupportedCase{"secrets", [](BuildSpec& s) { s.add_secrets()->set_id("a"); }},
         UnsupportedCase{"entitlements", [](BuildSpec& s) { s.add_entitlements("a"); }},
         UnsupportedCase{"contexts.image",
-                        [](BuildSpec& s) { (*s.mutable_contexts())["a"].set_image("b"); }},
-        UnsupportedCase{"contexts.git",
-                        [](BuildSpec& s) { (*s.mutable_contexts())["a"].mutable_git(); }},
-        UnsupportedCase{"contexts.http",
-                        [](BuildSpec& s) { (*s.mutable_contexts())["a"].mutable_http(); }}),
+                        [](BuildSpec& s) { (*s.mutable_contexts())[""].set_image("b"); }}),
     [](const auto& info) {
       std::string name = info.param.option;
       std::replace(name.begin(), name.end(), '.', '_');
@@ -169,7 +165,12 @@ INSTANTIATE_TEST_SUITE_P(
         InvalidCase{"priority", [](Request& r) { r.set_priority(-101); }},
         InvalidCase{"contexts", [](Request& r) { r.mutable_spec()->set_dockerfile("Dockerfile"); }},
         InvalidCase{"contexts", [](Request& r) { r.mutable_spec()->clear_source(); }},
-        InvalidCase{"contexts", [](Request& r) { (*r.mutable_spec()->mutable_contexts())["x"]; }}),
+        InvalidCase{"contexts", [](Request& r) { (*r.mutable_spec()->mutable_contexts())["x"]; }},
+        InvalidCase{"contexts",
+                    [](Request& r) { (*r.mutable_spec()->mutable_contexts())["x"].mutable_git(); }},
+        InvalidCase{
+            "contexts",
+            [](Request& r) { (*r.mutable_spec()->mutable_contexts())["x"].mutable_http(); }}),
     [](const auto& info) { return std::to_string(info.index) + "_" + info.param.option; });
 
 TEST(CheckSubmission, TakesAFileOfTheContext) {
@@ -177,6 +178,28 @@ TEST(CheckSubmission, TakesAFileOfTheContext) {
   Request request = WithContext();
   request.mutable_spec()->set_dockerfile("docker/app.Dockerfile");
   EXPECT_OK(CheckSubmission(request));
+}
+
+TEST(CheckSubmission, TakesContextsFromElsewhere) {
+  Request request;
+  auto& contexts = *request.mutable_spec()->mutable_contexts();
+  contexts["a"].set_image("debian:12");
+  contexts["b"].mutable_git()->set_url("https://host/b.git");
+  contexts["c"].mutable_http()->set_url("https://host/c.tar");
+  contexts[""].mutable_git()->set_url("https://host/main.git");
+  EXPECT_OK(CheckSubmission(request));
+  contexts[""].mutable_http()->set_url("https://host/main.tar");
+  EXPECT_OK(CheckSubmission(request));
+}
+
+TEST(CheckPlan, FetchesNoDockerfile) {
+  v1::PlanBuildRequest plan;
+  (*plan.mutable_spec()->mutable_contexts())[""].mutable_git()->set_url("https://host/main.git");
+  const absl::Status status = CheckPlan(plan);
+  EXPECT_THAT(status, StatusIs(absl::StatusCode::kUnimplemented, HasSubstr("contexts.git")));
+  EXPECT_EQ(DetailOf(status).subject(), "contexts.git");
+  plan.mutable_spec()->mutable_dockerfile_inline()->set_content("FROM scratch\n");
+  EXPECT_OK(CheckPlan(plan));
 }
 
 TEST(CheckPlan, NeedsTheContextOfTheDockerfileAlone) {

@@ -197,6 +197,55 @@ TEST_F(NetTest, ACancelEndsADownload) {
   EXPECT_THAT(TemporaryFiles(), IsEmpty());
 }
 
+// The context of the build itself.
+TEST_F(NetTest, BuildsAContextFromGit) {
+  if (!GitServer::Available()) {
+    GTEST_SKIP() << "needs git daemon (package git)";
+  }
+  GitServer server;
+  server.Script("repo",
+                "mkdir app; printf 'FROM scratch\\nCOPY file* /\\n' > app/Dockerfile; "
+                "echo x > app/file; echo file > app/.dockerignore; git add .; "
+                "git commit -qm first");
+  v1::BuildSpec spec;
+  spec.add_tags("result:latest");
+  v1::GitInput& git = *(*spec.mutable_contexts())[""].mutable_git();
+  git.set_url(server.Url("repo"));
+  git.set_subdirectory("app");
+  const Result first = Run(spec);
+  ASSERT_TRUE(first.last().has_build_complete()) << first.last().ShortDebugString();
+  EXPECT_THAT(Listing(), HasSubstr(" file\n"));
+  EXPECT_TRUE(Run(spec).cached);
+  git.set_subdirectory("other");
+  EXPECT_THAT(Run(spec).last().build_failed().error(), HasSubstr("no directory other"));
+  // Nothing keeps contexts that were fetched.
+  EXPECT_THAT(Zlayer({"df", "-v"}).out, Not(HasSubstr("context ")));
+}
+
+TEST_F(NetTest, BuildsAContextFromAUrl) {
+  Execute({"sh", "-c",
+           "cd " + Path("") +
+               "; printf 'FROM scratch\\nCOPY file /in/\\n' > Dockerfile; "
+               "echo x > file; tar czf a.tgz Dockerfile file"});
+  FakeHttpServer server([&](const FakeHttpServer::Request& request, FakeHttpServer::Peer& peer) {
+    peer.Send(HttpResponse("200 OK", request.target == "/a.tgz"
+                                         ? *ReadFile(Path("a.tgz"))
+                                         : "FROM scratch\nCOPY context /own\n"));
+  });
+  v1::BuildSpec spec;
+  spec.add_tags("result:latest");
+  v1::HttpInput& http = *(*spec.mutable_contexts())[""].mutable_http();
+  http.set_url(server.Url("/a.tgz"));
+  const Result archive = Run(spec);
+  ASSERT_TRUE(archive.last().has_build_complete()) << archive.last().ShortDebugString();
+  EXPECT_THAT(Listing(), HasSubstr(" in/file\n"));
+  // One file is the Dockerfile, and all that is there.
+  http.set_url(server.Url("/some.txt"));
+  const Result file = Run(spec);
+  ASSERT_TRUE(file.last().has_build_complete()) << file.last().ShortDebugString();
+  EXPECT_THAT(Listing(), HasSubstr(" own\n"));
+}
+
 TEST_F(NetTest, AddsATreeFromGit) {
   if (!GitServer::Available()) {
     GTEST_SKIP() << "needs git daemon (package git)";
