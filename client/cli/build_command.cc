@@ -186,7 +186,7 @@ std::optional<std::string> Build::SourceText(const std::string& file) const {
   if (file_.has_value() && file == ToUtf8(file_->name)) {
     return file_->content;
   }
-  if (options_.flags.context == "-") {
+  if (!IsDirectoryContext(options_.flags)) {
     return std::nullopt;
   }
   auto root = OpenContext(options_.flags.context);

@@ -7,13 +7,16 @@ namespace {
 
 void AddSourceOptions(Command& command, BuildFlags* flags) {
   command.Section("What to build")
-      .Argument({"CONTEXT", "", "Directory with the files to build from; - for a tar on stdin",
-                 Completes::kDirectory},
-                &flags->context, /*required=*/false)
+      .Argument(
+          {"CONTEXT", "",
+           "Directory with the files to build from; - for a tar on stdin; a git or HTTP(S) URL",
+           Completes::kDirectory},
+          &flags->context, /*required=*/false)
       .Option({"-f,--file", "FILE", "Dockerfile (default: CONTEXT/Dockerfile); - for stdin",
                Completes::kFile},
               &flags->file)
-      .Option({"--build-context", "NAME=DIR", "Further context for COPY --from=NAME",
+      .Option({"--build-context", "NAME=DIR",
+               "Further context for --from=NAME; also NAME=docker-image://REF, NAME=URL",
                Completes::kNamedDirectory},
               &flags->build_contexts)
       .Option({"--target", "STAGE", "Stage to build (default: the last)", Completes::kStage},

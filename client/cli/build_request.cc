@@ -12,12 +12,19 @@
 #include "base/strings.h"
 #include "client/cli/session.h"
 #include "client/lib/stoppable_reader.h"
+#include "daemon/frontend/dockerfile/git_url.h"
 
 namespace zlayer {
 namespace {
 
 constexpr size_t kMaxFile = size_t{1} << 20;
 constexpr std::string_view kImageScheme = "docker-image://";
+
+// Whether the daemon fetches the context. A URL that is malformed is one, too.
+bool IsRemote(const std::string& context) {
+  const absl::StatusOr<std::optional<GitUrl>> git = ParseGitUrl(context);
+  return !git.ok() || git->has_value() || IsHttpUrl(context) || context.starts_with(kImageScheme);
+}
 
 // A string of a request must be UTF-8.
 absl::Status CheckText(std::string_view flag, std::string_view text) {
@@ -127,14 +134,32 @@ void SetSource(const BuildFlags& flags, const std::optional<BuildFile>& file, v1
   source->set_ignore_file(file->ignore_text);
 }
 
+v1::GitInput GitInputOf(GitUrl url) {
+  v1::GitInput input;
+  input.set_url(std::move(url.remote));
+  input.set_ref(std::move(url.ref));
+  input.set_subdirectory(std::move(url.subdirectory));
+  input.set_checksum(std::move(url.checksum));
+  input.set_keep_git_directory(url.keep_git_directory.value_or(false));
+  return input;
+}
+
 // A context that the daemon gets by itself; nullopt for a directory.
-std::optional<v1::ContextSource> RemoteContext(const std::string& value) {
+absl::StatusOr<std::optional<v1::ContextSource>> RemoteContext(const std::string& value) {
   v1::ContextSource source;
   if (value.starts_with(kImageScheme)) {
     source.set_image(value.substr(kImageScheme.size()));
     return source;
   }
-  if (value.starts_with("https://") || value.starts_with("http://")) {
+  absl::StatusOr<std::optional<GitUrl>> git = ParseGitUrl(value);
+  if (!git.ok()) {
+    return UsageError(fmt::format("the context \"{}\": {}", value, Message(git.status())));
+  }
+  if (git->has_value()) {
+    *source.mutable_git() = GitInputOf(**std::move(git));
+    return source;
+  }
+  if (IsHttpUrl(value)) {
     source.mutable_http()->set_url(value);
     return source;
   }
@@ -142,9 +167,15 @@ std::optional<v1::ContextSource> RemoteContext(const std::string& value) {
 }
 
 absl::Status AddRemoteContexts(const BuildFlags& flags, v1::BuildSpec* spec) {
+  if (IsRemote(flags.context)) {
+    RETURN_IF_ERROR(CheckText("CONTEXT", flags.context));
+    ASSIGN_OR_RETURN(std::optional<v1::ContextSource> source, RemoteContext(flags.context));
+    (*spec->mutable_contexts())[""] = *std::move(source);
+  }
   for (const std::string& text : flags.build_contexts) {
     ASSIGN_OR_RETURN(Pair pair, ParsePair("--build-context", text, "NAME=DIR"));
-    if (std::optional<v1::ContextSource> source = RemoteContext(pair.value)) {
+    ASSIGN_OR_RETURN(std::optional<v1::ContextSource> source, RemoteContext(pair.value));
+    if (source.has_value()) {
       (*spec->mutable_contexts())[pair.key] = *std::move(source);
     }
   }
@@ -157,7 +188,7 @@ absl::Status ReadIgnoreFile(const std::string& path, const BuildFlags& flags, Bu
   if (path != "-") {
     candidates.push_back(path + ".dockerignore");
   }
-  if (flags.context != "-") {
+  if (IsDirectoryContext(flags)) {
     candidates.push_back(flags.context + "/.dockerignore");
   }
   for (const std::string& candidate : candidates) {
@@ -175,6 +206,10 @@ absl::Status ReadIgnoreFile(const std::string& path, const BuildFlags& flags, Bu
 }
 
 }  // namespace
+
+bool IsDirectoryContext(const BuildFlags& flags) {
+  return flags.context != "-" && !IsRemote(flags.context);
+}
 
 absl::StatusOr<v1::SubmitBuildRequest> MakeBuildRequest(const BuildFlags& flags,
                                                         const std::optional<BuildFile>& file,
@@ -210,12 +245,12 @@ absl::StatusOr<v1::SubmitBuildRequest> MakeBuildRequest(const BuildFlags& flags,
 
 absl::StatusOr<std::map<std::string, std::string>> DirectoryContexts(const BuildFlags& flags) {
   std::map<std::string, std::string> directories;
-  if (flags.context != "-") {
+  if (IsDirectoryContext(flags)) {
     directories[""] = flags.context;
   }
   for (const std::string& text : flags.build_contexts) {
     ASSIGN_OR_RETURN(Pair pair, ParsePair("--build-context", text, "NAME=DIR"));
-    if (!RemoteContext(pair.value).has_value()) {
+    if (!IsRemote(pair.value)) {
       directories[pair.key] = pair.value;
     }
   }
@@ -226,6 +261,9 @@ absl::StatusOr<std::optional<BuildFile>> ReadBuildFile(const BuildFlags& flags,
                                                        std::stop_token stop) {
   const std::string& given = flags.file;
   bool context_is_tar = flags.context == "-";
+  if (IsRemote(flags.context) && given != "-") {
+    return std::nullopt;
+  }
   if (given == "-" && context_is_tar) {
     return UsageError("stdin cannot be both the build file and the build context");
   }

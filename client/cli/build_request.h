@@ -16,7 +16,7 @@
 namespace zlayer {
 
 struct BuildFlags {
-  std::string context = ".";
+  std::string context = ".";  // DIR, - or a URL
   std::string file;  // -f
   std::vector<std::string> tags;
   std::vector<std::string> build_args;  // K=V, or K for the environment's value
@@ -25,7 +25,7 @@ struct BuildFlags {
   std::vector<std::string> no_cache_filters;
   std::vector<std::string> labels;          // K=V
   std::vector<std::string> annotations;     // K=V
-  std::vector<std::string> build_contexts;  // NAME=DIR, NAME=docker-image://REF, NAME=https://...
+  std::vector<std::string> build_contexts;  // NAME=DIR, NAME=docker-image://REF, NAME=URL
   std::vector<std::string> platforms;
   std::vector<std::string> cache_from;
   std::vector<std::string> cache_to;
@@ -49,20 +49,23 @@ struct BuildFile {
 // The value of a variable of the environment, if it is set.
 using Environment = std::function<std::optional<std::string>(const std::string&)>;
 
+// Whether the build context is a directory here: not a tar on stdin, nor fetched by the daemon.
+bool IsDirectoryContext(const BuildFlags& flags);
+
 // What the flags ask for. Without `file`, the build file is the one named by the flags in the
-// context (a tar). Contexts that are directories are left out: see DirectoryContexts. Usage errors
-// (session.h): a flag's value does not read.
+// context (a tar, or fetched by the daemon). Contexts that are directories are left out: see
+// DirectoryContexts. Usage errors (session.h): a flag's value does not read.
 absl::StatusOr<v1::SubmitBuildRequest> MakeBuildRequest(const BuildFlags& flags,
                                                         const std::optional<BuildFile>& file,
                                                         const Environment& environment);
 
-// The directories to upload, by context name. The build context itself is "" unless it is a tar.
+// The directories to upload, by context name. The build context itself is "" where it is one.
 absl::StatusOr<std::map<std::string, std::string>> DirectoryContexts(const BuildFlags& flags);
 
 // Reads the build file and its ignore file: `-f` as given (`-` is stdin), else `Dockerfile` in the
 // context; for the ignore file `<build file>.dockerignore`, else `.dockerignore` of the context.
-// Nullopt: the file is in the tar that is the context. kNotFound: there is none, with a sentence
-// that says so.
+// Nullopt: the file is in the tar that is the context, or in what the daemon fetches. kNotFound:
+// there is none, with a sentence that says so.
 absl::StatusOr<std::optional<BuildFile>> ReadBuildFile(const BuildFlags& flags,
                                                        std::stop_token stop);
 

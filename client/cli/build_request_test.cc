@@ -16,6 +16,7 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 using ::testing::Pair;
 using ::testing::UnorderedElementsAre;
 
@@ -133,6 +134,30 @@ TEST(MakeBuildRequestTest, ContextsGoWhereTheyAreMade) {
   flags.context = "-";
   ASSERT_OK_AND_ASSIGN(directories, DirectoryContexts(flags));
   EXPECT_THAT(directories, ElementsAre(Pair("lib", "../lib")));
+}
+
+TEST(MakeBuildRequestTest, RepositoriesAreNamedByTheirUrls) {
+  BuildFlags flags;
+  flags.context = "https://host/a.git#v1:sub";
+  flags.build_contexts = {"b=git://host/b", "c=https://host/c.git?branch=main",
+                          "d=https://host/d.git"};
+  ASSERT_OK_AND_ASSIGN(v1::SubmitBuildRequest request,
+                       MakeBuildRequest(flags, std::nullopt, FakeEnvironment));
+  const auto& contexts = request.spec().contexts();
+  ASSERT_EQ(contexts.size(), 4u);
+  EXPECT_EQ(contexts.at("").git().url(), "https://host/a.git");
+  EXPECT_EQ(contexts.at("").git().ref(), "v1");
+  EXPECT_EQ(contexts.at("").git().subdirectory(), "sub");
+  EXPECT_EQ(contexts.at("b").git().url(), "git://host/b");
+  EXPECT_EQ(contexts.at("c").git().ref(), "refs/heads/main");
+  EXPECT_EQ(request.spec().dockerfile(), "Dockerfile");
+  EXPECT_FALSE(IsDirectoryContext(flags));
+  EXPECT_THAT(DirectoryContexts(flags), IsOkAndHolds(IsEmpty()));
+  ASSERT_OK_AND_ASSIGN(std::optional<BuildFile> file, ReadBuildFile(flags, {}));
+  EXPECT_FALSE(file.has_value());
+  flags.build_contexts = {"b=git://host/b?nonsense=1"};
+  EXPECT_THAT(MakeBuildRequest(flags, std::nullopt, FakeEnvironment),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("nonsense")));
 }
 
 TEST(MakeBuildRequestTest, AFileInTheTarIsNamed) {

@@ -35,7 +35,7 @@ absl::Status AddContexts(Session& session, const Options& options, bool has_file
   for (const auto& directory : directories) {
     (*spec->mutable_contexts())[directory.first];
   }
-  if (has_file) {
+  if (has_file || options.flags.context != "-") {
     return absl::OkStatus();
   }
   ASSIGN_OR_RETURN(Connection * connection, session.connection());

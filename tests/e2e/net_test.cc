@@ -222,6 +222,41 @@ TEST_F(NetTest, BuildsAContextFromGit) {
   EXPECT_THAT(Zlayer({"df", "-v"}).out, Not(HasSubstr("context ")));
 }
 
+// A Dockerfile, with contexts by name, from the command line.
+TEST_F(NetTest, TakesWhatADockerfileNames) {
+  if (!GitServer::Available()) {
+    GTEST_SKIP() << "needs git daemon (package git)";
+  }
+  ImportBusybox();
+  GitServer git;
+  git.Script("repo",
+             "mkdir sub; echo deep > sub/deep; git add .; git commit -qm first; git tag v1");
+  Execute({"sh", "-c", "cd " + Path("") + "; echo x > packed; tar cf a.tar packed"});
+  FakeHttpServer http([&](const FakeHttpServer::Request& request, FakeHttpServer::Peer& peer) {
+    peer.Send(
+        HttpResponse("200 OK", request.target == "/a.tar" ? *ReadFile(Path("a.tar")) : "plain"));
+  });
+  WriteContext("Dockerfile",
+               "FROM base\n"
+               "ADD " +
+                   http.Url("/file") + " " + http.Url("/other?x=1") +
+                   " /url/\n"
+                   "ADD " +
+                   git.Url("repo") +
+                   "#v1:sub /git/\n"
+                   "COPY --from=repo / /repo/\n"
+                   "COPY --from=archive / /archive/\n"
+                   "COPY --from=image /bin/busybox /from-image\n"
+                   "RUN find url git repo archive from-image -type f | sort\n");
+  const std::vector<Json> events = Build({"--build-context", "base=docker-image://busybox",
+                                          "--build-context", "image=docker-image://busybox:latest",
+                                          "--build-context", "repo=" + git.Url("repo") + "#v1",
+                                          "--build-context", "archive=" + http.Url("/a.tar")});
+  EXPECT_FALSE(Find(events, "build_complete").is_null());
+  const Finished log = Zlayer({"builds", "logs", events[0]["build_id"].get<std::string>()});
+  EXPECT_EQ(log.out, "archive/packed\nfrom-image\ngit/deep\nrepo/sub/deep\nurl/file\nurl/other\n");
+}
+
 TEST_F(NetTest, BuildsAContextFromAUrl) {
   Execute({"sh", "-c",
            "cd " + Path("") +
@@ -239,6 +274,8 @@ TEST_F(NetTest, BuildsAContextFromAUrl) {
   const Result archive = Run(spec);
   ASSERT_TRUE(archive.last().has_build_complete()) << archive.last().ShortDebugString();
   EXPECT_THAT(Listing(), HasSubstr(" in/file\n"));
+  const Finished cli = Zlayer({"build", "-t", "cli", server.Url("/a.tgz")});
+  EXPECT_EQ(cli.exit_code, 0) << cli.err;
   // One file is the Dockerfile, and all that is there.
   http.set_url(server.Url("/some.txt"));
   const Result file = Run(spec);
