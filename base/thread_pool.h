@@ -1,4 +1,5 @@
-// A fixed number of threads that run tasks in the order submitted.
+// A fixed number of threads that run tasks in the order submitted. A task that waits for long may
+// give up its place meanwhile.
 #ifndef ZLAYER_BASE_THREAD_POOL_H_
 #define ZLAYER_BASE_THREAD_POOL_H_
 
@@ -24,12 +25,22 @@ class ThreadPool {
 
   void Submit(std::function<void()> task);
 
+  // From within a task: calls `wait` while a further thread takes this one's place. For a moment
+  // afterwards one task more than there are places may run.
+  void Outside(const std::function<void()>& wait);
+
  private:
   void Work(std::stop_token stop);
+
+  const size_t places_;
 
   Mutex mutex_;
   CondVar ready_;
   std::deque<std::function<void()>> tasks_ ABSL_GUARDED_BY(mutex_);
+  size_t busy_ ABSL_GUARDED_BY(mutex_) = 0;
+  size_t outside_ ABSL_GUARDED_BY(mutex_) = 0;
+  bool ending_ ABSL_GUARDED_BY(mutex_) = false;
+  // Grows with `mutex_` held, until `ending_`.
   std::vector<std::jthread> threads_;
 };
 

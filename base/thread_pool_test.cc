@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <latch>
 #include <numeric>
@@ -43,6 +44,40 @@ TEST(ThreadPoolTest, AsManyTasksRunAtOnceAsThereAreThreads) {
     pool.Submit([&] { all.arrive_and_wait(); });
   }
   all.wait();
+}
+
+TEST(ThreadPoolTest, AWaitOutsideLeavesItsPlaceToOthers) {
+  std::latch others(20);
+  std::atomic<int> waited = 0;
+  {
+    ThreadPool pool(1);
+    for (int i = 0; i < 3; ++i) {
+      pool.Submit([&] {
+        pool.Outside([&] { others.wait(); });
+        ++waited;
+      });
+    }
+    for (int i = 0; i < 20; ++i) {
+      pool.Submit([&] { others.count_down(); });
+    }
+  }
+  EXPECT_EQ(waited, 3);
+}
+
+TEST(ThreadPoolTest, AfterAWaitOutsideNoMoreTasksRunAtOnceThanBefore) {
+  std::atomic<int> running = 0;
+  std::atomic<int> most = 0;
+  {
+    ThreadPool pool(1);
+    pool.Submit([&] { pool.Outside([] {}); });
+    for (int i = 0; i < 200; ++i) {
+      pool.Submit([&] {
+        most = std::max(most.load(), ++running);
+        --running;
+      });
+    }
+  }
+  EXPECT_EQ(most, 1);
 }
 
 TEST(ThreadPoolTest, ATaskMaySubmitAnother) {
