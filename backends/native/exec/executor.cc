@@ -18,6 +18,7 @@
 #include <utility>
 
 #include "backends/native/exec/overlay.h"
+#include "backends/native/exec/privileges.h"
 #include "backends/native/exec/process.h"
 #include "backends/native/exec/run_call.h"
 #include "backends/native/exec/run_process.h"
@@ -137,6 +138,13 @@ absl::Status ProcessExecutor::Check(const ContainerRun& run) const {
                     "are possible",
                     run.lower.size(), kMaxLowerLayers));
   }
+  for (const ContainerMount& mount : run.mounts) {
+    if (mount.kind == ContainerMount::Kind::kTrees && mount.lower.size() >= kMaxLowerLayers) {
+      return FailedPrecondition(
+          fmt::format("{} layers are too many to mount on {}; at most {} can be",
+                      mount.lower.size(), ToUtf8(mount.target), kMaxLowerLayers - 1));
+    }
+  }
   return absl::OkStatus();
 }
 
@@ -150,6 +158,13 @@ absl::StatusOr<ContainerExit> ProcessExecutor::Run(
   plan.mutable_lower()->Add(run.lower.begin(), run.lower.end());
   plan.set_scratch(run.scratch);
   plan.mutable_mount_points()->Add(run.mount_points.begin(), run.mount_points.end());
+  for (const ContainerMount& mount : run.mounts) {
+    if (mount.kind == ContainerMount::Kind::kTrees) {
+      exec::TreeMount* planned = plan.add_tree_mounts();
+      planned->mutable_lower()->Add(mount.lower.begin(), mount.lower.end());
+      planned->set_read_only(mount.read_only);
+    }
+  }
   plan.set_resolv_conf(run.resolv_conf);
   plan.set_hosts(run.hosts);
   exec::Order order;
@@ -157,7 +172,7 @@ absl::StatusOr<ContainerExit> ProcessExecutor::Run(
   order.set_scratch(run.scratch);
   absl::StatusOr<ContainerExit> result = Call(order, plan.SerializeAsString(), output, stop);
   // What is left of it was in no mount any more: nobody needs its content.
-  for (const char* name : {"work", "stub"}) {
+  for (const char* name : {"work", "stub", "mounts"}) {
     absl::Status removed = RemoveTree(fmt::format("{}/{}", run.scratch, name));
     if (result.ok() && !removed.ok()) {
       return Annotate(removed, "cleaning up after a command");
@@ -243,11 +258,15 @@ absl::StatusOr<SpecOptions> MakeSpecOptions(const ServerOptions& options) {
   spec.root = workspace.merged;
   spec.resolv_conf = workspace.resolv_conf;
   spec.hosts = workspace.hosts;
+  spec.tree_mounts = workspace.tree_mounts;
   rlimit files;
   if (getrlimit(RLIMIT_NOFILE, &files) != 0) {
     return ErrnoError("getrlimit");
   }
   spec.max_files = files.rlim_max;
+  ASSIGN_OR_RETURN(const std::string status, ReadFile("/proc/self/status"));
+  ASSIGN_OR_RETURN(spec.all_capabilities, ParseEffectiveCapabilities(status));
+  spec.devices = PrivilegedDevices();
   if (options.runtime.is_crun) {
     ASSIGN_OR_RETURN(std::string program, CompileSeccompProfile());
     spec.seccomp_bpf = EncodeBase64(program);

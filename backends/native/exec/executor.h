@@ -11,6 +11,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <string_view>
@@ -23,6 +24,27 @@ struct ExecutorOptions {
   std::string trees_directory;
   // An OCI runtime, by path or name in PATH; empty: the first of crun and runc that is there.
   std::string runtime;
+};
+
+// Something mounted over what the root filesystem has.
+struct ContainerMount {
+  enum class Kind {
+    kTrees,      // layers, or a file or directory of them
+    kDirectory,  // a directory of the machine
+    kTmpfs,
+  };
+  Kind kind = Kind::kTmpfs;
+  // Absolute and clean. Of two mounts on one target, the container's own included, the later is
+  // made. Where it lies in another mount, the runtime makes what is missing there.
+  std::string target;
+  // Else what is written to trees goes into a directory that is thrown away.
+  bool read_only = false;
+  std::vector<uint64_t> lower;  // kTrees: lowest first; none to 498
+  // kTrees: what of them, relative, clean and without links on the way; empty is all. kDirectory:
+  // an absolute path.
+  std::string source;
+  uint64_t size_bytes = 0;       // kTmpfs; 0: half of the machine's memory
+  std::optional<uint32_t> mode;  // kTmpfs, of its root; else 01777
 };
 
 // One process to run.
@@ -38,6 +60,7 @@ struct ContainerRun {
   // below all layers, so that `upper` does not show them. Always mounted on: proc, dev, sys,
   // etc/hosts, etc/resolv.conf.
   std::vector<std::string> mount_points;
+  std::vector<ContainerMount> mounts;  // in this order, after the container's own
 
   std::vector<std::string> argv;
   std::vector<std::string> env;
@@ -46,6 +69,9 @@ struct ContainerRun {
   uint32_t gid = 0;
   std::vector<uint32_t> additional_gids;
   bool host_network = false;  // else none
+  // All capabilities of the daemon, no system call filter, nothing of /proc and /sys masked or read
+  // only, devices: the process can do to the machine what root can.
+  bool privileged = false;
   std::string hostname = "zlayer";
   // Contents of /etc/resolv.conf and /etc/hosts in the container.
   std::string resolv_conf;

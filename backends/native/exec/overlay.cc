@@ -101,12 +101,14 @@ absl::Status TakeRootAttributes(int upper, uint64_t topmost) {
 
 struct MountSource {
   std::vector<std::string> lower;  // topmost first
-  std::string scratch;
+  std::string scratch;             // empty: read only
 };
 
 int MountWithData(const MountSource& source, std::string_view features, const char* target) {
-  std::string data = fmt::format("upperdir={0}/upper,workdir={0}/work,lowerdir={1}", source.scratch,
-                                 Join(source.lower, ":"));
+  std::string data = fmt::format("lowerdir={}", Join(source.lower, ":"));
+  if (!source.scratch.empty()) {
+    data += fmt::format(",upperdir={0}/upper,workdir={0}/work", source.scratch);
+  }
   if (!features.empty()) {
     data += fmt::format(",{}", features);
   }
@@ -123,8 +125,9 @@ int MountByCalls(const MountSource& source, std::string_view features, const cha
   auto set = [&](const std::string& key, const std::string& value) {
     return fsconfig(context.get(), FSCONFIG_SET_STRING, key.c_str(), value.c_str(), 0) == 0;
   };
-  bool good = context.valid() && set("upperdir", source.scratch + "/upper") &&
-              set("workdir", source.scratch + "/work");
+  bool good =
+      context.valid() && (source.scratch.empty() || (set("upperdir", source.scratch + "/upper") &&
+                                                     set("workdir", source.scratch + "/work")));
   for (const std::string& lower : source.lower) {
     good = good && set("lowerdir+", lower);
   }
@@ -162,7 +165,47 @@ absl::Status MountOverlay(const MountSource& source, const std::string& target) 
                                        source.lower.size()));
 }
 
+// Makes `upper` and `work` in the directory, and `source` name them. Returns `upper`. `scratch`
+// must be open until the mount is made.
+absl::StatusOr<UniqueFd> PrepareScratch(const UniqueFd& scratch, const std::vector<uint64_t>& lower,
+                                        MountSource* source) {
+  RETURN_IF_ERROR(MakeDirectory(scratch.get(), "upper"));
+  RETURN_IF_ERROR(MakeDirectory(scratch.get(), "work"));
+  ASSIGN_OR_RETURN(UniqueFd upper, OpenFileAt(scratch.get(), "upper", O_RDONLY | O_DIRECTORY));
+  // Short, and without the characters that mount options give a meaning.
+  source->scratch = fmt::format("/proc/self/fd/{}", scratch.get());
+  if (!lower.empty()) {
+    RETURN_IF_ERROR(TakeRootAttributes(upper.get(), lower.back()));
+  }
+  return upper;
+}
+
+std::vector<std::string> TopmostFirst(const std::vector<uint64_t>& lower) {
+  std::vector<std::string> result;
+  for (auto number = lower.rbegin(); number != lower.rend(); ++number) {
+    result.push_back(fmt::format("{}", *number));
+  }
+  return result;
+}
+
 }  // namespace
+
+absl::Status MountTrees(const TreesOptions& options) {
+  if (options.lower.empty() && options.scratch.empty()) {
+    return mount(options.empty.c_str(), options.target.c_str(), nullptr, MS_BIND, nullptr) == 0
+               ? absl::OkStatus()
+               : ErrnoError("mounting an empty directory");
+  }
+  MountSource source;
+  source.lower = TopmostFirst(options.lower);
+  source.lower.push_back(options.empty);  // overlayfs wants two where nothing can be written
+  UniqueFd scratch;
+  if (!options.scratch.empty()) {
+    ASSIGN_OR_RETURN(scratch, OpenFile(options.scratch, O_RDONLY | O_DIRECTORY));
+    RETURN_IF_ERROR(PrepareScratch(scratch, options.lower, &source).status());
+  }
+  return MountOverlay(source, options.target);
+}
 
 absl::Status Overlay::Mount(const OverlayOptions& options) {
   if (options.lower.size() > kMaxLowerLayers) {
@@ -171,18 +214,9 @@ absl::Status Overlay::Mount(const OverlayOptions& options) {
                     options.lower.size(), kMaxLowerLayers));
   }
   ASSIGN_OR_RETURN(UniqueFd scratch, OpenFile(options.scratch, O_RDONLY | O_DIRECTORY));
-  RETURN_IF_ERROR(MakeDirectory(scratch.get(), "upper"));
-  RETURN_IF_ERROR(MakeDirectory(scratch.get(), "work"));
-  ASSIGN_OR_RETURN(upper_, OpenFileAt(scratch.get(), "upper", O_RDONLY | O_DIRECTORY));
   MountSource source;
-  // Short, and without the characters that mount options give a meaning.
-  source.scratch = fmt::format("/proc/self/fd/{}", scratch.get());
-  for (auto number = options.lower.rbegin(); number != options.lower.rend(); ++number) {
-    source.lower.push_back(fmt::format("{}", *number));
-  }
-  if (!options.lower.empty()) {
-    RETURN_IF_ERROR(TakeRootAttributes(upper_.get(), options.lower.back()));
-  }
+  source.lower = TopmostFirst(options.lower);
+  ASSIGN_OR_RETURN(upper_, PrepareScratch(scratch, options.lower, &source));
   if (options.lower.empty() || !options.mount_points.empty()) {
     RETURN_IF_ERROR(MakeStubs(scratch.get(), options.mount_points));
     source.lower.push_back(source.scratch + "/stub");

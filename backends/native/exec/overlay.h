@@ -25,6 +25,17 @@ struct OverlayOptions {
   std::string merged;                     // an existing directory to mount on
 };
 
+struct TreesOptions {
+  std::vector<uint64_t> lower;  // as in OverlayOptions, but one less at most
+  std::string empty;            // an empty directory, by a path without ':' and ','
+  // A directory for what is written; empty: nothing can be.
+  std::string scratch;
+  std::string target;  // an existing directory to mount on
+};
+
+// Mounts layers without a run on them. The mount goes with the caller's mount namespace.
+absl::Status MountTrees(const TreesOptions& options);
+
 class Overlay {
  public:
   // Makes `upper` (with the mode, owner and times of the topmost lower root), `work` and, where

@@ -51,7 +51,8 @@ absl::Status EnterMountNamespace(const Workspace& workspace) {
 }
 
 absl::Status FillWorkspace(const Workspace& workspace, const exec::Plan& plan) {
-  for (const std::string* path : {&workspace.merged, &workspace.bundle, &workspace.state}) {
+  for (const std::string* path : {&workspace.merged, &workspace.bundle, &workspace.state,
+                                  &workspace.empty, &workspace.tree_mounts}) {
     if (mkdir(path->c_str(), 0700) != 0) {
       return ErrnoError(*path);
     }
@@ -63,6 +64,25 @@ absl::Status FillWorkspace(const Workspace& workspace, const exec::Plan& plan) {
   if (mknod(workspace.null.c_str(), S_IFCHR | 0666, makedev(1, 3)) != 0 ||
       chmod(workspace.null.c_str(), 0666) != 0) {
     return ErrnoError("making a null device");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status MountTreeMounts(const Workspace& workspace, const exec::Plan& plan) {
+  for (int i = 0; i < plan.tree_mounts_size(); ++i) {
+    const exec::TreeMount& mount = plan.tree_mounts(i);
+    TreesOptions options;
+    options.lower.assign(mount.lower().begin(), mount.lower().end());
+    options.empty = workspace.empty;
+    options.target = fmt::format("{}/{}", workspace.tree_mounts, i);
+    if (!mount.read_only()) {
+      options.scratch = fmt::format("{}/mounts/{}", plan.scratch(), i);
+      RETURN_IF_ERROR(MakeDirectories(options.scratch, 0700));
+    }
+    if (mkdir(options.target.c_str(), 0755) != 0) {
+      return ErrnoError(options.target);
+    }
+    RETURN_IF_ERROR(MountTrees(options));
   }
   return absl::OkStatus();
 }
@@ -169,6 +189,7 @@ absl::StatusOr<int> RunPlan(const Runtime& runtime, const Workspace& workspace,
   options.merged = workspace.merged;
   Overlay overlay;
   RETURN_IF_ERROR(overlay.Mount(options));
+  RETURN_IF_ERROR(MountTreeMounts(workspace, plan));
   ASSIGN_OR_RETURN(pid_t pid, StartRuntime(runtime, workspace, plan.id(), files));
   int status = WaitForAll(pid);
   RETURN_IF_ERROR(overlay.Unmount());

@@ -20,7 +20,9 @@ struct Workspace {
         log(directory + "/log"),
         null(directory + "/null"),
         resolv_conf(directory + "/resolv.conf"),
-        hosts(directory + "/hosts") {}
+        hosts(directory + "/hosts"),
+        empty(directory + "/empty"),
+        tree_mounts(directory + "/mounts") {}
 
   std::string directory;  // one of the machine's own, that the tmpfs covers
   std::string merged;     // where the overlay is mounted
@@ -30,6 +32,8 @@ struct Workspace {
   std::string null;
   std::string resolv_conf;
   std::string hosts;
+  std::string empty;        // a directory
+  std::string tree_mounts;  // <position in Plan.tree_mounts>
 };
 
 struct RunFiles {

@@ -6,8 +6,10 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "backends/native/exec/executor.h"
+#include "backends/native/exec/privileges.h"
 
 namespace zlayer {
 
@@ -16,7 +18,11 @@ struct SpecOptions {
   std::string root;         // where the root file system is mounted
   std::string resolv_conf;  // files that are bound into the container, by path
   std::string hosts;
-  uint64_t max_files = 0;  // the daemon's own hard limit (RLIMIT_NOFILE)
+  std::string tree_mounts;  // `<tree_mounts>/<i>` has the i-th of the run's mounts of trees
+  uint64_t max_files = 0;   // the daemon's own hard limit (RLIMIT_NOFILE)
+  // Of a privileged run.
+  std::vector<std::string> all_capabilities;
+  std::vector<DeviceNode> devices;
   // One of these: base64 of BPF, for crun's annotation; JSON, for `linux.seccomp`. Both empty: no
   // filter.
   std::string seccomp_bpf;

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <map>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -121,6 +122,55 @@ TEST(SpecTest, MountsAreReadOnlyWhereTheyShowTheMachine) {
     }
     EXPECT_NE(mount["type"], "cgroup");
   }
+}
+
+TEST(SpecTest, ALaterMountOnATargetReplacesTheEarlier) {
+  ContainerRun run = SampleRun();
+  run.mounts = {{.kind = ContainerMount::Kind::kTmpfs, .target = "/dev/shm"},
+                {.kind = ContainerMount::Kind::kTrees, .target = "/a", .lower = {1}},
+                {.kind = ContainerMount::Kind::kTrees,
+                 .target = "/a",
+                 .read_only = true,
+                 .lower = {1},
+                 .source = "x"}};
+  SpecOptions options = Options();
+  options.tree_mounts = "/w/mounts";
+  std::map<std::string, nlohmann::json> mounts;
+  const nlohmann::json spec = Parsed(run, options);
+  for (const auto& mount : spec["mounts"]) {
+    EXPECT_TRUE(mounts.emplace(mount["destination"].get<std::string>(), mount).second) << mount;
+  }
+  EXPECT_EQ(mounts["/dev/shm"]["options"], nlohmann::json({"nosuid"}));
+  EXPECT_EQ(mounts["/a"]["source"], "/w/mounts/1/x");
+  EXPECT_EQ(mounts["/a"]["options"], nlohmann::json({"rbind", "ro"}));
+}
+
+TEST(SpecTest, PrivilegedRunsHaveAllThatTheDaemonHas) {
+  ContainerRun run = SampleRun();
+  run.privileged = true;
+  SpecOptions options = Options();
+  options.seccomp_bpf = "QUJD";
+  options.all_capabilities = {"CAP_SYS_ADMIN"};
+  options.devices = {{.path = "/dev/loop0", .is_block = true, .major = 7}};
+  const nlohmann::json spec = Parsed(run, options);
+  for (const char* set : {"bounding", "effective", "permitted", "inheritable", "ambient"}) {
+    EXPECT_EQ(spec["process"]["capabilities"][set], nlohmann::json({"CAP_SYS_ADMIN"})) << set;
+  }
+  EXPECT_FALSE(spec.contains("annotations"));
+  EXPECT_FALSE(spec["linux"].contains("maskedPaths"));
+  EXPECT_FALSE(spec["linux"].contains("readonlyPaths"));
+  EXPECT_EQ(spec["linux"]["devices"][0]["path"], "/dev/loop0");
+  EXPECT_FALSE(spec["linux"].contains("resources"));
+  options.seccomp_json = "{}";
+  options.seccomp_bpf = "";
+  EXPECT_TRUE(Parsed(run, options)["linux"]["resources"]["devices"][0]["allow"].get<bool>());
+  EXPECT_FALSE(Parsed(run, options)["linux"].contains("seccomp"));
+}
+
+TEST(PrivilegesTest, CapabilitiesHaveNames) {
+  EXPECT_THAT(ParseEffectiveCapabilities("Name:\tx\nCapEff:\t0000000000200003\nCapBnd:\t0\n"),
+              IsOkAndHolds(testing::ElementsAre("CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_SYS_ADMIN")));
+  EXPECT_THAT(ParseEffectiveCapabilities("x"), StatusIs(absl::StatusCode::kInternal));
 }
 
 TEST(SpecTest, RefusesWhatJsonCannotSay) {
