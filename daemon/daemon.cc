@@ -83,6 +83,7 @@ class LocalDaemon : public Daemon {
     native.store = store_.get();
     native.remote = remote_.get();
     native.max_parallel = config_.native.max_parallel;
+    native.allow_insecure = !Trim(config_.native.entitlements).empty();
     native.clock = clock;
     backend_ = MakeNativeBackend(native);
     LogBackend(backend_->Info());

@@ -8,6 +8,7 @@
 #include <memory>
 #include <stop_token>
 #include <string>
+#include <vector>
 
 #include "backends/api/event_sink.h"
 #include "registry/image/image_store.h"
@@ -23,6 +24,7 @@ struct BuildJob {
   std::shared_ptr<const v1::Graph> graph;      // validated (backends/graph/validate.h)
   std::map<std::string, std::string> contexts;  // name to id in the ContextStore
   bool no_cache = false;
+  std::vector<std::string> entitlements;  // that the request grants: "security.insecure"
 };
 
 // Thread-safe: builds run at the same time.

@@ -9,6 +9,7 @@
 #include "backends/graph/file_mode.h"
 #include "base/errors.h"
 #include "base/status_macros.h"
+#include "base/strings.h"
 
 namespace zlayer {
 namespace {
@@ -19,6 +20,8 @@ constexpr int kMaxSources = 10'000;
 constexpr int kMaxExcludes = 10'000;
 constexpr int kMaxMounts = 100;
 constexpr size_t kMaxPath = 4'096;
+constexpr size_t kMaxName = 256;
+constexpr size_t kMaxHostname = 64;
 constexpr size_t kMaxArguments = size_t{2} << 20;
 
 bool IsBase(const v1::Operation& operation) {
@@ -67,6 +70,44 @@ absl::Status CheckInput(const v1::Input& input, int stage) {
   }
 }
 
+absl::Status CheckMount(const v1::Mount& mount, int stage) {
+  // A secret may be a variable and nothing else.
+  if (mount.type() != v1::Mount::SECRET || mount.environment().empty()) {
+    RETURN_IF_ERROR(CheckAbsolute("a mount's target", mount.target()));
+    if (mount.target().find_first_not_of('/') == std::string::npos) {
+      return InvalidArgument("nothing can be mounted on \"/\"");
+    }
+  }
+  RETURN_IF_ERROR(CheckText("a mount's source", mount.source(), kMaxPath));
+  RETURN_IF_ERROR(CheckText("a mount's id", mount.id(), kMaxName));
+  if (mount.type() == v1::Mount::CACHE && mount.id().empty()) {
+    return InvalidArgument("a cache mount has no id");
+  }
+  if (mount.mode() > 07777) {
+    return InvalidArgument("a mount's mode is larger than 07777");
+  }
+  if (mount.has_from()) {
+    if (mount.type() != v1::Mount::BIND && mount.type() != v1::Mount::CACHE) {
+      return InvalidArgument("only bind and cache mounts are from somewhere");
+    }
+    return mount.from().kind_case() == v1::Input::kInline
+               ? InvalidArgument("a mount cannot be from an inline file")
+               : CheckInput(mount.from(), stage);
+  }
+  return mount.type() == v1::Mount::BIND
+             ? InvalidArgument("a bind mount does not say where it is from")
+             : absl::OkStatus();
+}
+
+absl::Status CheckHostname(std::string_view name) {
+  if (name.size() > kMaxHostname ||
+      name.find_first_of(std::string_view(" \t\r\n\0", 5)) != std::string_view::npos) {
+    return InvalidArgument(
+        fmt::format("\"{}\" is not a host name of at most {} bytes", ToUtf8(name), kMaxHostname));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status CheckRun(const v1::Run& run, int stage) {
   if (run.argv().empty() || run.argv(0).empty()) {
     return InvalidArgument("it has no command");
@@ -93,12 +134,9 @@ absl::Status CheckRun(const v1::Run& run, int stage) {
     return InvalidArgument(fmt::format("it has more than {} mounts", kMaxMounts));
   }
   for (const v1::Mount& mount : run.mounts()) {
-    RETURN_IF_ERROR(CheckAbsolute("a mount's target", mount.target()));
-    if (mount.has_from()) {
-      RETURN_IF_ERROR(CheckInput(mount.from(), stage));
-    }
+    RETURN_IF_ERROR(CheckMount(mount, stage));
   }
-  return absl::OkStatus();
+  return CheckHostname(run.hostname());
 }
 
 absl::Status CheckCopy(const v1::Copy& copy, int stage) {

@@ -65,6 +65,24 @@ INSTANTIATE_TEST_SUITE_P(
         BadGraph{"run { argv: \"a\" working_directory: \"/\" env: \"=x\" }", "not KEY=value"},
         BadGraph{"run { argv: \"a\" working_directory: \"/\" mounts { target: \"x\" } }",
                  "absolute"},
+        BadGraph{"run { argv: \"a\" working_directory: \"/\" mounts { target: \"//\" } }",
+                 "on \"/\""},
+        BadGraph{"run { argv: \"a\" working_directory: \"/\" mounts { target: \"/x\" } }",
+                 "where it is from"},
+        BadGraph{"run { argv: \"a\" working_directory: \"/\" mounts { target: \"/x\" "
+                 "from { stage: 0 } } }",
+                 "only stages before it"},
+        BadGraph{"run { argv: \"a\" working_directory: \"/\" mounts { target: \"/x\" "
+                 "type: TMPFS from { context: \"\" } } }",
+                 "only bind and cache"},
+        BadGraph{"run { argv: \"a\" working_directory: \"/\" mounts { target: \"/x\" "
+                 "type: CACHE } }",
+                 "no id"},
+        BadGraph{"run { argv: \"a\" working_directory: \"/\" mounts { target: \"/x\" "
+                 "type: CACHE id: \"x\" mode: 4096 } }",
+                 "larger than 07777"},
+        BadGraph{"run { argv: \"a\" working_directory: \"/\" hostname: \"a b\" }",
+                 "not a host name"},
         BadGraph{"copy { destination: \"/\" }", "0 sources"},
         BadGraph{"copy { sources { path: \"a\" } destination: \"/\" }", "where it is from"},
         BadGraph{"copy { sources { from { context: \"\" } path: \"a\" } destination: \"b\" }",
@@ -107,8 +125,10 @@ TEST(NeededStagesTest, FollowsBasesCopiesAndMounts) {
     stages { operations { stage { stage: 0 } } }
     stages { operations { stage { stage: 3 } }
              operations { copy { sources { from { stage: 1 } path: "a" } destination: "/" } } }
-    targets: 4)");
-  EXPECT_THAT(NeededStages(graph), ElementsAre(true, true, false, true, true));
+    stages { operations { scratch {} }
+             operations { run { mounts { from { stage: 4 } } } } }
+    targets: 5)");
+  EXPECT_THAT(NeededStages(graph), ElementsAre(true, true, false, true, true, true));
 }
 
 }  // namespace

@@ -29,7 +29,7 @@ class NativeBackend : public Backend {
     info.set_available(info.unavailable_reason().empty());
     info.add_targets(FormatPlatform(HostPlatform()));
     for (const char* feature : {"run", "copy", "add:archives", "add:http", "add:git", "cache",
-                                "network:host", "network:none", "parallel"}) {
+                                "network:host", "network:none", "mounts", "parallel"}) {
       info.add_features(feature);
     }
     return info;
@@ -38,13 +38,14 @@ class NativeBackend : public Backend {
   absl::StatusOr<NewImage> Build(const BuildJob& job, EventSink& events,
                                  std::stop_token stop) override {
     RETURN_IF_ERROR(CheckSupported(*job.graph, HostPlatform()));
+    RETURN_IF_ERROR(CheckEntitlements(job, options_.allow_insecure));
     LayerStore* layers = &options_.store->layers();
     const SolveOptions solve{
         .resources = {.store = options_.store,
                       .executor = options_.executor,
                       .remote = options_.remote,
-                      .clock = options_.clock},
-        .pool = &pool_,
+                      .clock = options_.clock,
+                      .pool = &pool_},
         // The commit asks for the same digests and then finds them, or waits for the rest. An error
         // comes up again there.
         .kept_layer =

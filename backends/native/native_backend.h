@@ -20,6 +20,8 @@ struct NativeBackendOptions {
   RemoteSources* remote = nullptr;
   // Operations that run at once, over all builds; 0 is the number of processors, at least 2.
   uint32_t max_parallel = 0;
+  // RUN with security "insecure" is carried out where the build grants it.
+  bool allow_insecure = false;
   const Clock* clock = nullptr;
 };
 

@@ -89,6 +89,7 @@ absl::StatusOr<v1::BuildComplete> BuildRun::Run(EventSink& events, std::stop_tok
   job.graph = std::make_shared<const v1::Graph>(std::move(plan.graph));
   job.contexts = contexts_;
   job.no_cache = spec_.no_cache();
+  job.entitlements.assign(spec_.entitlements().begin(), spec_.entitlements().end());
   ASSIGN_OR_RETURN(NewImage image, backend_.Build(job, events, stop));
   if (stop.stop_requested()) {
     return Cancelled("the build was stopped");

@@ -161,6 +161,19 @@ Setter Age(std::chrono::nanoseconds* target) {
   };
 }
 
+Setter Entitlements(std::string* target) {
+  return [target](const std::string& value) {
+    for (const std::string_view name : Split(value, ' ')) {
+      if (!name.empty() && name != "security.insecure") {
+        return InvalidArgument(
+            fmt::format("\"{}\" is not an entitlement; security.insecure is one", name));
+      }
+    }
+    *target = value;
+    return absl::OkStatus();
+  };
+}
+
 Section::Key Nested(std::string name, std::vector<Section::Key> keys) {
   auto section = std::make_shared<Section>();
   section->keys = std::move(keys);
@@ -209,6 +222,7 @@ Section Schema(Config* config) {
                  {"max_parallel", Number(0, 10000, &config->native.max_parallel), nullptr},
                  {"max_download_mib", Number(1, 16'777'216, &config->native.max_download_mib),
                   nullptr},
+                 {"entitlements", Entitlements(&config->native.entitlements), nullptr},
              }),
   };
   return schema;

@@ -51,6 +51,8 @@ struct Config {
     uint32_t max_parallel = 0;
     // The most that one URL or one git repository may bring.
     uint32_t max_download_mib = 16 * 1024;
+    // What a request may grant to its RUN instructions, separated by spaces: security.insecure.
+    std::string entitlements;
   } native;
 };
 

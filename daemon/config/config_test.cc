@@ -93,6 +93,7 @@ native:
   runtime: /usr/bin/runc
   max_parallel: 12
   max_download_mib: 7
+  entitlements: security.insecure
 )"));
   EXPECT_EQ(config.root, "/srv/zlayer");
   EXPECT_EQ(config.address, "unix:///srv/z.sock");
@@ -112,6 +113,7 @@ native:
   EXPECT_EQ(config.native.runtime, "/usr/bin/runc");
   EXPECT_EQ(config.native.max_parallel, 12u);
   EXPECT_EQ(config.native.max_download_mib, 7u);
+  EXPECT_EQ(config.native.entitlements, "security.insecure");
 }
 
 TEST_F(ConfigTest, WhatIsMissingKeepsItsDefault) {
@@ -155,6 +157,7 @@ TEST_F(ConfigTest, TheShippedFileSaysTheDefaults) {
   EXPECT_EQ(config.native.runtime, defaults.native.runtime);
   EXPECT_EQ(config.native.max_parallel, defaults.native.max_parallel);
   EXPECT_EQ(config.native.max_download_mib, defaults.native.max_download_mib);
+  EXPECT_EQ(config.native.entitlements, defaults.native.entitlements);
 }
 
 TEST_F(ConfigTest, TheShippedFileNamesEveryKey) {
@@ -163,8 +166,8 @@ TEST_F(ConfigTest, TheShippedFileNamesEveryKey) {
        {"root:", "address:", "log:", "level:", "format:", "levels:", "daemon:", "service:",
         "queue:", "build:", "store:", "executor:", "max_running:", "max_running_per_namespace:",
         "max_queued:", "max_queued_per_namespace:", "max_attempts:", "drain_timeout:", "history:",
-        "max_age:", "max_builds:", "native:", "runtime:", "max_parallel:",
-        "max_download_mib:"}) {
+        "max_age:", "max_builds:", "native:", "runtime:", "max_parallel:", "max_download_mib:",
+        "entitlements:"}) {
     EXPECT_THAT(text, HasSubstr(key));
   }
 }
@@ -223,6 +226,8 @@ TEST_F(ConfigTest, BadValuesAreRefusedWithTheirLine) {
             "2: queue: max_running: \"0\" is not a number from 1 to 1000");
   EXPECT_EQ(Error("queue: {max_attempts: 3x}"),
             "1: queue: max_attempts: \"3x\" is not a number from 1 to 1000");
+  EXPECT_EQ(Error("native:\n  entitlements: root"),
+            "2: native: entitlements: \"root\" is not an entitlement; security.insecure is one");
   EXPECT_EQ(Error("native:\n  max_parallel: -1"),
             "2: native: max_parallel: \"-1\" is not a number from 0 to 10000");
   EXPECT_EQ(Error("root: [a]"), "1: root: the value is not a plain one");

@@ -101,7 +101,11 @@ constexpr Option kUnsupported[] = {
     {"backend", [](const BuildSpec& s) { return !s.backend().empty() && s.backend() != "native"; }},
     {"windows_ltsc", [](const BuildSpec& s) { return !s.windows_ltsc().empty(); }},
     {"secrets", [](const BuildSpec& s) { return s.secrets_size() > 0; }},
-    {"entitlements", [](const BuildSpec& s) { return s.entitlements_size() > 0; }},
+    {"entitlements",
+     [](const BuildSpec& s) {
+       return std::any_of(s.entitlements().begin(), s.entitlements().end(),
+                          [](const std::string& name) { return name != "security.insecure"; });
+     }},
     {"contexts.image", HasImageAsMainContext},
 };
 

@@ -122,7 +122,7 @@ INSTANTIATE_TEST_SUITE_P(
         UnsupportedCase{"backend", [](BuildSpec& s) { s.set_backend("buildah"); }},
         UnsupportedCase{"windows_ltsc", [](BuildSpec& s) { s.set_windows_ltsc("ltsc2022"); }},
         UnsupportedCase{"secrets", [](BuildSpec& s) { s.add_secrets()->set_id("a"); }},
-        UnsupportedCase{"entitlements", [](BuildSpec& s) { s.add_entitlements("a"); }},
+        UnsupportedCase{"entitlements", [](BuildSpec& s) { s.add_entitlements("network.host"); }},
         UnsupportedCase{"contexts.image",
                         [](BuildSpec& s) { (*s.mutable_contexts())[""].set_image("b"); }}),
     [](const auto& info) {

@@ -230,6 +230,85 @@ TEST_F(ApiTest, APlanIsTheGraphWithItsDigests) {
   EXPECT_THAT(Plan({}), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("contexts")));
 }
 
+TEST_F(ApiTest, AGraphMountsStagesCachesAndMemory) {
+  ImportBusybox();
+  v1::SubmitBuildRequest request = Request(
+      "FROM busybox AS made\nRUN mkdir /out && echo one > /out/file\n"
+      "FROM busybox\nRUN cat /in/file >> /cache/log; cat /cache/log; hostname; touch /mem/x "
+      "/in/x\n");
+  absl::StatusOr<v1::PlanBuildResponse> plan = Plan(request.spec());
+  ASSERT_OK(plan);
+  v1::Graph graph = plan->graph();
+  v1::Run* run = graph.mutable_stages(1)->mutable_operations(1)->mutable_run();
+  run->set_hostname("named");
+  v1::Mount* bind = run->add_mounts();
+  bind->set_target("/in");
+  bind->mutable_from()->set_stage(0);
+  bind->set_source("out");
+  v1::Mount* cache = run->add_mounts();
+  cache->set_type(v1::Mount::CACHE);
+  cache->set_target("/cache");
+  cache->set_id("log");
+  cache->set_sharing(v1::Mount::LOCKED);
+  v1::Mount* memory = run->add_mounts();
+  memory->set_type(v1::Mount::TMPFS);
+  memory->set_target("/mem");
+  request.mutable_spec()->Clear();
+  *request.mutable_spec()->mutable_graph() = graph;
+  request.mutable_spec()->add_tags("mounted");
+  std::string id = BuildToTheEnd(request);
+  EXPECT_EQ(Zlayer({"builds", "logs", id}).out, "one\nnamed\n");
+  EXPECT_EQ(Get(id).value().state(), v1::SUCCEEDED);
+
+  // Nothing changed: nothing runs. What is mounted changed: it runs, with what the cache kept.
+  id = BuildToTheEnd(request);
+  EXPECT_EQ(Zlayer({"builds", "logs", id}).out, "");
+  graph.mutable_stages(0)->mutable_operations(1)->mutable_run()->set_argv(
+      2, "mkdir /out && echo two > /out/file");
+  *request.mutable_spec()->mutable_graph() = graph;
+  id = BuildToTheEnd(request);
+  EXPECT_EQ(Zlayer({"builds", "logs", id}).out, "one\ntwo\nnamed\n");
+
+  const std::string layout = Path("layout");
+  ASSERT_EQ(Zlayer({"export", "--format", "oci-layout", "-o", layout, "mounted"}).exit_code, 0);
+  ASSERT_EQ(Execute({"umoci", "unpack", "--image", layout + ":latest", Path("bundle")}).exit_code,
+            0);
+  for (const char* path : {"in", "cache", "mem"}) {
+    EXPECT_FALSE(std::filesystem::exists(Path("bundle/rootfs/") + path)) << path;
+  }
+  EXPECT_EQ(TemporaryFiles(), std::vector<std::string>());
+}
+
+TEST_F(ApiTest, PrivilegesNeedTheDaemonsLeaveAndTheRequests) {
+  ImportBusybox();
+  v1::SubmitBuildRequest request =
+      Request("FROM busybox\nRUN mount -t tmpfs none /sys && echo ok\n");
+  absl::StatusOr<v1::PlanBuildResponse> plan = Plan(request.spec());
+  ASSERT_OK(plan);
+  request.mutable_spec()->Clear();
+  *request.mutable_spec()->mutable_graph() = plan->graph();
+  request.mutable_spec()
+      ->mutable_graph()
+      ->mutable_stages(0)
+      ->mutable_operations(1)
+      ->mutable_run()
+      ->set_security(v1::SECURITY_INSECURE);
+  request.mutable_spec()->add_entitlements("security.insecure");
+  const auto error = [&](const v1::SubmitBuildRequest& refused) {
+    return Get(BuildToTheEnd(refused)).value().failure().error();
+  };
+  EXPECT_THAT(error(request), HasSubstr("native.entitlements"));
+
+  ASSERT_OK(
+      WriteFileAtomically(Path("insecure.yaml"), "native: {entitlements: security.insecure}\n"));
+  StopDaemon();
+  Start({"--config", Path("insecure.yaml")});
+  const std::string id = BuildToTheEnd(request);
+  EXPECT_EQ(Zlayer({"builds", "logs", id}).out, "ok\n");
+  request.mutable_spec()->clear_entitlements();
+  EXPECT_THAT(error(request), HasSubstr("the request does not grant"));
+}
+
 TEST_F(ApiTest, PagesHaveEveryBuildOnceWhileOthersCome) {
   std::vector<std::string> ids;
   for (int i = 0; i < 12; ++i) {

@@ -6,7 +6,7 @@ namespace zlayer {
 namespace {
 
 // Raised whenever keys of the same operation would mean something else.
-constexpr uint64_t kSchema = 1;
+constexpr uint64_t kSchema = 2;
 
 // Digests fields, each preceded by its length, so that no two lists of fields are the same bytes.
 class FieldDigest {
@@ -50,6 +50,19 @@ class FieldDigest {
   Sha256 sha256_;
 };
 
+void AddMount(const MountKey& mount, FieldDigest* key) {
+  const v1::Mount& definition = *mount.mount;
+  key->Add(static_cast<uint64_t>(definition.type()));
+  key->Add(std::string_view(definition.target()));
+  key->Add(std::string_view(definition.id()));
+  key->Add(uint64_t{definition.read_only()});
+  key->Add(definition.size_bytes());
+  key->Add(definition.has_mode() ? uint64_t{definition.mode()} : ~uint64_t{0});
+  key->Add(uint64_t{definition.uid()});
+  key->Add(uint64_t{definition.gid()});
+  key->Add(mount.content.Bytes());
+}
+
 }  // namespace
 
 Digest KeyOf(const KeyScope& scope, const RunKey& run) {
@@ -65,6 +78,12 @@ Digest KeyOf(const KeyScope& scope, const RunKey& run) {
     key.Add(uint64_t{gid});
   }
   key.Add(uint64_t{run.host_network});
+  key.Add(std::string_view(run.run->hostname()));
+  key.Add(static_cast<uint64_t>(run.run->security()));
+  key.Add(uint64_t{run.mounts.size()});
+  for (const MountKey& mount : run.mounts) {
+    AddMount(mount, &key);
+  }
   key.AddChain(*run.chain);
   return key.Finish();
 }

@@ -19,6 +19,14 @@ struct KeyScope {
   v1::Platform platform;
 };
 
+// A mount of a RUN. Of a cache mount nothing but how it begins is in a key, and not how it is
+// shared.
+struct MountKey {
+  const v1::Mount* mount = nullptr;
+  // Of exactly what is mounted, or begun with, without times; none without a source.
+  Digest content;
+};
+
 // A RUN on exactly this chain of layers (lowest first). `environment` and `user` are what the
 // process gets; `runtime` is the executor's version.
 struct RunKey {
@@ -26,6 +34,7 @@ struct RunKey {
   const std::vector<std::string>* environment = nullptr;
   const ProcessUser* user = nullptr;
   bool host_network = false;
+  std::vector<MountKey> mounts;
   std::string_view runtime;
   const std::vector<Digest>* chain = nullptr;
 };

@@ -18,6 +18,8 @@ struct Inputs {
   ProcessUser user;
   bool host_network = false;
   std::string runtime = "crun 1.8";
+  v1::Mount mount;
+  std::vector<MountKey> mounts = {{.mount = &mount}};
   std::vector<Digest> chain = {Digest::Of("base"), Digest::Of("next")};
 
   Inputs() {
@@ -34,10 +36,17 @@ struct Inputs {
                                .environment = &environment,
                                .user = &user,
                                .host_network = host_network,
+                               .mounts = mounts,
                                .runtime = runtime,
                                .chain = &chain});
   }
 };
+
+TEST(RunKeyTest, HowACacheIsSharedDoesNotCount) {
+  Inputs locked;
+  locked.mount.set_sharing(v1::Mount::LOCKED);
+  EXPECT_EQ(locked.Key(), Inputs().Key());
+}
 
 TEST(RunKeyTest, IsTheSameForTheSameInputs) { EXPECT_EQ(Inputs().Key(), Inputs().Key()); }
 
@@ -58,6 +67,19 @@ TEST(RunKeyTest, EveryInputCounts) {
       [](Inputs& in) { in.run.set_working_directory("/"); },
       [](Inputs& in) { in.host_network = true; },
       [](Inputs& in) { in.runtime = "crun 1.9"; },
+      [](Inputs& in) { in.run.set_hostname("h"); },
+      [](Inputs& in) { in.run.set_security(v1::SECURITY_INSECURE); },
+      [](Inputs& in) { in.mounts.clear(); },
+      [](Inputs& in) { in.mounts.push_back(in.mounts[0]); },
+      [](Inputs& in) { in.mounts[0].content = Digest::Of("x"); },
+      [](Inputs& in) { in.mount.set_type(v1::Mount::TMPFS); },
+      [](Inputs& in) { in.mount.set_target("/x"); },
+      [](Inputs& in) { in.mount.set_id("x"); },
+      [](Inputs& in) { in.mount.set_read_only(true); },
+      [](Inputs& in) { in.mount.set_size_bytes(1); },
+      [](Inputs& in) { in.mount.set_mode(0); },
+      [](Inputs& in) { in.mount.set_uid(1); },
+      [](Inputs& in) { in.mount.set_gid(1); },
       [](Inputs& in) { in.chain.pop_back(); },
       [](Inputs& in) { std::swap(in.chain[0], in.chain[1]); },
   };

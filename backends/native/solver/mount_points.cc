@@ -1,5 +1,6 @@
 #include "backends/native/solver/mount_points.h"
 
+#include <iterator>
 #include <set>
 #include <string_view>
 
@@ -13,10 +14,13 @@ constexpr std::string_view kNeeded[] = {"proc/", "sys/", "dev/", "etc/hosts", "e
 
 }  // namespace
 
-absl::StatusOr<std::vector<std::string>> MissingMountPoints(const Rootfs& view) {
+absl::StatusOr<std::vector<std::string>> MissingMountPoints(const Rootfs& view,
+                                                            const std::vector<std::string>& more) {
   std::vector<std::string> missing;
   std::set<std::string> seen;
-  for (std::string_view needed : kNeeded) {
+  std::vector<std::string_view> all(std::begin(kNeeded), std::end(kNeeded));
+  all.insert(all.end(), more.begin(), more.end());
+  for (std::string_view needed : all) {
     const bool is_directory = needed.ends_with('/');
     if (is_directory) {
       needed.remove_suffix(1);

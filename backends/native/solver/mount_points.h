@@ -11,9 +11,11 @@
 
 namespace zlayer {
 
-// What of /proc, /sys, /dev, /etc/hosts and /etc/resolv.conf the view lacks, links followed, with
-// missing parents, in the form of ContainerRun.mount_points.
-absl::StatusOr<std::vector<std::string>> MissingMountPoints(const Rootfs& view);
+// What of /proc, /sys, /dev, /etc/hosts, /etc/resolv.conf and `more` (relative, a final '/' marks a
+// directory) the view lacks, links followed, with missing parents, in the form of
+// ContainerRun.mount_points.
+absl::StatusOr<std::vector<std::string>> MissingMountPoints(
+    const Rootfs& view, const std::vector<std::string>& more = {});
 
 }  // namespace zlayer
 

@@ -34,6 +34,14 @@ TEST(MissingMountPointsTest, LinksAreFollowedToWhereTheMountWillBe) {
               IsOkAndHolds(ElementsAre("run/", "run/systemd/", "run/systemd/stub.conf")));
 }
 
+TEST(MissingMountPointsTest, MoreArePossible) {
+  const Rootfs view({MakeIndex({DirectoryEntry("proc"), DirectoryEntry("sys"),
+                                DirectoryEntry("dev"), DirectoryEntry("etc"),
+                                FileEntry("etc/hosts"), FileEntry("etc/resolv.conf")})});
+  EXPECT_THAT(MissingMountPoints(view, {"etc/hosts", "srv/cache/", "srv/file"}),
+              IsOkAndHolds(ElementsAre("srv/", "srv/cache/", "srv/file")));
+}
+
 TEST(MissingMountPointsTest, RemovedPlacesAreMissing) {
   const Rootfs view({MakeIndex({DirectoryEntry("proc"), DirectoryEntry("sys"),
                                 DirectoryEntry("dev"), DirectoryEntry("etc"),

@@ -2,63 +2,16 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <atomic>
 #include <utility>
 
-#include "backends/graph/image_config.h"
 #include "backends/native/file/layer_draft.h"
 #include "backends/native/file/owner.h"
-#include "backends/native/solver/mount_points.h"
-#include "backends/native/solver/output_lines.h"
 #include "backends/native/solver/url_file.h"
 #include "base/errors.h"
-#include "base/files.h"
 #include "base/status_macros.h"
-#include "base/strings.h"
-#include "proto/error_detail.h"
-#include "registry/layer/tree.h"
 
 namespace zlayer {
 namespace {
-
-constexpr size_t kMaxTrees = 500;
-constexpr std::string_view kHosts =
-    "127.0.0.1\tlocalhost zlayer\n::1\tlocalhost ip6-localhost ip6-loopback\n";
-
-// The process's environment: the graph's, with PATH and HOME where they are missing.
-std::vector<std::string> Environment(const v1::Run& run, const ProcessUser& user) {
-  std::vector<std::string> environment(run.env().begin(), run.env().end());
-  const auto add_missing = [&](std::string_view name, std::string_view value) {
-    const std::string prefix = fmt::format("{}=", name);
-    if (std::none_of(environment.begin(), environment.end(),
-                     [&](const std::string& entry) { return entry.starts_with(prefix); })) {
-      environment.push_back(prefix + std::string(value));
-    }
-  };
-  add_missing("PATH", kDefaultPath);
-  add_missing("HOME", user.home);
-  return environment;
-}
-
-// NETWORK_DEFAULT means the host's.
-bool HostNetwork(const v1::Run& run) { return run.network() != v1::NETWORK_NONE; }
-
-absl::Status RunFailed(const v1::Run& run, int exit_code) {
-  const bool shell = run.argv_size() == 3 && run.argv(1) == "-c";
-  std::vector<std::string> words(run.argv().begin(), run.argv().end());
-  v1::ErrorDetail detail;
-  detail.set_reason("RUN_FAILED");
-  detail.set_exit_code(exit_code);
-  const std::string command = ToUtf8(shell ? run.argv(2) : Join(words, " "));
-  const std::string how =
-      exit_code > 128 ? fmt::format("was killed by signal {} (exit code {})", exit_code - 128,
-                                    exit_code)
-                      : fmt::format("exited with code {}", exit_code);
-  return WithDetail(
-      absl::AbortedError(fmt::format("the command \"{}\" {}", command.substr(0, 1000), how)),
-      detail);
-}
 
 bool SameInput(const v1::Copy::Source& a, const v1::Copy::Source& b) {
   return a.from().SerializeAsString() == b.from().SerializeAsString() &&
@@ -250,87 +203,6 @@ absl::StatusOr<OperationResult> Operations::Copy(const v1::Copy& copy, const Key
   LayerDraft draft(&below.files, resources_.clock->NowNs());
   RETURN_IF_ERROR(draft.Copy(sources, options));
   return MakeLayer(draft, scope, below, std::move(stop));
-}
-
-absl::StatusOr<ContainerRun> Operations::Container(const v1::Run& run, const StageState& state,
-                                                   const ProcessUser& user,
-                                                   const std::vector<std::string>& environment,
-                                                   std::stop_token stop) const {
-  static std::atomic<uint64_t> next_run{0};
-  ContainerRun container{
-      .id = fmt::format("{}-{}", job_.build_id, next_run.fetch_add(1)),
-      .argv = std::vector<std::string>(run.argv().begin(), run.argv().end()),
-      .env = environment,
-      .working_directory = run.working_directory(),
-      .uid = user.uid,
-      .gid = user.gid,
-      .additional_gids = user.additional_gids,
-      .host_network = HostNetwork(run),
-      .hosts = std::string(kHosts),
-  };
-  for (const LayerRef& layer : state.files.view.layers()) {
-    if (layer->size() == 0) {
-      continue;
-    }
-    ASSIGN_OR_RETURN(const uint64_t tree, resources_.store->layers().EnsureTree(layer, stop));
-    container.lower.push_back(tree);
-  }
-  if (container.lower.size() > kMaxTrees) {
-    return FailedPrecondition(
-        fmt::format("a RUN can stand on at most {} layers, here are {}; join instructions",
-                    kMaxTrees, container.lower.size()));
-  }
-  ASSIGN_OR_RETURN(container.mount_points, MissingMountPoints(state.files.view));
-  if (absl::StatusOr<std::string> hosts_own = ReadFile("/etc/resolv.conf"); hosts_own.ok()) {
-    container.resolv_conf = *std::move(hosts_own);
-  }
-  return container;
-}
-
-absl::StatusOr<OperationResult> Operations::Run(const v1::Run& run, const KeyScope& scope,
-                                                const StageState& state, const Output& output,
-                                                std::stop_token stop) const {
-  ASSIGN_OR_RETURN(const ProcessUser user, ResolveUser(state.files, run.user()));
-  const std::vector<std::string> environment = Environment(run, user);
-  const std::string runtime = resources_.executor->runtime_version();
-  const Digest key = KeyOf(scope, RunKey{.run = &run,
-                                         .environment = &environment,
-                                         .user = &user,
-                                         .host_network = HostNetwork(run),
-                                         .runtime = runtime,
-                                         .chain = &state.chain});
-  ASSIGN_OR_RETURN(OperationResult cached, Cached(key, state.chain));
-  if (cached.cached) {
-    return cached;
-  }
-  if (const std::string why = resources_.executor->unavailable_reason(); !why.empty()) {
-    return FailedPrecondition(fmt::format("RUN needs an OCI runtime: {}", why));
-  }
-  ASSIGN_OR_RETURN(ContainerRun container, Container(run, state, user, environment, stop));
-  ASSIGN_OR_RETURN(const ScopedDirectory scratch,
-                   ScopedDirectory::Make(resources_.store->tmp(), "run-"));
-  container.scratch = scratch.path();
-  OutputLines standard_output(
-      [&](std::string_view data, bool partial) { output(data, false, partial); });
-  OutputLines standard_error(
-      [&](std::string_view data, bool partial) { output(data, true, partial); });
-  const absl::StatusOr<ContainerExit> exit = resources_.executor->Run(
-      container,
-      [&](std::string_view data, bool is_stderr) {
-        (is_stderr ? standard_error : standard_output).Add(data);
-      },
-      stop);
-  standard_output.Finish();
-  standard_error.Finish();
-  RETURN_IF_ERROR(exit.status());
-  if (exit->exit_code != 0) {
-    return RunFailed(run, exit->exit_code);
-  }
-  const std::string upper = scratch.path() + "/upper";
-  LayerIndexBuilder builder;
-  RETURN_IF_ERROR(ScanTree(upper, &builder, std::move(stop)));
-  ASSIGN_OR_RETURN(const std::string index, builder.Serialize());
-  return Keep(key, state.chain, index, upper);
 }
 
 }  // namespace zlayer

@@ -18,6 +18,7 @@
 #include "backends/native/solver/key.h"
 #include "backends/native/solver/stage_state.h"
 #include "base/clock.h"
+#include "base/thread_pool.h"
 #include "registry/store.h"
 
 namespace zlayer {
@@ -36,6 +37,8 @@ struct NativeResources {
   Executor* executor = nullptr;
   RemoteSources* remote = nullptr;
   const Clock* clock = nullptr;
+  // Runs operations of all builds; its size is the limit of how many run at once.
+  ThreadPool* pool = nullptr;
 };
 
 // The operations of one build. Thread-safe: different stages run at the same time.
@@ -56,6 +59,7 @@ class Operations {
   // Operations that make a layer on top of `state`.
   absl::StatusOr<OperationResult> Run(const v1::Run& run, const KeyScope& scope,
                                       const StageState& state, const Output& output,
+                                      const TransferProgress& progress,
                                       std::stop_token stop) const;
   absl::StatusOr<OperationResult> Copy(const v1::Copy& copy, const KeyScope& scope,
                                        const StageState& state, const TransferProgress& progress,
@@ -74,6 +78,8 @@ class Operations {
   // What comes from a URL is one file, called `name` (see RemoteSources::Http).
   absl::StatusOr<Filesystem> Input(const v1::Input& input, std::string_view name,
                                    const TransferProgress& progress, std::stop_token stop) const;
+  absl::StatusOr<LayerRef> MountedLayer(const KeyScope& scope, const LayerIndex& layer,
+                                        std::string_view index) const;
   absl::StatusOr<ContainerRun> Container(const v1::Run& run, const StageState& state,
                                          const ProcessUser& user,
                                          const std::vector<std::string>& environment,

@@ -37,6 +37,11 @@ Plan::Plan(const v1::Graph& graph)
           Link(source.from().stage(), id);
         }
       }
+      for (const v1::Mount& mount : operation.run().mounts()) {
+        if (mount.from().has_stage()) {
+          Link(mount.from().stage(), id);
+        }
+      }
     }
   }
 }

@@ -75,5 +75,17 @@ TEST(PlanTest, TwoSourcesOfOneStageAreWaitedForOnceEach) {
   EXPECT_THAT(plan.Done({0, 0}), ElementsAre(OperationId{1, 1}));
 }
 
+TEST(PlanTest, ARunWaitsForTheStagesThatItMounts) {
+  const v1::Graph graph = Parse(R"(
+    stages { operations { scratch {} } }
+    stages { operations { scratch {} }
+             operations { run { mounts { from { stage: 0 } } } } }
+    targets: 1)");
+  Plan plan(graph);
+  EXPECT_THAT(plan.Start(), ElementsAre(OperationId{0, 0}, OperationId{1, 0}));
+  EXPECT_THAT(plan.Done({1, 0}), IsEmpty());
+  EXPECT_THAT(plan.Done({0, 0}), ElementsAre(OperationId{1, 1}));
+}
+
 }  // namespace
 }  // namespace zlayer

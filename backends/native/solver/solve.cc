@@ -68,7 +68,7 @@ class Solver {
   void Launch(const std::vector<OperationId>& ready) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     for (const OperationId& id : ready) {
       ++running_;
-      options_.pool->Submit([this, id] { Work(id); });
+      options_.resources.pool->Submit([this, id] { Work(id); });
     }
   }
 
@@ -185,7 +185,7 @@ class Solver {
               event.mutable_output()->set_partial(partial);
               events_.Emit(std::move(event));
             },
-            stop_.get_token());
+            ProgressOf(id), stop_.get_token());
       case v1::Operation::kCopy:
         return operations_.Copy(operation.copy(), scope, state, ProgressOf(id), stop_.get_token());
       case v1::Operation::kMakeDirectory:

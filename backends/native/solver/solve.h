@@ -16,8 +16,6 @@ namespace zlayer {
 
 struct SolveOptions {
   NativeResources resources;
-  // Runs operations of all builds; its size is the limit of how many run at once.
-  ThreadPool* pool = nullptr;
   // Called with each layer that the image will keep, as soon as it is there; must not block.
   std::function<void(const LayerRef&)> kept_layer;
 };
@@ -28,6 +26,10 @@ absl::StatusOr<NewImage> Solve(const SolveOptions& options, const BuildJob& job,
 
 // kUnimplemented names what of the graph the native backend does not carry out.
 absl::Status CheckSupported(const v1::Graph& graph, const v1::Platform& host);
+
+// kPermissionDenied where a stage that is needed has a RUN with an entitlement that the job does
+// not grant, or that the daemon (`allow_insecure`) does not allow: the message names it.
+absl::Status CheckEntitlements(const BuildJob& job, bool allow_insecure);
 
 }  // namespace zlayer
 

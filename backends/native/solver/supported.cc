@@ -1,7 +1,11 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <string>
 #include <string_view>
+#include <vector>
 
+#include "backends/graph/validate.h"
 #include "backends/native/net/remote_sources.h"
 #include "backends/native/solver/solve.h"
 #include "base/errors.h"
@@ -39,14 +43,17 @@ absl::Status CheckCopy(const v1::Copy& copy) {
 }
 
 absl::Status CheckRun(const v1::Run& run) {
-  if (!run.mounts().empty()) {
-    return Unsupported("RUN with mounts");
+  for (const v1::Mount& mount : run.mounts()) {
+    if (mount.type() == v1::Mount::SECRET && mount.required()) {
+      return Unsupported("RUN with a secret that is required");
+    }
+    if (mount.type() == v1::Mount::SSH && mount.required()) {
+      return Unsupported("RUN with an SSH agent that is required");
+    }
+    RETURN_IF_ERROR(CheckInput(mount.from()));
   }
   if (!run.devices().empty()) {
     return Unsupported("RUN with devices");
-  }
-  if (run.security() != v1::SECURITY_SANDBOX) {
-    return Unsupported("RUN with security \"insecure\"");
   }
   return absl::OkStatus();
 }
@@ -60,9 +67,39 @@ absl::Status CheckSupported(const v1::Graph& graph, const v1::Platform& host) {
                                      FormatPlatform(host)));
     }
     for (const v1::Operation& operation : stage.operations()) {
-      RETURN_IF_ERROR(AtSource(operation.has_run() ? CheckRun(operation.run())
-                                                   : CheckCopy(operation.copy()),
-                               operation.source()));
+      RETURN_IF_ERROR(
+          AtSource(operation.has_run() ? CheckRun(operation.run()) : CheckCopy(operation.copy()),
+                   operation.source()));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckEntitlements(const BuildJob& job, bool allow_insecure) {
+  constexpr std::string_view kInsecure = "security.insecure";
+  const bool granted = std::find(job.entitlements.begin(), job.entitlements.end(), kInsecure) !=
+                       job.entitlements.end();
+  if (granted && allow_insecure) {
+    return absl::OkStatus();
+  }
+  const std::vector<bool> needed = NeededStages(*job.graph);
+  for (int i = 0; i < job.graph->stages_size(); ++i) {
+    for (const v1::Operation& operation : job.graph->stages(i).operations()) {
+      if (!needed[i] || operation.run().security() != v1::SECURITY_INSECURE) {
+        continue;
+      }
+      v1::ErrorDetail detail;
+      detail.set_reason("ENTITLEMENT_MISSING");
+      detail.set_subject(std::string(kInsecure));
+      return AtSource(
+          WithDetail(
+              absl::PermissionDeniedError(fmt::format(
+                  "RUN with security \"insecure\" needs the entitlement {}, which {}", kInsecure,
+                  allow_insecure ? "the request does not grant"
+                                 : "this daemon does not allow (native.entitlements in its "
+                                   "configuration)")),
+              detail),
+          operation.source());
     }
   }
   return absl::OkStatus();
