@@ -18,13 +18,14 @@ for target in $targets; do
   set -- "$@" "//tests/fuzz:${target}_fuzz"
 done
 bazel build --config=fuzz --jobs=3 "$@"
+binaries=$(readlink -f bazel-bin)/tests/fuzz  # another build points bazel-bin elsewhere
 
 failed=0
 for target in $targets; do
   echo "== $target, $seconds s"
   mkdir "$corpus/$target"
   # New inputs go to the first folder; the other is only read.
-  if bazel-bin/tests/fuzz/"${target}_fuzz" -max_total_time="$seconds" -timeout=10 \
+  if "$binaries/${target}_fuzz" -max_total_time="$seconds" -timeout=10 \
     -rss_limit_mb=2048 -max_len=16384 -print_final_stats=1 -verbosity=0 \
     -artifact_prefix="$findings/$target-" \
     "$corpus/$target" "tests/fuzz/corpus/$target" > "$corpus/log" 2>&1; then

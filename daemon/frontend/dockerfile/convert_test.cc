@@ -642,7 +642,10 @@ TEST_F(ConvertTest, ExposesPorts) {
   EXPECT_THAT(ports("EXPOSE 80-82/UDP 90/"), ElementsAre("80/udp", "81/udp", "82/udp", "90/tcp"));
   EXPECT_THAT(ports("ENV P=\"1 2/sctp\"\nEXPOSE $P 2/sctp"), ElementsAre("1/tcp", "2/sctp"));
   EXPECT_THAT(ports("EXPOSE 127.0.0.1:8080:80"), ElementsAre("80/tcp"));
-  for (const char* bad : {"x", "80/http", "82-80", "70000", "-1", "/tcp", "80-"}) {
+  EXPECT_THAT(ports("EXPOSE 8080-8090:80 [::1]:1:81 ::82"),
+              ElementsAre("80/tcp", "81/tcp", "82/tcp"));
+  for (const char* bad : {"x", "80/http", "82-80", "70000", "-1", "/tcp", "80-", "x:80",
+                          "1.2.3:4:80", "[::1:4:80", "a-b:80"}) {
     EXPECT_THAT(Refusal(std::string("EXPOSE ") + bad),
                 StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("is not a port")))
         << bad;

@@ -220,8 +220,11 @@ absl::Status Lexer::ReadHeredoc(DockerfileHeredoc* heredoc) {
     }
     heredoc->content += *raw;
   }
-  return InvalidArgument(fmt::format("the heredoc \"{}\" does not end: no line is \"{}\" alone",
-                                     heredoc->name, heredoc->name));
+  // BuildKit takes a shift for a heredoc, too.
+  const bool shift = heredoc->name.find("))") != std::string::npos;
+  return InvalidArgument(
+      fmt::format("the heredoc {0} does not end: no line is {0} alone{1}", GoQuote(heredoc->name),
+                  shift ? "; a shift is written without blanks: $((1<<2))" : ""));
 }
 
 void DumpNode(const DockerfileNode& node, std::string* out) {

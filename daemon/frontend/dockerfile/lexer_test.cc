@@ -130,6 +130,26 @@ TEST(LexerTest, KeepsTheCommentsInFrontOfAnInstruction) {
   EXPECT_THAT(lexed.nodes[1].comments, IsEmpty());
 }
 
+TEST(LexerTest, JsonIsReadAsGoReadsIt) {
+  const std::pair<std::string, std::vector<std::string>> cases[] = {
+      {R"(["\ud83d\ude00", "\uD83Dx", "\udE00", "\\ud800"])",
+       {"\U0001f600", "\ufffdx", "\ufffd", "\\ud800"}},
+      {"[\"a\xff\"]", {"a\ufffd"}},
+      {R"( [ "a" ] )", {"a"}},
+  };
+  for (const auto& [json, words] : cases) {
+    ASSERT_OK_AND_ASSIGN(const LexedDockerfile lexed, LexDockerfile("CMD " + json, "f"));
+    EXPECT_TRUE(lexed.nodes[0].json) << json;
+    EXPECT_EQ(lexed.nodes[0].arguments, words) << json;
+  }
+  for (const char* text :
+       {R"(["a",])", R"(["a"] b)", R"(['a'])", R"(["\u12"])", "[", R"(["a)", "[\"a\\"}) {
+    ASSERT_OK_AND_ASSIGN(const LexedDockerfile lexed,
+                         LexDockerfile(std::string("CMD ") + text, "f"));
+    EXPECT_FALSE(lexed.nodes[0].json) << text;
+  }
+}
+
 TEST(LexerTest, TheEscapeCharacterCountsInFlags) {
   ASSERT_OK_AND_ASSIGN(const LexedDockerfile lexed,
                        LexDockerfile("# escape=`\nRUN --mount=target=C:\\x` y z\n", "f"));

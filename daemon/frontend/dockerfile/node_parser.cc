@@ -135,13 +135,42 @@ std::vector<std::string> SplitWords(std::string_view rest, char escape) {
   return words;
 }
 
+// Whether the text begins with a high or a low one: \\ud83d, \\ude00.
+bool IsSurrogate(std::string_view text, bool high) {
+  constexpr std::string_view kHex = "0123456789abcdefABCDEF";
+  return text.size() >= 6 && text[0] == '\\' && text[1] == 'u' && (text[2] | 0x20) == 'd' &&
+         std::string_view(high ? "89abAB" : "cdefCDEF").find(text[3]) != std::string_view::npos &&
+         text.substr(4, 2).find_first_not_of(kHex) == std::string_view::npos;
+}
+
+// Halves of surrogate pairs and bytes that are not UTF-8 become U+FFFD, as in Go's parser; ours
+// would take the whole text for malformed.
+std::string RepairJson(std::string_view text) {
+  std::string repaired;
+  for (size_t i = 0; i < text.size();) {
+    const std::string_view rest = text.substr(i);
+    size_t length = rest[0] == '\\' ? std::min<size_t>(2, rest.size()) : 1;
+    if (IsSurrogate(rest, true) && IsSurrogate(rest.substr(6), false)) {
+      length = 12;
+    } else if (IsSurrogate(rest, true) || IsSurrogate(rest, false)) {
+      repaired += "\\ufffd";
+      i += 6;
+      continue;
+    }
+    repaired += rest.substr(0, length);
+    i += length;
+  }
+  return ToUtf8(repaired);
+}
+
 // The strings of a JSON list; nullopt where the text is not one.
 absl::StatusOr<std::optional<std::vector<std::string>>> ParseJsonList(std::string_view text) {
   text = TrimGoSpaceLeft(text);
   if (!text.starts_with('[')) {
     return std::nullopt;
   }
-  const nlohmann::json json = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
+  const nlohmann::json json =
+      nlohmann::json::parse(RepairJson(text), nullptr, /*allow_exceptions=*/false);
   if (!json.is_array()) {
     return std::nullopt;
   }

@@ -1,5 +1,7 @@
 #include "daemon/frontend/dockerfile/values.h"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <spdlog/fmt/fmt.h>
 
 #include <algorithm>
@@ -38,6 +40,25 @@ std::optional<PortRange> ParsePortRange(std::string_view text) {
     return std::nullopt;
   }
   return PortRange{*first, *last};
+}
+
+bool IsAddress(std::string_view text) {
+  if (text.starts_with('[') && text.ends_with(']')) {
+    text = text.substr(1, text.size() - 2);
+  }
+  unsigned char address[sizeof(in6_addr)];
+  const std::string name(text);
+  return inet_pton(AF_INET, name.c_str(), address) == 1 ||
+         inet_pton(AF_INET6, name.c_str(), address) == 1;
+}
+
+// What stands before the last ':' of a port: "8080", "8000-8010" or "127.0.0.1:8080"; each part may
+// be empty.
+bool IsHostPart(std::string_view text) {
+  const size_t colon = text.rfind(':');
+  const std::string_view port = colon == std::string_view::npos ? text : text.substr(colon + 1);
+  const std::string_view address = colon == std::string_view::npos ? "" : text.substr(0, colon);
+  return (port.empty() || ParsePortRange(port)) && (address.empty() || IsAddress(address));
 }
 
 }  // namespace
@@ -107,11 +128,12 @@ absl::StatusOr<v1::Platform> ParsePlatform(std::string_view text, const v1::Plat
 absl::StatusOr<std::vector<std::string>> ParsePorts(std::string_view text) {
   const size_t colon = text.rfind(':');
   const std::string_view port = colon == std::string_view::npos ? text : text.substr(colon + 1);
+  const bool host_valid = colon == std::string_view::npos || IsHostPart(text.substr(0, colon));
   const size_t slash = port.find('/');
   const std::string protocol =
       slash == std::string_view::npos ? "tcp" : ToLower(port.substr(slash + 1));
   const std::optional<PortRange> range = ParsePortRange(port.substr(0, slash));
-  if (!range ||
+  if (!range || !host_valid ||
       (protocol != "tcp" && protocol != "udp" && protocol != "sctp" && !protocol.empty())) {
     return InvalidArgument(fmt::format(
         "{} is not a port; one is written as 80, 80/udp or 8000-8010/tcp", GoQuote(text)));
