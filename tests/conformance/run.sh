@@ -4,7 +4,7 @@
 # compares with. Needs root, and a build of the project (bazel-bin, or ZLAYER_BIN, a directory with
 # zlayerd and zlayer). ZLAYER_SHARED is where the cases of other projects are.
 #
-#   tests/conformance/run.sh [--cases GLOB] [--peers buildkit,buildah] [--refresh]
+#   tests/conformance/run.sh [--cases GLOB,...] [--peers buildkit,buildah] [--refresh]
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 "$here/../peers/install.sh"

@@ -1,0 +1,3 @@
+FROM busybox
+ARG MODE=640
+COPY --chmod=640 file /1

@@ -1,0 +1,2 @@
+mkdir -p e/f g
+chmod 700 g

@@ -1,0 +1,3 @@
+FROM busybox
+COPY exec /1/
+COPY dir/a dir/.hidden /2/

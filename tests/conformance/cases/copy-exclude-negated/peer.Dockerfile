@@ -1,0 +1,3 @@
+FROM busybox
+COPY file exec /1/
+COPY dir/a /1/dir/

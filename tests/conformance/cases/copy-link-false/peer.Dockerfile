@@ -1,0 +1,3 @@
+FROM busybox
+RUN mkdir /real && ln -s real /link
+COPY file /link/

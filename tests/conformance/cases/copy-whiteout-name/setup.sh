@@ -1,0 +1,1 @@
+mkdir d && echo x > d/.wh.y

@@ -1,0 +1,4 @@
+FROM busybox AS a
+RUN echo hello > /out
+FROM busybox
+COPY --from=a /out /out

@@ -1,0 +1,4 @@
+FROM busybox AS a
+RUN printf 'hello\n  world\n' > /out
+FROM busybox
+COPY --from=a /out /out

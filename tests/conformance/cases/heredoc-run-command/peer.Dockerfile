@@ -1,0 +1,2 @@
+FROM busybox
+RUN printf 'one %s\n  two\n' "$HOME" > /out

@@ -1,0 +1,2 @@
+FROM busybox
+RUN printf 'one\ntwo\n  three\n' > /out

@@ -1,0 +1,2 @@
+FROM busybox
+RUN printf '# no comment\n\na \\ b\n' > /out

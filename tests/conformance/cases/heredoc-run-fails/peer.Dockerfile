@@ -1,0 +1,2 @@
+FROM busybox
+RUN false; echo after > /out

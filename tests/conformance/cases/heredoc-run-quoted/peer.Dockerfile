@@ -1,0 +1,2 @@
+FROM busybox
+RUN printf 'one $HOME\n' > /out

@@ -1,0 +1,3 @@
+FROM busybox
+RUN true
+RUN echo 1 > /out

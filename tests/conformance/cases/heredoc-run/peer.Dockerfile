@@ -1,0 +1,2 @@
+FROM busybox
+RUN echo one > /out; cd /tmp; pwd >> /out

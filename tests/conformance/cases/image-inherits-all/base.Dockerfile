@@ -1,0 +1,10 @@
+FROM busybox
+ENV A=b
+LABEL l=m
+EXPOSE 1
+VOLUME /v
+WORKDIR /w
+USER app
+CMD ["c"]
+ENTRYPOINT ["e"]
+STOPSIGNAL SIGINT

@@ -1,0 +1,3 @@
+FROM busybox
+ONBUILD ARG X=1
+ONBUILD RUN echo $X > /x

@@ -1,0 +1,3 @@
+FROM busybox
+RUN echo h > /1
+RUN echo d > /2
