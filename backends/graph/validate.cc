@@ -70,6 +70,10 @@ absl::Status CheckInput(const v1::Input& input, int stage) {
   }
 }
 
+bool IsFileName(std::string_view name) {
+  return !name.empty() && name != "." && name != ".." && name.find('/') == std::string_view::npos;
+}
+
 absl::Status CheckMount(const v1::Mount& mount, int stage) {
   // A secret may be a variable and nothing else.
   if (mount.type() != v1::Mount::SECRET || mount.environment().empty()) {
@@ -90,9 +94,12 @@ absl::Status CheckMount(const v1::Mount& mount, int stage) {
     if (mount.type() != v1::Mount::BIND && mount.type() != v1::Mount::CACHE) {
       return InvalidArgument("only bind and cache mounts are from somewhere");
     }
-    return mount.from().kind_case() == v1::Input::kInline
-               ? InvalidArgument("a mount cannot be from an inline file")
-               : CheckInput(mount.from(), stage);
+    const bool inline_file = mount.from().kind_case() == v1::Input::kInline;
+    if (inline_file && (mount.type() != v1::Mount::BIND || !IsFileName(mount.source()))) {
+      return InvalidArgument(
+          "only a bind mount can be from an inline file, whose name is its source");
+    }
+    return CheckInput(mount.from(), stage);
   }
   return mount.type() == v1::Mount::BIND
              ? InvalidArgument("a bind mount does not say where it is from")
@@ -108,6 +115,15 @@ absl::Status CheckHostname(std::string_view name) {
   return absl::OkStatus();
 }
 
+absl::Status CheckVariable(const std::string& variable) {
+  RETURN_IF_ERROR(CheckText("a variable of the environment", variable, kMaxArguments));
+  if (const size_t equals = variable.find('='); equals == std::string::npos || equals == 0) {
+    return InvalidArgument(
+        fmt::format("its environment has \"{}\", which is not KEY=value", variable));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status CheckRun(const v1::Run& run, int stage) {
   if (run.argv().empty() || run.argv(0).empty()) {
     return InvalidArgument("it has no command");
@@ -117,13 +133,11 @@ absl::Status CheckRun(const v1::Run& run, int stage) {
     RETURN_IF_ERROR(CheckText("an argument", argument, kMaxArguments));
     bytes += argument.size();
   }
-  for (const std::string& variable : run.env()) {
-    RETURN_IF_ERROR(CheckText("a variable of the environment", variable, kMaxArguments));
-    if (const size_t equals = variable.find('='); equals == std::string::npos || equals == 0) {
-      return InvalidArgument(
-          fmt::format("its environment has \"{}\", which is not KEY=value", variable));
+  for (const auto* variables : {&run.env(), &run.proxy_env()}) {
+    for (const std::string& variable : *variables) {
+      RETURN_IF_ERROR(CheckVariable(variable));
+      bytes += variable.size();
     }
-    bytes += variable.size();
   }
   if (bytes > kMaxArguments) {
     return InvalidArgument("its arguments and environment are larger than 2 MiB");

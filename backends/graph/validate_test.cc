@@ -131,5 +131,27 @@ TEST(NeededStagesTest, FollowsBasesCopiesAndMounts) {
   EXPECT_THAT(NeededStages(graph), ElementsAre(true, true, false, true, true, true));
 }
 
+TEST(ValidateInlineMountTest, IsABindOfOneFile) {
+  v1::Graph graph;
+  ASSERT_TRUE(google::protobuf::TextFormat::ParseFromString(R"(
+      stages {
+        operations { scratch {} }
+        operations { run { argv: "x" working_directory: "/" proxy_env: "http_proxy=p"
+          mounts { target: "/dev/pipes/x" source: "x" from { inline: "#!" } } } }
+      }
+      targets: 0)", &graph));
+  EXPECT_OK(ValidateGraph(graph));
+  v1::Run& run = *graph.mutable_stages(0)->mutable_operations(1)->mutable_run();
+  run.mutable_mounts(0)->set_source("a/b");
+  EXPECT_FALSE(ValidateGraph(graph).ok());
+  run.mutable_mounts(0)->set_source("x");
+  run.mutable_mounts(0)->set_type(v1::Mount::CACHE);
+  run.mutable_mounts(0)->set_id("id");
+  EXPECT_FALSE(ValidateGraph(graph).ok());
+  run.clear_mounts();
+  run.add_proxy_env("novalue");
+  EXPECT_FALSE(ValidateGraph(graph).ok());
+}
+
 }  // namespace
 }  // namespace zlayer

@@ -145,6 +145,7 @@ constexpr FieldLimit kLimits[] = {
     {ZLAYER_V1 "Run.mounts", 0, kFew},
     {ZLAYER_V1 "Run.devices", kName, kFew},
     {ZLAYER_V1 "Run.hostname", kId},
+    {ZLAYER_V1 "Run.proxy_env", kText, kFew},
     {ZLAYER_V1 "Mount.target", kPath},
     {ZLAYER_V1 "Mount.source", kPath},
     {ZLAYER_V1 "Mount.id", kName},

@@ -13,6 +13,7 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 
 class LanguageTest : public DaemonTest {
  protected:
@@ -64,6 +65,10 @@ script.sh
 $NAME
 raw
 RUN [ "$(/files/script.sh)" = world ] && [ "$(cat /files/raw)" = '$NAME' ]
+RUN --mount=type=tmpfs,target=/t <<run
+#!/bin/cat
+not the shell's
+run
 RUN [ "$(cat /both)" = "$(printf 'one\ntwo world')" ]
 )text");
   Build();
@@ -94,6 +99,18 @@ EOF
 
   WriteContext("Dockerfile", "FROM child\nRUN grep given /who && grep given /copied\n");
   Build();
+}
+
+TEST_F(LanguageTest, ProxiesReachRunsAndNoKey) {
+  WriteContext("Dockerfile",
+               "FROM busybox\nRUN [ \"$http_proxy$HTTP_PROXY\" = pp ] && echo x > /once\n");
+  const std::vector<Json> first = Build({"--build-arg", "http_proxy=p"});
+  EXPECT_THAT(Executed(first), ElementsAre(HasSubstr("RUN")));
+  const std::vector<Json> second = Build({"--build-arg", "HTTP_PROXY=other"});
+  EXPECT_THAT(Executed(second), IsEmpty());
+  WriteContext("Dockerfile", "FROM busybox\nARG HTTP_PROXY\nRUN [ \"$http_proxy\" != q ]\n");
+  Build({"--build-arg", "HTTP_PROXY=p"});
+  EXPECT_THAT(Executed(Build({"--build-arg", "HTTP_PROXY=r"})), ElementsAre(HasSubstr("RUN")));
 }
 
 TEST_F(LanguageTest, NamedContextsReplaceStages) {

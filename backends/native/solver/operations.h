@@ -78,6 +78,8 @@ class Operations {
   // What comes from a URL is one file, called `name` (see RemoteSources::Http).
   absl::StatusOr<Filesystem> Input(const v1::Input& input, std::string_view name,
                                    const TransferProgress& progress, std::stop_token stop) const;
+  absl::StatusOr<Filesystem> InlineFile(const v1::Mount& mount, const KeyScope& scope,
+                                        std::stop_token stop) const;
   absl::StatusOr<LayerRef> MountedLayer(const KeyScope& scope, const LayerIndex& layer,
                                         std::string_view index) const;
   absl::StatusOr<ContainerRun> Container(const v1::Run& run, const StageState& state,

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "backends/graph/image_config.h"
+#include "backends/native/file/layer_draft.h"
 #include "backends/native/file/owner.h"
 #include "backends/native/solver/mount_points.h"
 #include "backends/native/solver/operations.h"
@@ -82,6 +83,8 @@ absl::StatusOr<ContainerRun> Operations::Container(const v1::Run& run, const Sta
       .host_network = HostNetwork(run),
       .privileged = run.security() == v1::SECURITY_INSECURE,
   };
+  // Only now: what the key holds is `environment`.
+  container.env.insert(container.env.end(), run.proxy_env().begin(), run.proxy_env().end());
   if (!run.hostname().empty()) {
     container.hostname = run.hostname();
   }
@@ -115,13 +118,30 @@ absl::StatusOr<LayerRef> Operations::MountedLayer(const KeyScope& scope, const L
   return std::move(result.layer);
 }
 
+// A file that the graph itself holds, as the only one of a tree.
+absl::StatusOr<Filesystem> Operations::InlineFile(const v1::Mount& mount, const KeyScope& scope,
+                                                  std::stop_token stop) const {
+  StageState nothing;
+  nothing.files.layers = &resources_.store->layers();
+  LayerDraft draft(&nothing.files, /*now_ns=*/0);
+  const CopyOptions options{.destination = "/",
+                            .mode = mount.has_mode() ? fmt::format("{:o}", mount.mode()) : ""};
+  RETURN_IF_ERROR(
+      draft.Copy({{.pattern = mount.source(), .inline_file = &mount.from().inline_()}}, options));
+  ASSIGN_OR_RETURN(const OperationResult made, MakeLayer(draft, scope, nothing, std::move(stop)));
+  return Filesystem{.view = Rootfs({made.layer}), .layers = nothing.files.layers};
+}
+
 absl::StatusOr<OperationResult> Operations::Run(const v1::Run& run, const KeyScope& scope,
                                                 const StageState& state, const Output& output,
                                                 const TransferProgress& progress,
                                                 std::stop_token stop) const {
   ASSIGN_OR_RETURN(const ProcessUser user, ResolveUser(state.files, run.user()));
   const std::vector<std::string> environment = Environment(run, user);
-  const auto open = [&](const v1::Mount& mount) {
+  const auto open = [&](const v1::Mount& mount) -> absl::StatusOr<Filesystem> {
+    if (mount.from().kind_case() == v1::Input::kInline) {
+      return InlineFile(mount, scope, stop);
+    }
     v1::Copy::Source source;
     *source.mutable_from() = mount.from();
     source.set_path(mount.source());

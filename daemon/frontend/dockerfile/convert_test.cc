@@ -289,8 +289,9 @@ TEST_F(ConvertTest, PlatformArgumentsNeedArg) {
 TEST_F(ConvertTest, ProxiesReachRunOnly) {
   request_.build_args = {{"https_proxy", "http://p"}, {"NO_PROXY", "local"}};
   const v1::Operation run = Last("ENV NO_PROXY=mine\nRUN x");
-  EXPECT_THAT(run.run().env(), ElementsAre("PATH=/bin", "NO_PROXY=mine", "HTTPS_PROXY=http://p",
-                                           "https_proxy=http://p", "no_proxy=local"));
+  EXPECT_THAT(run.run().env(), ElementsAre("PATH=/bin", "NO_PROXY=mine"));
+  EXPECT_THAT(run.run().proxy_env(),
+              ElementsAre("HTTPS_PROXY=http://p", "https_proxy=http://p", "no_proxy=local"));
   EXPECT_EQ(run.created_by(), "RUN /bin/sh -c x");
   EXPECT_THAT(warnings_, IsEmpty());
 }

@@ -179,7 +179,7 @@ void RunConverter::AddProxies() {
     }
     for (const std::string& name : names) {
       if (value != nullptr && !scope_.state().variables.Get(name)) {
-        run_->add_env(name + "=" + *value);
+        run_->add_proxy_env(name + "=" + *value);
       }
     }
   }
