@@ -1,10 +1,12 @@
 #include "daemon/build/plan.h"
 
+#include <algorithm>
 #include <map>
 #include <utility>
 
 #include "backends/graph/validate.h"
 #include "base/status_macros.h"
+#include "base/url_text.h"
 #include "daemon/frontend/dockerfile/convert.h"
 #include "proto/error_detail.h"
 #include "registry/image/platform.h"
@@ -76,6 +78,23 @@ void AddLabels(const v1::BuildSpec& spec, v1::Graph& graph) {
   }
 }
 
+bool IsFetched(const v1::Copy::Source& source) {
+  return source.from().has_http() || source.from().has_git();
+}
+
+// What is shown of a download, and is in the image's history, tells no password.
+void HideCredentials(v1::Graph& graph) {
+  for (v1::Stage& stage : *graph.mutable_stages()) {
+    for (v1::Operation& operation : *stage.mutable_operations()) {
+      const auto& sources = operation.copy().sources();
+      if (std::any_of(sources.begin(), sources.end(), IsFetched)) {
+        operation.set_text(WithoutUrlCredentials(operation.text()));
+        operation.set_created_by(WithoutUrlCredentials(operation.created_by()));
+      }
+    }
+  }
+}
+
 }  // namespace
 
 absl::StatusOr<PlannedBuild> PlanDockerfile(const v1::BuildSpec& spec, const v1::InlineFile& file,
@@ -94,6 +113,7 @@ absl::StatusOr<PlannedBuild> PlanDockerfile(const v1::BuildSpec& spec, const v1:
   RETURN_IF_ERROR(ValidateGraph(converted.graph));
   PlannedBuild plan;
   plan.graph = std::move(converted.graph);
+  HideCredentials(plan.graph);
   plan.warnings = std::move(converted.warnings);
   return plan;
 }
@@ -111,6 +131,7 @@ absl::StatusOr<PlannedBuild> PlanGraph(const v1::BuildSpec& spec, ImageResolver&
     }
   }
   AddLabels(spec, plan.graph);
+  HideCredentials(plan.graph);
   return plan;
 }
 

@@ -257,6 +257,22 @@ TEST_F(NetTest, TakesWhatADockerfileNames) {
   EXPECT_EQ(log.out, "archive/packed\nfrom-image\ngit/deep\nrepo/sub/deep\nurl/file\nurl/other\n");
 }
 
+TEST_F(NetTest, ShowsNoPasswordOfADockerfile) {
+  FakeHttpServer server(Always(HttpResponse("200 OK", "x")));
+  v1::BuildSpec spec;
+  spec.add_tags("result:latest");
+  spec.mutable_dockerfile_inline()->set_content("FROM scratch\nADD http://me:secret@" +
+                                                server.Host() + "/file /file\n");
+  const Result result = Run(spec);
+  ASSERT_TRUE(result.last().has_build_complete()) << result.last().ShortDebugString();
+  for (const v1::BuildEvent& event : result.events) {
+    EXPECT_THAT(event.ShortDebugString(), Not(HasSubstr("secret")));
+  }
+  EXPECT_THAT(Zlayer({"inspect", "result", "--format", "json"}).out,
+              AllOf(HasSubstr("ADD " + server.Url("/file") + " /file"), Not(HasSubstr("secret"))));
+  EXPECT_EQ(server.Requests()[0].Header("authorization"), "Basic bWU6c2VjcmV0");
+}
+
 TEST_F(NetTest, BuildsAContextFromAUrl) {
   Execute({"sh", "-c",
            "cd " + Path("") +

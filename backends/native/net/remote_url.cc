@@ -9,6 +9,7 @@
 #include "base/errors.h"
 #include "base/status_macros.h"
 #include "base/strings.h"
+#include "base/url_text.h"
 
 namespace zlayer {
 namespace {
@@ -25,16 +26,11 @@ std::string Part(CURLU* url, CURLUPart part, unsigned flags = 0) {
   return copy;
 }
 
-// For messages about text that does not read as a URL: where a password may be is cut out.
+// For messages about text that may be no URL: where a password may be is cut out.
 std::string Shown(std::string_view text) {
-  const size_t at = text.rfind('@');
-  const size_t scheme = text.find("://");
-  const size_t begin = scheme == std::string_view::npos ? 0 : scheme + 3;
-  std::string shown(text);
-  if (at != std::string_view::npos && at >= begin) {
-    shown = std::string(text.substr(0, begin)) + std::string(text.substr(at + 1));
-  }
-  return ToUtf8(std::string_view(shown).substr(0, 200));
+  const std::string shown = WithoutUrlCredentials(text);
+  const size_t at = shown.find("://") == std::string::npos ? shown.rfind('@') : std::string::npos;
+  return ToUtf8(shown.substr(at == std::string::npos ? 0 : at + 1, 200));
 }
 
 // Empty where the path has no name in it.
