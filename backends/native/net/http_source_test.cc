@@ -42,6 +42,7 @@ class HttpSourceTest : public StoreTest {
     return sources_->Http(
         input, name,
         {.name_space = name_space,
+         .memo = memo_,
          .progress = [this](std::string_view item, uint64_t done, uint64_t total, bool complete) {
            if (complete) {
              transfers_.push_back(std::string(item) + " " + std::to_string(done) + "/" +
@@ -70,6 +71,7 @@ class HttpSourceTest : public StoreTest {
 
   FakeHttpServer server_{Cacheable("hello")};
   std::unique_ptr<RemoteSources> sources_;
+  FetchMemo* memo_ = nullptr;
   std::vector<std::string> transfers_;
 };
 
@@ -111,6 +113,19 @@ TEST_F(HttpSourceTest, IsNotSentAgainWhileItIsCurrent) {
   EXPECT_EQ(ContentOf(third), "changed");
   ASSERT_OK(Get(Input()));
   EXPECT_EQ(server_.Requests().back().Header("if-none-match"), "\"v2\"");
+}
+
+TEST_F(HttpSourceTest, IsAskedForOnceInABuild) {
+  FetchMemo memo;
+  memo_ = &memo;
+  ASSERT_OK_AND_ASSIGN(LayerRef first, Get(Input()));
+  server_.SetHandler(Always(HttpResponse("200 OK", "changed")));
+  ASSERT_OK_AND_ASSIGN(LayerRef second, Get(Input()));
+  EXPECT_EQ(second->id(), first->id());
+  EXPECT_THAT(server_.Requests(), SizeIs(1));
+  FetchMemo another;
+  memo_ = &another;
+  EXPECT_EQ(ContentOf(*Get(Input())), "changed");
 }
 
 TEST_F(HttpSourceTest, IsAskedForAnewByAnotherNamespace) {
@@ -165,10 +180,10 @@ TEST_F(HttpSourceTest, StoresNothingOfAnAnswerThatFails) {
 }
 
 TEST_F(HttpSourceTest, KeepsNoCredentials) {
-  ASSERT_OK(Get(Input("http://user:secret@" + server_.Host() + "/dir/file")));
-  EXPECT_EQ(server_.Requests()[0].Header("authorization"), "Basic dXNlcjpzZWNyZXQ=");
+  ASSERT_OK(Get(Input("http://user:hunter2@" + server_.Host() + "/dir/file")));
+  EXPECT_EQ(server_.Requests()[0].Header("authorization"), "Basic dXNlcjpodW50ZXIy");
   EXPECT_THAT(transfers_, ElementsAre(server_.Url("/dir/file") + " 5/5"));
-  const std::string grep = "grep -r secret " + store_->root();
+  const std::string grep = "grep -rla hunter2 " + store_->root();
   FILE* found = popen(grep.c_str(), "r");
   char line[200] = "";
   EXPECT_EQ(fgets(line, sizeof(line), found), nullptr) << line;

@@ -72,7 +72,7 @@ class StoreRemoteSources : public RemoteSources {
     // Who has other credentials asks for themselves.
     const Digest flight = Digest::Of(
         fmt::format("{} {} {} {}", scope.name_space, wanted.name, input.url(), input.checksum()));
-    return flights_.Do(flight, scope.stop, [&]() -> absl::StatusOr<LayerRef> {
+    return Once(flight, scope, [&]() -> absl::StatusOr<LayerRef> {
       return HttpSource(options_.store, options_.http, wanted)
           .Fetch([&](uint64_t done, uint64_t total,
                      bool complete) { scope.progress(wanted.url.text, done, total, complete); },
@@ -85,10 +85,25 @@ class StoreRemoteSources : public RemoteSources {
     ASSIGN_OR_RETURN(const RemoteUrl url, ParseGitUrl(input.url()));
     const Digest flight =
         Digest::Of(fmt::format("{} {}", scope.name_space, input.SerializeAsString()));
-    return flights_.Do(flight, scope.stop, [&] { return FetchGit(input, url, scope); });
+    return Once(flight, scope, [&] { return FetchGit(input, url, scope); });
   }
 
  private:
+  // Once for a build, and once for all that ask at the same time.
+  absl::StatusOr<LayerRef> Once(const Digest& question, const FetchScope& scope,
+                                const std::function<absl::StatusOr<LayerRef>()>& fetch) {
+    if (scope.memo != nullptr) {
+      if (LayerRef known = scope.memo->Find(question); known != nullptr) {
+        return known;
+      }
+    }
+    ASSIGN_OR_RETURN(LayerRef layer, flights_.Do(question, scope.stop, fetch));
+    if (scope.memo != nullptr) {
+      scope.memo->Put(question, layer);
+    }
+    return layer;
+  }
+
   absl::StatusOr<LayerRef> FetchGit(const v1::GitInput& input, const RemoteUrl& url,
                                     const FetchScope& scope) {
     ASSIGN_OR_RETURN(

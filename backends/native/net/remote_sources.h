@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <stop_token>
 #include <string>
@@ -18,6 +19,8 @@
 #include "backends/native/exec/executor.h"
 #include "backends/native/net/git_fetch.h"
 #include "backends/native/net/http_download.h"
+#include "base/digest.h"
+#include "base/mutex.h"
 #include "registry/store.h"
 #include "zlayer/v1/graph.pb.h"
 
@@ -27,9 +30,30 @@ namespace zlayer {
 using TransferProgress =
     std::function<void(std::string_view item, uint64_t done, uint64_t total, bool complete)>;
 
+// What one build has fetched: it gets the same answer to the same question, however often it asks.
+// Thread-safe.
+class FetchMemo {
+ public:
+  // Null where that was not asked before.
+  LayerRef Find(const Digest& question) const {
+    MutexLock lock(&mutex_);
+    auto found = answers_.find(question);
+    return found == answers_.end() ? nullptr : found->second;
+  }
+  void Put(const Digest& question, const LayerRef& answer) {
+    MutexLock lock(&mutex_);
+    answers_.emplace(question, answer);
+  }
+
+ private:
+  mutable Mutex mutex_;
+  std::map<Digest, LayerRef> answers_ ABSL_GUARDED_BY(mutex_);
+};
+
 // For whom something is fetched.
 struct FetchScope {
   std::string name_space;
+  FetchMemo* memo = nullptr;  // of the build; may be null
   TransferProgress progress;
   std::stop_token stop;
 };

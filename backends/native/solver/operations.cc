@@ -135,7 +135,10 @@ absl::StatusOr<Filesystem> Operations::Input(const v1::Input& input, std::string
     RETURN_IF_ERROR(layer.status());
     return Filesystem{.view = Rootfs({*std::move(layer)}), .layers = &resources_.store->layers()};
   };
-  const FetchScope scope{.name_space = job_.name_space, .progress = progress, .stop = stop};
+  const FetchScope scope{.name_space = job_.name_space,
+                         .memo = &fetched_,
+                         .progress = progress,
+                         .stop = stop};
   switch (input.kind_case()) {
     case v1::Input::kStage:
       return (*stages_)[input.stage()].files;

@@ -90,6 +90,7 @@ class Operations {
   const NativeResources& resources_;
   const BuildJob& job_;
   const Stages* const stages_;
+  mutable FetchMemo fetched_;
 };
 
 }  // namespace zlayer
