@@ -247,14 +247,17 @@ TEST_F(NetTest, TakesWhatADockerfileNames) {
                    "COPY --from=repo / /repo/\n"
                    "COPY --from=archive / /archive/\n"
                    "COPY --from=image /bin/busybox /from-image\n"
-                   "RUN find url git repo archive from-image -type f | sort\n");
+                   "RUN --mount=from=repo,target=/mounted find url git repo archive from-image "
+                   "mounted -type f | sort\n");
   const std::vector<Json> events = Build({"--build-context", "base=docker-image://busybox",
                                           "--build-context", "image=docker-image://busybox:latest",
                                           "--build-context", "repo=" + git.Url("repo") + "#v1",
                                           "--build-context", "archive=" + http.Url("/a.tar")});
   EXPECT_FALSE(Find(events, "build_complete").is_null());
   const Finished log = Zlayer({"builds", "logs", events[0]["build_id"].get<std::string>()});
-  EXPECT_EQ(log.out, "archive/packed\nfrom-image\ngit/deep\nrepo/sub/deep\nurl/file\nurl/other\n");
+  EXPECT_EQ(log.out,
+            "archive/packed\nfrom-image\ngit/deep\nmounted/sub/deep\nrepo/sub/deep\nurl/file\nurl/"
+            "other\n");
 }
 
 TEST_F(NetTest, ShowsNoPasswordOfADockerfile) {

@@ -262,6 +262,24 @@ TEST_F(GitSourceTest, StopsAtOnce) {
   EXPECT_THAT(Get(input, stop.get_token()), StatusIs(absl::StatusCode::kCancelled));
 }
 
+// A server that only gives files: no single commits, no history cut off.
+TEST_F(GitSourceTest, FetchesFromAPlainHttpServer) {
+  server_->Script("repo", "git update-server-info");
+  const std::string base = server_->directory() + "/repo/.git";
+  FakeHttpServer files([&](const FakeHttpServer::Request& request, FakeHttpServer::Peer& peer) {
+    const auto file = ReadFile(base + request.target.substr(0, request.target.find('?')));
+    peer.Send(file.ok() ? HttpResponse("200 OK", *file) : HttpResponse("404 Not Found", ""));
+  });
+  v1::GitInput input = Input();
+  input.set_url(files.Url(""));
+  EXPECT_THAT(Tree(Get(input)), Contains(Pair("file", "one\n")));
+  input.set_ref("other");
+  EXPECT_THAT(Tree(Get(input)), Contains(Pair("file", "two\n")));
+  input.set_ref(Commit("other~"));
+  input.set_subdirectory("dir");
+  EXPECT_THAT(Tree(Get(input)), Contains(Pair("deep", "deep\n")));
+}
+
 TEST_F(GitSourceTest, SendsCredentialsAndShowsThemNowhere) {
   FakeHttpServer refusing(Always(HttpResponse("401 No", "", "WWW-Authenticate: Basic\r\n")));
   v1::GitInput input = Input();
