@@ -4,6 +4,7 @@ import concurrent.futures
 import dataclasses
 import fnmatch
 import os
+import re
 import sys
 import tempfile
 
@@ -20,15 +21,21 @@ NOBODY = "nobody"
 
 
 def modern(body, other):
-    """A body of this BuildKit in the words of a later one: its history does not list ports as a map,
-    and has the values of arguments, which are taken from the other body where that has them."""
-    values = [line for line in other.split("\n") if line.startswith('  - "ARG ')]
+    """A body of this BuildKit in the words of a later one, whose history does not list ports as a map,
+    knows one more option of HEALTHCHECK, the values of arguments and the flags of COPY and ADD. Values
+    and flags are taken from the other body where that has them."""
+    flags = re.compile(r' --(chown|chmod)=[^ "]+')
+    known = [line for line in other.split("\n") if line.startswith(("  - ", "  + "))]
     lines = []
     for line in body.split("\n"):
         if line.startswith('  - "EXPOSE map['):
             line = line.replace("map[", "[").replace(":{}", "")
+        if line.startswith('  - "HEALTHCHECK &{['):
+            line = re.sub(r"( '\\\\x..'}\")$", r' \\"0s\\"\1', line)
         if line.startswith('  - "ARG '):
-            line = next((value for value in values if value.startswith(line[:-1] + "=")), line)
+            line = next((value for value in known if value.startswith(line[:-1] + "=")), line)
+        if line.startswith(('  + "COPY ', '  + "ADD ')):
+            line = next((value for value in known if flags.sub("", value) == line), line)
         lines.append(line)
     return "\n".join(lines)
 

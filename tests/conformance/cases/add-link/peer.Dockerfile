@@ -1,0 +1,3 @@
+FROM busybox
+ADD file /1/
+ADD a.tar /2/

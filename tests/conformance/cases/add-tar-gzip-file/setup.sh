@@ -1,0 +1,1 @@
+gzip -n file; mv file.gz f.gz

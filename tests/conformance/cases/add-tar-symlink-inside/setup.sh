@@ -1,0 +1,1 @@
+mkdir -p t/real && ln -s real t/ln && echo x > t/real/x && tar -C t --mtime=@1600000000 --owner=0 --group=0 -cf a.tar ln real/x && tar -C t --transform 's,^real,ln,' --mtime=@1600000000 --owner=0 --group=0 -rf a.tar real/x && rm -r t

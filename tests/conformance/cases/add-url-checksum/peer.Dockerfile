@@ -1,0 +1,2 @@
+FROM busybox
+ADD @HTTP@/file.txt /out

@@ -1,0 +1,3 @@
+FROM busybox
+WORKDIR /d/f
+RUN pwd > /2
