@@ -33,7 +33,8 @@ def modern(body, other):
         if line.startswith('  - "HEALTHCHECK &{['):
             line = re.sub(r"( '\\\\x..'}\")$", r' \\"0s\\"\1', line)
         if line.startswith('  - "ARG '):
-            line = next((value for value in known if value.startswith(line[:-1] + "=")), line)
+            name = line.rstrip('"').partition("=")[0]
+            line = next((value for value in known if value.startswith(name + "=")), line)
         if line.startswith(('  + "COPY ', '  + "ADD ')):
             line = next((value for value in known if flags.sub("", value) == line), line)
         lines.append(line)
@@ -86,8 +87,8 @@ def judge(prepared, outcomes):
 def judge_image(prepared, outcomes, asked, lines):
     recorded = prepared.case.record
     ruling, equivalent = asked[0], bool(prepared.peer_dockerfile)
+    body = modern(outcomes[ruling].body, outcomes["zlayer"].body)
     known = recorded.body if recorded else outcomes["zlayer"].body
-    body = modern(outcomes[ruling].body, known)
     whole = comparable(body, ruling, equivalent) == body
     if not whole:
         body = record.with_history_of(body, known)
