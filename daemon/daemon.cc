@@ -189,14 +189,18 @@ class LocalDaemon : public Daemon {
                           std::stop_token stop) {
       return PlanRequest(*store_, name_space, spec, std::move(stop));
     };
+    options.check = [this](const std::string& name_space, const v1::BuildSpec& spec,
+                           std::stop_token stop) {
+      return CheckRequest(*store_, name_space, spec, std::move(stop));
+    };
     return options;
   }
 
   const Config config_;
   Executor* const executor_;
   std::vector<PassedSocket> sockets_;  // until they are served
-  std::stop_source draining_;  // nothing is accepted any more
-  std::stop_source stopping_;  // open streams end
+  std::stop_source draining_;          // nothing is accepted any more
+  std::stop_source stopping_;          // open streams end
   std::unique_ptr<Store> store_;
   std::unique_ptr<RemoteSources> remote_;
   std::unique_ptr<Backend> backend_;

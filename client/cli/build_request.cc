@@ -132,6 +132,7 @@ void SetSource(const BuildFlags& flags, const std::optional<BuildFile>& file, v1
   source->set_name(ToUtf8(file->name));
   source->set_content(file->content);
   source->set_ignore_file(file->ignore_text);
+  source->set_ignore_name(ToUtf8(file->ignore_name));
 }
 
 v1::GitInput GitInputOf(GitUrl url) {
@@ -194,7 +195,8 @@ absl::Status ReadIgnoreFile(const std::string& path, const BuildFlags& flags, Bu
   for (const std::string& candidate : candidates) {
     auto text = ReadFile(candidate, kMaxFile);
     if (text.ok()) {
-      file->ignore_name = candidate == path + ".dockerignore" ? candidate : ".dockerignore";
+      file->ignore_name =
+          candidate == path + ".dockerignore" ? file->name + ".dockerignore" : ".dockerignore";
       file->ignore_text = *std::move(text);
       return absl::OkStatus();
     }

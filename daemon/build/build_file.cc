@@ -11,27 +11,31 @@
 namespace zlayer {
 namespace {
 
-absl::StatusOr<std::optional<v1::InlineFile>> FindIgnoreFile(Store& store, const LayerRef& context,
-                                                             const v1::InlineFile& dockerfile) {
-  v1::InlineFile file;
+struct NamedText {
+  std::string name;
+  std::string text;
+};
+
+absl::StatusOr<std::optional<NamedText>> FindIgnoreFile(Store& store, const MainContext& context,
+                                                        const v1::InlineFile& dockerfile) {
   if (!dockerfile.ignore_file().empty()) {
-    file.set_name(".dockerignore");
-    file.set_content(dockerfile.ignore_file());
-    return std::optional<v1::InlineFile>(std::move(file));
+    return NamedText{dockerfile.ignore_name().empty() ? ".dockerignore" : dockerfile.ignore_name(),
+                     dockerfile.ignore_file()};
+  }
+  if (context.layer == nullptr || !context.from_tar) {
+    return std::nullopt;
   }
   for (const std::string& name :
        {dockerfile.name() + ".dockerignore", std::string(".dockerignore")}) {
-    absl::StatusOr<std::string> text = ReadContextFile(store.layers(), context, name);
+    absl::StatusOr<std::string> text = ReadContextFile(store.layers(), context.layer, name);
     if (text.ok()) {
-      file.set_name(name);
-      file.set_content(*std::move(text));
-      return std::optional<v1::InlineFile>(std::move(file));
+      return NamedText{name, *std::move(text)};
     }
     if (!absl::IsNotFound(text.status())) {
       return text.status();
     }
   }
-  return std::optional<v1::InlineFile>();
+  return std::nullopt;
 }
 
 }  // namespace
@@ -65,19 +69,15 @@ absl::StatusOr<v1::InlineFile> ReadDockerfile(Store& store, const MainContext& c
   return file;
 }
 
-absl::StatusOr<std::optional<IgnoreRules>> ReadIgnoreRules(Store& store, const MainContext& context,
-                                                           const v1::InlineFile& dockerfile) {
-  if (context.layer == nullptr || !context.from_tar) {
-    return std::optional<IgnoreRules>();
-  }
-  ASSIGN_OR_RETURN(std::optional<v1::InlineFile> file,
-                   FindIgnoreFile(store, context.layer, dockerfile));
+absl::StatusOr<std::optional<IgnoreFile>> ReadIgnoreFile(Store& store, const MainContext& context,
+                                                         const v1::InlineFile& dockerfile) {
+  ASSIGN_OR_RETURN(std::optional<NamedText> file, FindIgnoreFile(store, context, dockerfile));
   if (!file.has_value()) {
-    return std::optional<IgnoreRules>();
+    return std::nullopt;
   }
-  ASSIGN_OR_RETURN(IgnoreRules rules, IgnoreRules::Parse(file->content(), file->name()));
-  return rules.empty() ? std::optional<IgnoreRules>()
-                       : std::optional<IgnoreRules>(std::move(rules));
+  ASSIGN_OR_RETURN(IgnoreRules rules, IgnoreRules::Parse(file->text, file->name));
+  return rules.empty() ? std::nullopt
+                       : std::make_optional(IgnoreFile{file->name, std::move(rules)});
 }
 
 absl::StatusOr<PlannedBuild> PlanRequest(Store& store, const std::string& name_space,
@@ -88,8 +88,20 @@ absl::StatusOr<PlannedBuild> PlanRequest(Store& store, const std::string& name_s
   }
   ASSIGN_OR_RETURN(MainContext context, OpenMainContext(store, name_space, spec));
   ASSIGN_OR_RETURN(v1::InlineFile dockerfile, ReadDockerfile(store, context, spec));
-  RETURN_IF_ERROR(ReadIgnoreRules(store, context, dockerfile).status());
-  return PlanDockerfile(spec, dockerfile, *resolver, std::move(stop));
+  ASSIGN_OR_RETURN(std::optional<IgnoreFile> ignore, ReadIgnoreFile(store, context, dockerfile));
+  return PlanDockerfile(spec, {std::move(dockerfile), std::move(ignore)}, *resolver,
+                        std::move(stop));
+}
+
+absl::StatusOr<v1::CheckBuildResponse> CheckRequest(Store& store, const std::string& name_space,
+                                                    const v1::BuildSpec& spec,
+                                                    std::stop_token stop) {
+  std::unique_ptr<ImageResolver> resolver = MakeStoreImageResolver(&store.images(), name_space);
+  ASSIGN_OR_RETURN(MainContext context, OpenMainContext(store, name_space, spec));
+  ASSIGN_OR_RETURN(v1::InlineFile dockerfile, ReadDockerfile(store, context, spec));
+  ASSIGN_OR_RETURN(std::optional<IgnoreFile> ignore, ReadIgnoreFile(store, context, dockerfile));
+  return CheckDockerfile(spec, {std::move(dockerfile), std::move(ignore)}, *resolver,
+                         std::move(stop));
 }
 
 }  // namespace zlayer

@@ -30,15 +30,23 @@ absl::StatusOr<MainContext> OpenMainContext(Store& store, const std::string& nam
 absl::StatusOr<v1::InlineFile> ReadDockerfile(Store& store, const MainContext& context,
                                               const v1::BuildSpec& spec);
 
-// What of the context does not count for the build: the rules of the ignore file, where the client
-// has left that to the daemon; else nullopt. kInvalidArgument: a syntax error in it.
-absl::StatusOr<std::optional<IgnoreRules>> ReadIgnoreRules(Store& store, const MainContext& context,
-                                                           const v1::InlineFile& dockerfile);
+// What of the context does not count for the build: the ignore file that the request brings, whose
+// client has applied it unless it sent an archive, else that of an archive; nullopt where there is
+// none, or its client kept it. kInvalidArgument: a syntax error in it.
+absl::StatusOr<std::optional<IgnoreFile>> ReadIgnoreFile(Store& store, const MainContext& context,
+                                                         const v1::InlineFile& dockerfile);
 
 // The graph that a submission of this request would run, without storing anything. Errors as
 // PlanDockerfile and PlanGraph, and those of the files above.
 absl::StatusOr<PlannedBuild> PlanRequest(Store& store, const std::string& name_space,
                                          const v1::BuildSpec& spec, std::stop_token stop);
+
+// What the checks of the request's build file find, and what the file offers, without storing or
+// running anything. An error in the build file is in the answer. kResourceExhausted: the answer is
+// larger than a message can be.
+absl::StatusOr<v1::CheckBuildResponse> CheckRequest(Store& store, const std::string& name_space,
+                                                    const v1::BuildSpec& spec,
+                                                    std::stop_token stop);
 
 }  // namespace zlayer
 

@@ -83,6 +83,7 @@ absl::StatusOr<v1::BuildComplete> BuildRun::Run(EventSink& events, std::stop_tok
     *event.mutable_warning() = std::move(warning);
     events.Emit(std::move(event));
   }
+  RETURN_IF_ERROR(plan.violation);
   BuildJob job;
   job.build_id = build_.id;
   job.name_space = name_space_;
@@ -90,11 +91,14 @@ absl::StatusOr<v1::BuildComplete> BuildRun::Run(EventSink& events, std::stop_tok
   job.contexts = contexts_;
   job.no_cache = spec_.no_cache();
   job.entitlements.assign(spec_.entitlements().begin(), spec_.entitlements().end());
-  ASSIGN_OR_RETURN(NewImage image, backend_.Build(job, events, stop));
+  absl::StatusOr<NewImage> image = backend_.Build(job, events, stop);
+  if (!image.ok()) {
+    return ExplainFailure(image.status(), *job.graph, plan.file);
+  }
   if (stop.stop_requested()) {
     return Cancelled("the build was stopped");
   }
-  return Commit(std::move(image));
+  return Commit(*std::move(image));
 }
 
 absl::StatusOr<PlannedBuild> BuildRun::Plan(std::stop_token stop) {
@@ -114,11 +118,11 @@ absl::Status BuildRun::ApplyIgnoreFile() {
     return absl::OkStatus();
   }
   ASSIGN_OR_RETURN(v1::InlineFile dockerfile, ReadDockerfile(store_, context, spec_));
-  ASSIGN_OR_RETURN(std::optional<IgnoreRules> rules, ReadIgnoreRules(store_, context, dockerfile));
-  if (!rules.has_value()) {
+  ASSIGN_OR_RETURN(std::optional<IgnoreFile> ignore, ReadIgnoreFile(store_, context, dockerfile));
+  if (!ignore.has_value()) {
     return absl::OkStatus();
   }
-  ASSIGN_OR_RETURN(std::string index, WithoutIgnored(*context.layer, *rules));
+  ASSIGN_OR_RETURN(std::string index, WithoutIgnored(*context.layer, ignore->rules));
   ASSIGN_OR_RETURN(LayerRef filtered, store_.layers().Add(index, ""));
   return UseOwnContext(filtered);
 }

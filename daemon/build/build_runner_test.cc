@@ -382,6 +382,59 @@ TEST_F(BuildRunnerTest, AnotherRunLeavesAFilteredContextAlone) {
   EXPECT_EQ(depth, 2);
 }
 
+TEST_F(BuildRunnerTest, WarningsThatAreErrorsFailTheBuildBehindThem) {
+  SetDockerfile("# check=error=true\nFROM scratch\nMAINTAINER me\n");
+  EXPECT_THAT(Run(), StatusIs(absl::StatusCode::kInvalidArgument,
+                              HasSubstr("lint violation found for rules: MaintainerDeprecated")));
+  ASSERT_EQ(sink_.events.size(), 1u);
+  EXPECT_EQ(sink_.events[0].warning().rule(), "MaintainerDeprecated");
+  EXPECT_THAT(backend_.jobs, IsEmpty());
+}
+
+absl::Status MissingAt(uint32_t line) {
+  v1::SourceRange source;
+  source.set_file("Dockerfile");
+  source.set_first_line(line);
+  source.set_last_line(line);
+  return AtSource(NotFound("\"a.o\" does not exist"), source);
+}
+
+TEST_F(BuildRunnerTest, AFailureHasItsLinesAndTheLineThatIgnores) {
+  SetDockerfile("FROM scratch\nCOPY a.o /\n");
+  Spec().mutable_dockerfile_inline()->set_ignore_file("# x\n*.o\n");
+  Spec().mutable_dockerfile_inline()->set_ignore_name("docker/x.dockerignore");
+  backend_.result = MissingAt(2);
+  const absl::Status status = Run().status();
+  EXPECT_THAT(status, StatusIs(absl::StatusCode::kNotFound,
+                               "Dockerfile:2: \"a.o\" does not exist; \"a.o\" is left out by line "
+                               "2 of docker/x.dockerignore"));
+  EXPECT_THAT(DetailOf(status).excerpt().lines(), ElementsAre("FROM scratch", "COPY a.o /"));
+  Spec().mutable_dockerfile_inline()->set_ignore_file("*.txt\n");
+  EXPECT_THAT(Run(), StatusIs(absl::StatusCode::kNotFound, "Dockerfile:2: \"a.o\" does not exist"));
+}
+
+TEST_F(BuildRunnerTest, AnErrorOfTheFileHasItsLines) {
+  SetDockerfile("FROM scratch\nSTOPSIGNAL no\n");
+  EXPECT_THAT(DetailOf(Run().status()).excerpt().lines(),
+              ElementsAre("FROM scratch", "STOPSIGNAL no"));
+}
+
+TEST_F(BuildRunnerTest, AnExaminationAnswersWithErrors) {
+  SetDockerfile("FROM absent\nMAINTAINER me\n");
+  ASSERT_OK_AND_ASSIGN(const v1::CheckBuildResponse check,
+                       CheckRequest(*store_, "team", Spec(), {}));
+  EXPECT_EQ(check.error().code(), static_cast<int>(absl::StatusCode::kNotFound));
+  EXPECT_EQ(check.error().detail().excerpt().lines(0), "FROM absent");
+  EXPECT_EQ(check.warnings_size(), 1);
+  EXPECT_EQ(check.targets_size(), 1);
+  EXPECT_EQ(check.file().name(), "Dockerfile");
+  SetDockerfile("FROM scratch\nRNU x\n");
+  ASSERT_OK_AND_ASSIGN(const v1::CheckBuildResponse broken,
+                       CheckRequest(*store_, "team", Spec(), {}));
+  EXPECT_THAT(broken.error().error(), HasSubstr("did you mean RUN?"));
+  EXPECT_FALSE(broken.has_outline());
+}
+
 using PlanRequestTest = BuildRunnerTest;
 
 TEST_F(PlanRequestTest, IsWhatTheBuildRuns) {

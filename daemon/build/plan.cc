@@ -1,18 +1,27 @@
 #include "daemon/build/plan.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <cstddef>
 #include <map>
 #include <utility>
 
 #include "backends/graph/validate.h"
+#include "base/errors.h"
 #include "base/status_macros.h"
+#include "base/strings.h"
 #include "base/url_text.h"
 #include "daemon/frontend/dockerfile/convert.h"
+#include "daemon/frontend/dockerfile/excerpt.h"
 #include "proto/error_detail.h"
 #include "registry/image/platform.h"
 
 namespace zlayer {
 namespace {
+
+// Below gRPC's 4 MiB for a message.
+constexpr size_t kMaxResponse = (size_t{4} << 20) - (size_t{64} << 10);
 
 // Fills in what a client may leave open in a graph.
 class Completer {
@@ -58,6 +67,15 @@ class Completer {
       return absl::OkStatus();
     }
     ASSIGN_OR_RETURN(ResolvedImage resolved, resolver_.Resolve(image.reference(), platform, stop_));
+    if (!PlatformMatches(resolved.platform, platform)) {
+      v1::ErrorDetail detail;
+      detail.set_reason("WRONG_PLATFORM");
+      detail.set_subject(image.reference());
+      return WithDetail(FailedPrecondition(fmt::format(
+                            "image {} is for {}, and {} is wanted", image.reference(),
+                            FormatPlatform(resolved.platform), FormatPlatform(platform))),
+                        detail);
+    }
     image.set_reference(resolved.reference);
     image.set_digest(resolved.digest);
     return absl::OkStatus();
@@ -66,6 +84,42 @@ class Completer {
   ImageResolver& resolver_;
   const std::stop_token stop_;
 };
+
+DockerfileRequest ToRequest(const v1::BuildSpec& spec, const FileToBuild& file) {
+  DockerfileRequest request;
+  request.name = file.name();
+  request.text = file.dockerfile.content();
+  request.build_args = {spec.build_args().begin(), spec.build_args().end()};
+  request.target = spec.target();
+  request.platform = HostPlatform();
+  request.labels = {spec.labels().begin(), spec.labels().end()};
+  request.contexts = {spec.contexts().begin(), spec.contexts().end()};
+  request.contexts.erase("");
+  request.ignore = file.ignore;
+  return request;
+}
+
+bool IsContext(const v1::Input& input) { return input.has_context() && input.context().empty(); }
+
+// That the COPY at `source` takes something that is ignored; empty where it does not.
+std::string LeftOut(const v1::Graph& graph, const v1::SourceRange& source,
+                    const IgnoreFile& ignore) {
+  for (const v1::Stage& stage : graph.stages()) {
+    for (const v1::Operation& operation : stage.operations()) {
+      if (operation.source().first_line() != source.first_line()) {
+        continue;
+      }
+      for (const v1::Copy::Source& copied : operation.copy().sources()) {
+        const int line = IsContext(copied.from()) ? ignore.rules.LineThatIgnores(copied.path()) : 0;
+        if (line != 0) {
+          return fmt::format("; \"{}\" is left out by line {} of {}", ToUtf8(copied.path()), line,
+                             ignore.name);
+        }
+      }
+    }
+  }
+  return "";
+}
 
 void AddLabels(const v1::BuildSpec& spec, v1::Graph& graph) {
   v1::Stage& target = *graph.mutable_stages(static_cast<int>(graph.targets(0)));
@@ -97,25 +151,58 @@ void HideCredentials(v1::Graph& graph) {
 
 }  // namespace
 
-absl::StatusOr<PlannedBuild> PlanDockerfile(const v1::BuildSpec& spec, const v1::InlineFile& file,
+absl::StatusOr<PlannedBuild> PlanDockerfile(const v1::BuildSpec& spec, FileToBuild file,
                                             ImageResolver& resolver, std::stop_token stop) {
-  DockerfileRequest request;
-  request.name = file.name().empty() ? "Dockerfile" : file.name();
-  request.text = file.content();
-  request.build_args = {spec.build_args().begin(), spec.build_args().end()};
-  request.target = spec.target();
-  request.platform = HostPlatform();
-  request.labels = {spec.labels().begin(), spec.labels().end()};
-  request.contexts = {spec.contexts().begin(), spec.contexts().end()};
-  request.contexts.erase("");
-  ASSIGN_OR_RETURN(DockerfileGraph converted,
-                   ConvertDockerfile(request, resolver, std::move(stop)));
-  RETURN_IF_ERROR(ValidateGraph(converted.graph));
+  absl::StatusOr<DockerfileGraph> converted =
+      ConvertDockerfile(ToRequest(spec, file), resolver, std::move(stop));
+  if (!converted.ok()) {
+    return WithExcerpt(converted.status(), file.name(), file.dockerfile.content());
+  }
+  RETURN_IF_ERROR(ValidateGraph(converted->graph));
   PlannedBuild plan;
-  plan.graph = std::move(converted.graph);
+  plan.graph = std::move(converted->graph);
   HideCredentials(plan.graph);
-  plan.warnings = std::move(converted.warnings);
+  plan.warnings = std::move(converted->warnings);
+  plan.violation = std::move(converted->violation);
+  plan.file = std::move(file);
   return plan;
+}
+
+absl::StatusOr<v1::CheckBuildResponse> CheckDockerfile(const v1::BuildSpec& spec, FileToBuild file,
+                                                       ImageResolver& resolver,
+                                                       std::stop_token stop) {
+  DockerfileExamination found = ExamineDockerfile(ToRequest(spec, file), resolver, std::move(stop));
+  if (absl::IsCancelled(found.status)) {
+    return found.status;
+  }
+  v1::CheckBuildResponse response;
+  *response.mutable_warnings() = {found.warnings.begin(), found.warnings.end()};
+  *response.mutable_targets() = {found.targets.begin(), found.targets.end()};
+  response.set_warnings_are_errors(found.warnings_are_errors);
+  if (!found.status.ok()) {
+    const absl::Status status =
+        WithExcerpt(std::move(found.status), file.name(), file.dockerfile.content());
+    response.mutable_error()->set_error(ToUtf8(Message(status)));
+    response.mutable_error()->set_code(static_cast<int32_t>(status.code()));
+    *response.mutable_error()->mutable_detail() = DetailOf(status);
+  }
+  if (found.outline) {
+    *response.mutable_outline() = *std::move(found.outline);
+  }
+  response.mutable_file()->set_name(file.name());
+  *response.mutable_file()->mutable_content() = std::move(*file.dockerfile.mutable_content());
+  if (response.ByteSizeLong() > kMaxResponse) {
+    return ResourceExhausted("what the check found is larger than a message can be");
+  }
+  return response;
+}
+
+absl::Status ExplainFailure(absl::Status status, const v1::Graph& graph, const FileToBuild& file) {
+  if (absl::IsNotFound(status) && file.ignore) {
+    const std::string reason = LeftOut(graph, DetailOf(status).source(), *file.ignore);
+    status = WithDetail(NotFound(std::string(Message(status)) + reason), DetailOf(status));
+  }
+  return WithExcerpt(std::move(status), file.name(), file.dockerfile.content());
 }
 
 absl::StatusOr<PlannedBuild> PlanGraph(const v1::BuildSpec& spec, ImageResolver& resolver,
@@ -144,8 +231,8 @@ absl::StatusOr<std::shared_ptr<const v1::Graph>> PlanWithoutContext(const v1::Bu
   if (!spec.has_dockerfile_inline()) {
     return std::shared_ptr<const v1::Graph>();
   }
-  ASSIGN_OR_RETURN(PlannedBuild plan,
-                   PlanDockerfile(spec, spec.dockerfile_inline(), resolver, std::move(stop)));
+  ASSIGN_OR_RETURN(PlannedBuild plan, PlanDockerfile(spec, {spec.dockerfile_inline(), std::nullopt},
+                                                     resolver, std::move(stop)));
   return std::make_shared<const v1::Graph>(std::move(plan.graph));
 }
 

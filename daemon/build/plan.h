@@ -5,10 +5,12 @@
 #include <absl/status/statusor.h>
 
 #include <memory>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <vector>
 
+#include "daemon/frontend/dockerfile/ignore.h"
 #include "daemon/frontend/image_resolver.h"
 #include "zlayer/v1/build.pb.h"
 #include "zlayer/v1/events.pb.h"
@@ -16,15 +18,36 @@
 
 namespace zlayer {
 
+// A build file and what its context leaves out.
+struct FileToBuild {
+  v1::InlineFile dockerfile;
+  std::optional<IgnoreFile> ignore;
+
+  // As messages have it.
+  std::string name() const { return dockerfile.name().empty() ? "Dockerfile" : dockerfile.name(); }
+};
+
 struct PlannedBuild {
   v1::Graph graph;  // valid, every image with its digest
   std::vector<v1::Warning> warnings;
+  // Why it must not be built although it can be: the file treats warnings as errors.
+  absl::Status violation;
+  FileToBuild file;  // what the graph is made of; empty where the request brought it
 };
 
 // The graph of a Dockerfile with the build arguments, target, platform and labels of `spec`. Errors
-// as ConvertDockerfile.
-absl::StatusOr<PlannedBuild> PlanDockerfile(const v1::BuildSpec& spec, const v1::InlineFile& file,
+// as ConvertDockerfile, with the lines that they are about.
+absl::StatusOr<PlannedBuild> PlanDockerfile(const v1::BuildSpec& spec, FileToBuild file,
                                             ImageResolver& resolver, std::stop_token stop);
+
+// What an examination of the Dockerfile says. kResourceExhausted: more than a message can hold.
+absl::StatusOr<v1::CheckBuildResponse> CheckDockerfile(const v1::BuildSpec& spec, FileToBuild file,
+                                                       ImageResolver& resolver,
+                                                       std::stop_token stop);
+
+// What a failed build of the plan says more: the lines of the build file, and, where a COPY did not
+// find a file that the ignore file leaves out, the line that does.
+absl::Status ExplainFailure(absl::Status status, const v1::Graph& graph, const FileToBuild& file);
 
 // The graph that `spec` brings: images are resolved where it leaves their digests open, stages
 // without a platform are for this machine's, and the labels of `spec` are added to the target.

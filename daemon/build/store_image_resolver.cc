@@ -8,7 +8,6 @@
 #include "base/errors.h"
 #include "base/status_macros.h"
 #include "proto/error_detail.h"
-#include "registry/image/platform.h"
 #include "registry/image/reference.h"
 
 namespace zlayer {
@@ -27,7 +26,7 @@ class StoreImageResolver : public ImageResolver {
   StoreImageResolver(ImageStore* images, std::string name_space)
       : images_(images), name_space_(std::move(name_space)) {}
 
-  absl::StatusOr<ResolvedImage> Resolve(const std::string& reference, const v1::Platform& platform,
+  absl::StatusOr<ResolvedImage> Resolve(const std::string& reference, const v1::Platform&,
                                         std::stop_token) override {
     ASSIGN_OR_RETURN(Reference parsed, Reference::Parse(reference));
     absl::StatusOr<StoredImage> image = images_->Get(name_space_, reference);
@@ -38,12 +37,6 @@ class StoreImageResolver : public ImageResolver {
                         "IMAGE_NOT_FOUND", reference);
     }
     RETURN_IF_ERROR(image.status());
-    if (!PlatformMatches(image->platform, platform)) {
-      return WithReason(FailedPrecondition(fmt::format("image {} is for {}, and {} is wanted",
-                                                       reference, FormatPlatform(image->platform),
-                                                       FormatPlatform(platform))),
-                        "WRONG_PLATFORM", reference);
-    }
     return ResolvedImage{parsed.Normalized(), image->manifest.ToString(),
                          std::move(image->platform), std::move(image->config)};
   }

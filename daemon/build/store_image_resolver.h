@@ -10,8 +10,8 @@
 
 namespace zlayer {
 
-// Resolves to the images that `name_space` has. `images` must outlive the resolver. Errors carry
-// the reason IMAGE_NOT_FOUND or WRONG_PLATFORM and the reference.
+// Resolves to the images that `name_space` has. `images` must outlive the resolver. An image
+// that is not there has the reason IMAGE_NOT_FOUND and the reference.
 std::unique_ptr<ImageResolver> MakeStoreImageResolver(ImageStore* images, std::string name_space);
 
 }  // namespace zlayer

@@ -22,9 +22,9 @@ struct ResolvedImage {
 class ImageResolver {
  public:
   virtual ~ImageResolver() = default;
-  // The image that `reference`, as a user wrote it, means now. kNotFound: there is none;
-  // kInvalidArgument: not a reference; kFailedPrecondition: it is for another platform. Every
-  // message names the reference.
+  // The image that `reference`, as a user wrote it, means now: for `platform` where there are
+  // several, but the one that there is may be for another. kNotFound: there is none;
+  // kInvalidArgument: not a reference. Every message names the reference.
   virtual absl::StatusOr<ResolvedImage> Resolve(const std::string& reference,
                                                 const v1::Platform& platform,
                                                 std::stop_token stop) = 0;

@@ -116,6 +116,20 @@ class QueueBuildService : public v1::BuildService::CallbackService {
         });
   }
 
+  grpc::ServerUnaryReactor* CheckBuild(grpc::CallbackServerContext*,
+                                       const v1::CheckBuildRequest* request,
+                                       v1::CheckBuildResponse* response) override {
+    return RunUnary<v1::CheckBuildRequest, v1::CheckBuildResponse>(
+        options_.host.quick, request, response,
+        [this](const v1::CheckBuildRequest& check,
+               std::stop_token stop) -> absl::StatusOr<v1::CheckBuildResponse> {
+          RETURN_IF_ERROR(CheckExamination(check));
+          ASSIGN_OR_RETURN(std::string name_space, NamespaceOf(check.namespace_()));
+          RETURN_IF_ERROR(FindContexts(name_space, check.spec()));
+          return options_.check(name_space, check.spec(), std::move(stop));
+        });
+  }
+
   grpc::ServerBidiReactor<v1::UploadContextRequest, v1::UploadContextResponse>* UploadContext(
       grpc::CallbackServerContext* context) override {
     return ReceiveStream(options_.host, context, MakeContextUpload(options_.uploads));
@@ -196,6 +210,7 @@ absl::StatusOr<v1::PlanBuildResponse> QueueBuildService::Plan(const v1::PlanBuil
   ASSIGN_OR_RETURN(std::string name_space, NamespaceOf(request.namespace_()));
   RETURN_IF_ERROR(FindContexts(name_space, request.spec()));
   ASSIGN_OR_RETURN(PlannedBuild plan, options_.plan(name_space, request.spec(), std::move(stop)));
+  RETURN_IF_ERROR(plan.violation);
   v1::PlanBuildResponse response;
   *response.mutable_plan() = DescribePlan(plan.graph);
   *response.mutable_graph() = std::move(plan.graph);

@@ -29,6 +29,10 @@ struct BuildServiceOptions {
   std::function<absl::StatusOr<PlannedBuild>(const std::string& name_space,
                                              const v1::BuildSpec& spec, std::stop_token stop)>
       plan;
+  // What the checks of its build file find.
+  std::function<absl::StatusOr<v1::CheckBuildResponse>(
+      const std::string& name_space, const v1::BuildSpec& spec, std::stop_token stop)>
+      check;
 };
 
 std::unique_ptr<v1::BuildService::CallbackService> MakeBuildService(

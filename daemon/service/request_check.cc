@@ -9,6 +9,7 @@
 #include "base/errors.h"
 #include "base/status_macros.h"
 #include "base/strings.h"
+#include "daemon/frontend/dockerfile/excerpt.h"
 #include "daemon/frontend/dockerfile/instructions.h"
 #include "daemon/frontend/dockerfile/lexer.h"
 #include "proto/error_detail.h"
@@ -136,8 +137,10 @@ absl::Status CheckTags(const BuildSpec& spec) {
 
 absl::Status CheckInline(const v1::InlineFile& file) {
   std::string name = file.name().empty() ? "Dockerfile" : file.name();
-  ASSIGN_OR_RETURN(LexedDockerfile lexed, LexDockerfile(file.content(), name));
-  return ParseInstructions(lexed, name).status();
+  absl::StatusOr<LexedDockerfile> lexed = LexDockerfile(file.content(), name);
+  return WithExcerpt(
+      lexed.ok() ? ParseInstructions(*lexed, name).status() : std::move(lexed).status(), name,
+      file.content());
 }
 
 absl::Status CheckGraph(const BuildSpec& spec) {
@@ -199,6 +202,12 @@ absl::Status CheckPlannedContext(const v1::ContextSource& source) {
                     "UNSUPPORTED_OPTION", option);
 }
 
+// Of what is not run only the context that the build file lies in must have been uploaded.
+absl::Status CheckContextOfFile(const BuildSpec& spec) {
+  RETURN_IF_ERROR(CheckMainContext(spec));
+  return IsInContext(spec) ? CheckPlannedContext(spec.contexts().at("")) : absl::OkStatus();
+}
+
 }  // namespace
 
 absl::Status InvalidOption(std::string_view option, std::string_view message) {
@@ -242,9 +251,17 @@ absl::Status CheckSubmission(const v1::SubmitBuildRequest& request) {
 absl::Status CheckPlan(const v1::PlanBuildRequest& request) {
   RETURN_IF_ERROR(NamespaceOf(request.namespace_()).status());
   RETURN_IF_ERROR(CheckSpec(request.spec()));
-  RETURN_IF_ERROR(CheckMainContext(request.spec()));
-  return IsInContext(request.spec()) ? CheckPlannedContext(request.spec().contexts().at(""))
-                                     : absl::OkStatus();
+  return CheckContextOfFile(request.spec());
+}
+
+absl::Status CheckExamination(const v1::CheckBuildRequest& request) {
+  RETURN_IF_ERROR(NamespaceOf(request.namespace_()).status());
+  RETURN_IF_ERROR(CheckSupported(request.spec()));
+  RETURN_IF_ERROR(CheckTags(request.spec()));
+  if (request.spec().has_graph()) {
+    return InvalidOption("graph", "a graph has no build file that could be checked");
+  }
+  return CheckContextOfFile(request.spec());
 }
 
 }  // namespace zlayer

@@ -34,6 +34,9 @@ absl::Status CheckSubmission(const v1::SubmitBuildRequest& request);
 // is read from.
 absl::Status CheckPlan(const v1::PlanBuildRequest& request);
 
+// The same of what an examination needs, but that the text of a Dockerfile may have errors.
+absl::Status CheckExamination(const v1::CheckBuildRequest& request);
+
 }  // namespace zlayer
 
 #endif  // ZLAYER_DAEMON_SERVICE_REQUEST_CHECK_H_

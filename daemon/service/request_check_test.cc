@@ -277,5 +277,23 @@ TEST(NamespaceOf, TakesWhatIsClean) {
   EXPECT_THAT(NamespaceOf("Team"), StatusIs(absl::StatusCode::kInvalidArgument));
 }
 
+TEST(CheckExaminationTest, TheFileMayHaveErrors) {
+  v1::CheckBuildRequest request;
+  request.mutable_spec()->mutable_dockerfile_inline()->set_content("FROM x\nRNU y\n");
+  EXPECT_OK(CheckExamination(request));
+  request.mutable_spec()->set_push(true);
+  EXPECT_THAT(CheckExamination(request), StatusIs(absl::StatusCode::kUnimplemented));
+  request.mutable_spec()->Clear();
+  EXPECT_THAT(CheckExamination(request), StatusIs(absl::StatusCode::kInvalidArgument));
+  request.mutable_spec()->mutable_graph();
+  EXPECT_THAT(CheckExamination(request), StatusIs(absl::StatusCode::kInvalidArgument));
+}
+
+TEST(CheckSubmissionTest, AnErrorOfTheTextHasItsLines) {
+  v1::SubmitBuildRequest request;
+  request.mutable_spec()->mutable_dockerfile_inline()->set_content("FROM x\nRNU y\n");
+  EXPECT_EQ(DetailOf(CheckSubmission(request)).excerpt().lines(1), "RNU y");
+}
+
 }  // namespace
 }  // namespace zlayer

@@ -82,6 +82,7 @@ constexpr FieldLimit kLimits[] = {
     {ZLAYER_V1 "InlineFile.name", kPath},
     {ZLAYER_V1 "InlineFile.content", kFile},
     {ZLAYER_V1 "InlineFile.ignore_file", kFile},
+    {ZLAYER_V1 "InlineFile.ignore_name", kPath},
     {ZLAYER_V1 "ContextSource.uploaded", kId},
     {ZLAYER_V1 "ContextSource.image", kReference},
     {ZLAYER_V1 "CacheBackend.type", kWord},

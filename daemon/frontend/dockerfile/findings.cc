@@ -3,6 +3,7 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <algorithm>
+#include <cstddef>
 #include <utility>
 
 #include "base/errors.h"
@@ -10,6 +11,19 @@
 #include "proto/error_detail.h"
 
 namespace zlayer {
+
+namespace {
+
+constexpr size_t kMaxMessage = 1000;
+
+// Names in a build file may be long.
+std::string Shown(std::string_view message) {
+  return ToUtf8(message.size() <= kMaxMessage
+                    ? std::string(message)
+                    : std::string(message.substr(0, kMaxMessage)) + "...");
+}
+
+}  // namespace
 
 void Findings::Add(v1::Warning warning, const v1::SourceRange& source) {
   const auto same = [&](const v1::Warning& other) {
@@ -33,7 +47,7 @@ void Findings::Report(CheckRule rule, std::string_view message, const v1::Source
   broken_.emplace(text.name);
   v1::Warning warning;
   warning.set_rule(std::string(text.name));
-  warning.set_message(ToUtf8(message));
+  warning.set_message(Shown(message));
   warning.set_description(std::string(text.description));
   warning.set_url(text.url());
   Add(std::move(warning), source);
@@ -43,7 +57,7 @@ void Findings::Warn(std::string_view name, std::string_view message,
                     const v1::SourceRange& source) {
   v1::Warning warning;
   warning.set_rule(std::string(name));
-  warning.set_message(ToUtf8(message));
+  warning.set_message(Shown(message));
   Add(std::move(warning), source);
 }
 
