@@ -15,8 +15,10 @@
 #include "client/cli/build_options.h"
 #include "client/cli/build_request.h"
 #include "client/cli/commands.h"
+#include "client/cli/file_request.h"
 #include "client/cli/outcome.h"
 #include "client/cli/session.h"
+#include "client/cli/source_text.h"
 #include "client/lib/build_follower.h"
 #include "client/lib/context_uploader.h"
 #include "client/lib/context_walker.h"
@@ -26,7 +28,6 @@ namespace zlayer {
 namespace {
 
 constexpr size_t kMaxIgnoreFile = size_t{1} << 20;
-constexpr size_t kMaxSource = size_t{4} << 20;
 constexpr std::chrono::seconds kCancelTimeout{10};
 
 struct Options {
@@ -34,6 +35,8 @@ struct Options {
   std::string progress = "auto";
   std::string image_id_file;
   std::string metadata_file;
+  std::string call = "build";
+  bool check = false;
   bool quiet = false;
   bool detach = false;
   bool no_digest_cache = false;
@@ -105,12 +108,8 @@ class Build {
   Build(Session& session, const Options& options)
       : session_(session),
         options_(options),
-        printer_(options.quiet || options.detach
-                     ? MakeQuietPrinter(Print)
-                     : MakePrinter(
-                           options.progress,
-                           [this](const std::string& file) { return SourceText(file); },
-                           session.stop())),
+        printer_(options.quiet || options.detach ? MakeQuietPrinter(Print)
+                                                 : MakePrinter(options.progress, session.stop())),
         digests_(options.no_digest_cache ? DigestCache()
                                          : DigestCache::Open(DigestCache::DefaultPath())) {}
 
@@ -121,8 +120,6 @@ class Build {
   absl::StatusOr<v1::ContextReady> UploadOne(const std::string& name, const std::string& path);
   absl::StatusOr<IgnoreRules> RulesFor(const std::string& name, const std::string& path) const;
   void Arrived(const std::string& name, const v1::ContextReady& ready);
-  // The text of a build file that events name, where it is on this side.
-  std::optional<std::string> SourceText(const std::string& file) const;
   absl::Status Detach();
   absl::Status Follow();
 
@@ -182,26 +179,6 @@ void Build::Arrived(const std::string& name, const v1::ContextReady& ready) {
   printer_->ContextSent(name, ready);
 }
 
-std::optional<std::string> Build::SourceText(const std::string& file) const {
-  if (file_.has_value() && file == ToUtf8(file_->name)) {
-    return file_->content;
-  }
-  if (!IsDirectoryContext(options_.flags)) {
-    return std::nullopt;
-  }
-  auto root = OpenContext(options_.flags.context);
-  if (!root.ok()) {
-    return std::nullopt;
-  }
-  // The name comes from the daemon: it is opened as files of the context are, below it.
-  auto source = OpenContextFile(root->get(), file);
-  if (!source.ok()) {
-    return std::nullopt;
-  }
-  auto text = ReadFile(fmt::format("/proc/self/fd/{}", source->get()), kMaxSource);
-  return text.ok() ? std::optional<std::string>(*std::move(text)) : std::nullopt;
-}
-
 absl::StatusOr<v1::ContextReady> Build::UploadOne(const std::string& name,
                                                   const std::string& path) {
   ASSIGN_OR_RETURN(UniqueFd root, OpenContext(path));
@@ -254,16 +231,33 @@ absl::Status Build::Follow() {
   if (!options_.metadata_file.empty()) {
     RETURN_IF_ERROR(WriteFileAtomically(options_.metadata_file, ToJson(terminal) + "\n"));
   }
-  RETURN_IF_ERROR(OutcomeOf(terminal));
+  RETURN_IF_ERROR(OutcomeFor(*printer_, terminal));
   if (!options_.image_id_file.empty()) {
     return WriteFileAtomically(options_.image_id_file, terminal.build_complete().image_id());
   }
   return absl::OkStatus();
 }
 
+absl::Status Run(Session& session, const Options& options) {
+  ASSIGN_OR_RETURN(const std::optional<FileCall> call,
+                   ParseFileCall(options.check ? "check" : options.call));
+  if (call.has_value()) {
+    return CallFile(session, options.flags, *call);
+  }
+  absl::Status status = Build(session, options).Run();
+  const bool is_read = options.progress != "json" && !options.quiet && !options.detach;
+  return is_read ? ShowSource(std::move(status)) : status;
+}
+
 void AddRunOptions(Command& build, Options* options) {
   BuildFlags& flags = options->flags;
   build.Section("The build")
+      .Flag({"--check", "", "Check the Dockerfile instead, as --call check and zlayer check"},
+            &options->check)
+      .Option({"--call", "METHOD",
+               "check, or outline or targets: what the Dockerfile takes and "
+               "can build; with ,format=json"},
+              &options->call)
       .Flag({"--detach", "", "Print the build's id and leave it to the daemon"}, &options->detach)
       .Option({"--priority", "N", "Higher ones start first, -100 to 100"}, &flags.priority, -100,
               100)
@@ -289,7 +283,7 @@ void AddBuildCommand(Command& root) {
   auto options = std::make_shared<Options>();
   AddBuildOptions(build, &options->flags);
   AddRunOptions(build, options.get());
-  build.Run([options](Session& session) { return Build(session, *options).Run(); });
+  build.Run([options](Session& session) { return Run(session, *options); });
 }
 
 }  // namespace zlayer

@@ -11,6 +11,7 @@ namespace zlayer {
 
 void AddBuildCommand(Command& root);
 void AddPlanCommand(Command& root);
+void AddCheckCommand(Command& root);
 void AddDockerfileCommand(Command& root);
 void AddImagesCommand(Command& root);
 void AddInspectCommand(Command& root);

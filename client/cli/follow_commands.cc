@@ -47,8 +47,7 @@ struct WatchOptions {
 absl::Status WatchOne(Session& session, const WatchOptions& options, const std::string& id) {
   ASSIGN_OR_RETURN(Connection * connection, session.connection());
   // An interrupt ends the watching, not the build.
-  std::unique_ptr<ProgressPrinter> printer =
-      MakePrinter(options.progress, SourceReader(), std::stop_token());
+  std::unique_ptr<ProgressPrinter> printer = MakePrinter(options.progress, std::stop_token());
   FollowOptions follow;
   follow.lost = [&](const absl::Status& status) { printer->Lost(Message(status)); };
   v1::WatchBuildRequest request;
@@ -59,7 +58,7 @@ absl::Status WatchOne(Session& session, const WatchOptions& options, const std::
       FollowBuild(
           *connection, request, [&](const v1::BuildEvent& event) { printer->Event(event); }, follow,
           session.stop()));
-  return terminal.has_value() ? OutcomeOf(*terminal) : absl::OkStatus();
+  return terminal.has_value() ? OutcomeFor(*printer, *std::move(terminal)) : absl::OkStatus();
 }
 
 absl::Status Watch(Session& session, WatchOptions options, const std::string& after) {

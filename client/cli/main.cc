@@ -1,4 +1,6 @@
 // zlayer: the command line of zlayerd.
+#include <unistd.h>
+
 #include <cstdlib>
 
 #include "base/errors.h"
@@ -6,7 +8,9 @@
 #include "client/cli/commands.h"
 #include "client/cli/interrupts.h"
 #include "client/cli/session.h"
+#include "client/cli/source_text.h"
 #include "client/cli/terminal.h"
+#include "proto/error_detail.h"
 
 namespace zlayer {
 namespace {
@@ -15,6 +19,7 @@ void AddAllCommands(Command& root) {
   root.Section("Builds");
   AddBuildCommand(root);
   AddPlanCommand(root);
+  AddCheckCommand(root);
   AddBuildsCommand(root);
   AddDockerfileCommand(root);
   root.Section("Images");
@@ -56,8 +61,14 @@ int Main(int argc, const char* const* argv) {
   Session session(&options, interrupts.token());
   absl::Status status = parsed.action(session);
   bool interrupted = interrupts.token().stop_requested();
-  if (!status.ok()) {
-    PrintError(interrupted && absl::IsCancelled(status) ? "interrupted" : Message(status));
+  if (interrupted && absl::IsCancelled(status)) {
+    PrintError("interrupted");
+  } else if (!Message(status).empty()) {
+    PrintError(Message(status));
+    if (isatty(STDERR_FILENO) != 0) {
+      const v1::ErrorDetail detail = DetailOf(status);
+      PrintError(SourceText(detail.source(), detail.excerpt(), ViewOf(STDERR_FILENO)));
+    }
   }
   return ExitCode(status, interrupted);
 }

@@ -8,6 +8,7 @@
 
 #include "client/cli/interrupts.h"
 #include "client/cli/session.h"
+#include "client/lib/build_follower.h"
 #include "client/progress/screen.h"
 #include "client/progress/terminal.h"
 #include "client/progress/tty_printer.h"
@@ -20,8 +21,7 @@ void AddProgressOption(Command& command, std::string* mode) {
       {"auto", "tty", "plain", "json"});
 }
 
-std::unique_ptr<ProgressPrinter> MakePrinter(const std::string& mode, SourceReader read_source,
-                                             std::stop_token interrupted) {
+std::unique_ptr<ProgressPrinter> MakePrinter(const std::string& mode, std::stop_token interrupted) {
   if (mode == "json") {
     return MakeJsonPrinter(Print);
   }
@@ -38,9 +38,15 @@ std::unique_ptr<ProgressPrinter> MakePrinter(const std::string& mode, SourceRead
   options.fd = STDOUT_FILENO;
   options.write = Print;
   options.view = *view;
-  options.read_source = std::move(read_source);
   options.interrupted = std::move(interrupted);
   return MakeTtyPrinter(std::move(options));
+}
+
+absl::Status OutcomeFor(const ProgressPrinter& printer, v1::BuildEvent terminal) {
+  if (printer.ShowsSource() && terminal.has_build_failed()) {
+    terminal.mutable_build_failed()->mutable_detail()->clear_excerpt();
+  }
+  return OutcomeOf(terminal);
 }
 
 }  // namespace zlayer

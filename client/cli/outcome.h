@@ -2,13 +2,14 @@
 #ifndef ZLAYER_CLIENT_CLI_OUTCOME_H_
 #define ZLAYER_CLIENT_CLI_OUTCOME_H_
 
+#include <absl/status/status.h>
+
 #include <memory>
 #include <stop_token>
 #include <string>
 
 #include "client/cli/command.h"
 #include "client/progress/printer.h"
-#include "client/progress/progress_state.h"
 
 namespace zlayer {
 
@@ -16,9 +17,11 @@ namespace zlayer {
 void AddProgressOption(Command& command, std::string* mode);
 
 // A printer to stdout for a value of `--progress`: for auto and tty on a terminal that can be drawn
-// on, what is live there (tty_printer.h), else plain. `read_source` and `interrupted` as there.
-std::unique_ptr<ProgressPrinter> MakePrinter(const std::string& mode, SourceReader read_source,
-                                             std::stop_token interrupted);
+// on, what is live there (tty_printer.h), else plain. `interrupted` as there.
+std::unique_ptr<ProgressPrinter> MakePrinter(const std::string& mode, std::stop_token interrupted);
+
+// OutcomeOf (client/lib/build_follower.h), without what `printer` has shown of a failure.
+absl::Status OutcomeFor(const ProgressPrinter& printer, v1::BuildEvent terminal);
 
 }  // namespace zlayer
 

@@ -1,6 +1,3 @@
-#include <unistd.h>
-
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -10,11 +7,11 @@
 #include "base/status_macros.h"
 #include "base/strings.h"
 #include "client/cli/build_options.h"
-#include "client/cli/build_request.h"
 #include "client/cli/commands.h"
+#include "client/cli/file_request.h"
 #include "client/cli/plan_text.h"
 #include "client/cli/session.h"
-#include "client/lib/context_uploader.h"
+#include "client/cli/source_text.h"
 #include "client/progress/text.h"
 #include "daemon/frontend/dockerfile/lexer.h"
 
@@ -25,27 +22,6 @@ struct Options {
   BuildFlags flags;
   std::string format = "text";
 };
-
-// The build file that was read here needs no context; of the others only the names count. One that
-// lies in a tar on stdin is sent with it.
-absl::Status AddContexts(Session& session, const Options& options, bool has_file,
-                         v1::BuildSpec* spec) {
-  ASSIGN_OR_RETURN(auto directories, DirectoryContexts(options.flags));
-  directories.erase("");
-  for (const auto& directory : directories) {
-    (*spec->mutable_contexts())[directory.first];
-  }
-  if (has_file || options.flags.context != "-") {
-    return absl::OkStatus();
-  }
-  ASSIGN_OR_RETURN(Connection * connection, session.connection());
-  UploadOptions upload;
-  upload.name_space = session.name_space();
-  ASSIGN_OR_RETURN(v1::ContextReady ready,
-                   UploadTar(*connection, STDIN_FILENO, upload, session.stop()));
-  (*spec->mutable_contexts())[""].set_uploaded(ready.context_id());
-  return absl::OkStatus();
-}
 
 // Of the build file as it was found here: the graph has only what the target needs.
 std::vector<FileStage> StagesOf(const std::optional<BuildFile>& file) {
@@ -70,18 +46,15 @@ std::vector<FileStage> StagesOf(const std::optional<BuildFile>& file) {
 }
 
 absl::Status Plan(Session& session, const Options& options) {
-  ASSIGN_OR_RETURN(std::optional<BuildFile> file, ReadBuildFile(options.flags, session.stop()));
-  ASSIGN_OR_RETURN(v1::SubmitBuildRequest build,
-                   MakeBuildRequest(options.flags, file, FromEnvironment));
+  ASSIGN_OR_RETURN(FileRequest file, MakeFileRequest(session, options.flags));
   v1::PlanBuildRequest request;
   request.set_namespace_(session.name_space());
-  *request.mutable_spec() = std::move(*build.mutable_spec());
-  RETURN_IF_ERROR(AddContexts(session, options, file.has_value(), request.mutable_spec()));
+  *request.mutable_spec() = std::move(file.spec);
   ASSIGN_OR_RETURN(Connection * connection, session.connection());
   ASSIGN_OR_RETURN(v1::PlanBuildResponse plan, Call(*connection, connection->builds(),
                                                     &v1::BuildService::StubInterface::PlanBuild,
                                                     request, kCallTimeout, session.stop()));
-  Print(options.format == "json" ? ToJson(plan) + "\n" : PlanText(plan, StagesOf(file)));
+  Print(options.format == "json" ? ToJson(plan) + "\n" : PlanText(plan, StagesOf(file.file)));
   return absl::OkStatus();
 }
 
@@ -95,7 +68,10 @@ void AddPlanCommand(Command& root) {
   plan.Section("Output").Choice(
       {"--format", "", "Stages and their steps, or the whole graph as one JSON document"},
       &options->format, {"text", "json"});
-  plan.Run([options](Session& session) { return Plan(session, *options); });
+  plan.Run([options](Session& session) {
+    absl::Status status = Plan(session, *options);
+    return options->format == "text" ? ShowSource(std::move(status)) : status;
+  });
 }
 
 }  // namespace zlayer

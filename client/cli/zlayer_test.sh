@@ -33,7 +33,7 @@ check() {
   fi
 }
 
-for command in build plan images inspect import export tag untag rmi builds df info version completion \
+for command in build plan check images inspect import export tag untag rmi builds df info version completion \
   "dockerfile ast" "dockerfile expand" "dockerfile ignored" "builds ls" "builds show" "builds logs" "builds watch" "builds cancel" "builds rm"; do
   # shellcheck disable=SC2086
   check "help of $command" 0 "Example:" "$zlayer" $command --help
@@ -46,6 +46,9 @@ check "near command" 2 "did you mean builds?" "$zlayer" bulids ls
 check "near flag" 2 "did you mean --build-arg?" "$zlayer" build --buildarg x=y .
 check "flag to come" 2 "unknown option -z" "$zlayer" build -z ZImagefile .
 check "default in the help" 0 "(default: auto)" "$zlayer" build --help
+check "no daemon, check" 3 "no daemon answers" "$zlayer" check -f /dev/null .
+check "near call" 2 "did you mean outline?" "$zlayer" build --call=outlin .
+check "bad format of a call" 2 "format=json" "$zlayer" build --call=check,format=yaml .
 check "no daemon, plan" 3 "no daemon answers" "$zlayer" plan -f /dev/null .
 check "no time" 2 "--since takes" "$zlayer" builds ls --since yesterday
 check "which builds" 2 "--all-ended" "$zlayer" builds rm

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 
-#include "base/strings.h"
 #include "client/progress/text.h"
 
 namespace zlayer {
@@ -12,8 +11,6 @@ namespace {
 
 constexpr uint32_t kLinesAround = 2;
 constexpr uint32_t kMaxSourceLines = 12;
-// Of a line of the build file that is shown.
-constexpr size_t kMaxSourceLine = 1000;
 
 std::string_view Branch(bool last) { return last ? "└ " : "├ "; }
 
@@ -53,23 +50,21 @@ std::string PlaceOf(const v1::ErrorDetail& detail) {
   return place;
 }
 
-void AddSource(std::string_view text, const v1::SourceRange& source, std::vector<Row>* rows) {
-  const uint32_t first = source.first_line();
-  const uint32_t last = std::clamp(source.last_line(), first, first + kMaxSourceLines - 1);
-  const uint32_t from = first > kLinesAround ? first - kLinesAround : 1;
-  std::vector<std::string_view> lines = Split(text, '\n');
-  if (!lines.empty() && lines.back().empty()) {
-    lines.pop_back();
-  }
+void AddSource(const v1::ErrorDetail& detail, std::vector<Row>* rows) {
+  const uint32_t first = detail.source().first_line();
+  const uint32_t last = std::clamp(detail.source().last_line(), first, first + kMaxSourceLines - 1);
   const size_t digits = fmt::format("{}", last + kLinesAround).size();
-  for (uint32_t line = from; line <= lines.size() && line <= last + kLinesAround; ++line) {
-    const bool meant = line >= first && line <= last;
-    rows->push_back(
-        Row()
-            .Add(meant ? "▶ " : "  ", Style::kBad)
-            .Add(fmt::format("{:>{}} │ ", line, digits), Style::kDim)
-            .Add(lines[line - 1].substr(0, kMaxSourceLine), meant ? Style::kBold : Style::kPlain)
-            .Whole());
+  uint32_t number = detail.excerpt().first_line();
+  for (const std::string& line : detail.excerpt().lines()) {
+    const bool meant = number >= first && number <= last;
+    if (number <= last + kLinesAround) {
+      rows->push_back(Row()
+                          .Add(meant ? "▶ " : "  ", Style::kBad)
+                          .Add(fmt::format("{:>{}} │ ", number, digits), Style::kDim)
+                          .Add(line, meant ? Style::kBold : Style::kPlain)
+                          .Whole());
+    }
+    ++number;
   }
 }
 
@@ -146,8 +141,8 @@ std::vector<Row> FailureRows(const Failure& failure) {
   const v1::SourceRange& source = failure.detail->source();
   if (source.first_line() > 0) {
     rows.push_back(Row().Add(PlaceOf(*failure.detail) + ":", Style::kBold).Whole());
-    if (failure.source.has_value()) {
-      AddSource(*failure.source, source, &rows);
+    if (failure.detail->has_excerpt()) {
+      AddSource(*failure.detail, &rows);
     } else {
       rows.push_back(Row().Add("▶ ", Style::kBad).Add(failure.detail->instruction()).Whole());
     }

@@ -3,7 +3,6 @@
 #define ZLAYER_CLIENT_PROGRESS_HISTORY_H_
 
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -32,12 +31,10 @@ struct Failure {
   const v1::ErrorDetail* detail = nullptr;
   // The step that failed; null where none did.
   const RunningStep* step = nullptr;
-  // The build file's text, where this side has it.
-  std::optional<std::string> source;
 };
 
-// The last lines of the step's output, then the build file's lines with two around them (at most 12
-// of an instruction that is longer), with stage and exit code.
+// The last lines of the step's output, then the build file's lines with those around them (at most
+// 12 of an instruction that is longer), with stage and exit code.
 std::vector<Row> FailureRows(const Failure& failure);
 
 // What was made, of how many steps, and the slowest of them.

@@ -23,6 +23,8 @@ class ProgressPrinter {
   virtual void ContextSent(std::string_view name, const v1::ContextReady& ready) = 0;
   // Events come in order, each once.
   virtual void Event(const v1::BuildEvent& event) = 0;
+  // Whether the lines of the build file that a failure is about are among what is shown.
+  virtual bool ShowsSource() const { return false; }
   // The daemon does not answer, with a sentence; it is asked again until the next event.
   virtual void Lost(std::string_view) {}
 };

@@ -49,8 +49,6 @@ void Apply(const v1::Progress& progress, int64_t now_ns, std::map<std::string, T
 
 }  // namespace
 
-ProgressState::ProgressState(SourceReader read_source) : read_source_(std::move(read_source)) {}
-
 std::vector<Row> ProgressState::TakeHistory() { return std::exchange(history_, {}); }
 
 void ProgressState::Event(const v1::BuildEvent& event) {
@@ -453,9 +451,6 @@ void ProgressState::Failed(const v1::BuildFailed& failed, int64_t now_ns) {
   failure.model = &model_;
   failure.detail = &detail;
   failure.step = culprit_step == nullptr ? nullptr : &step;
-  if (read_source_ && detail.source().first_line() > 0) {
-    failure.source = read_source_(detail.source().file());
-  }
   for (Row& row : FailureRows(failure)) {
     history_.push_back(std::move(row));
   }

@@ -3,7 +3,6 @@
 #define ZLAYER_CLIENT_PROGRESS_PROGRESS_STATE_H_
 
 #include <cstdint>
-#include <functional>
 #include <optional>
 #include <set>
 #include <string>
@@ -17,10 +16,6 @@
 #include "zlayer/v1/events.pb.h"
 
 namespace zlayer {
-
-// The text of a build file by the name that the events use; nullopt where this side does not have
-// it.
-using SourceReader = std::function<std::optional<std::string>(const std::string& file)>;
 
 // Two things come of the events: the model, which is what happens now, and the history, which is
 // what is over and will not change, in lines to be shown once and left in the scrollback.
@@ -42,8 +37,6 @@ using SourceReader = std::function<std::optional<std::string>(const std::string&
 // two machines' clocks differ. Not thread-safe.
 class ProgressState {
  public:
-  explicit ProgressState(SourceReader read_source = nullptr);
-
   // In order, each once.
   void Event(const v1::BuildEvent& event);
   // The context `name` ("" for the build context) is on its way; has arrived.
@@ -86,7 +79,6 @@ class ProgressState {
   void WriteUnfinished(std::string_view word, int64_t now_ns, const ShownStage* culprit,
                        const RunningStep* culprit_step);
 
-  const SourceReader read_source_;
   ProgressModel model_;
   std::vector<Row> history_;
   std::set<uint32_t> incomplete_;  // stages of the plan that did not end

@@ -108,13 +108,7 @@ class RenderTest : public ::testing::Test {
     Write(200, 1, 1, "bundling\\n");
   }
 
-  ProgressState state_{[](const std::string& file) -> std::optional<std::string> {
-    if (file != "Dockerfile") {
-      return std::nullopt;
-    }
-    return "FROM gcc:12 AS build\nCOPY . /src\nWORKDIR /src\n# compile\nRUN make -j4\n"
-           "RUN make test\n\nFROM node:18 AS assets\nRUN npm run build\n";
-  }};
+  ProgressState state_;
 
  private:
   void Compare() const {
@@ -192,7 +186,9 @@ TEST_F(RenderTest, Failure) {
   Feed(2'000,
        "build_failed {error: 'Dockerfile:5: no' detail {reason: 'RUN_FAILED' exit_code: 2"
        " stage: 'build' instruction: 'RUN make -j4'"
-       " source {file: 'Dockerfile' first_line: 5 last_line: 5}}}");
+       " source {file: 'Dockerfile' first_line: 5 last_line: 5}"
+       " excerpt {first_line: 3 lines: 'WORKDIR /src' lines: '# compile' lines: 'RUN make -j4'"
+       " lines: 'RUN make test' lines: ''}}}");
   Shoot(2'100);
 }
 
@@ -343,7 +339,9 @@ TEST_F(RenderTest, Ascii) {
   Shoot(5'030, view);
   Feed(6'000,
        "build_failed {error: 'no' detail {stage: 'assets'"
-       " source {file: 'Dockerfile' first_line: 9 last_line: 9}}}");
+       " source {file: 'Dockerfile' first_line: 9 last_line: 9}"
+       " excerpt {first_line: 7 lines: '' lines: 'FROM node:18 AS assets'"
+       " lines: 'RUN npm run build'}}}");
   Shoot(6'000, view);
 }
 

@@ -21,7 +21,6 @@ class TtyPrinter : public ProgressPrinter {
  public:
   explicit TtyPrinter(TtyOptions options)
       : options_(std::move(options)),
-        state_(options_.read_source),
         painter_([this](const std::stop_token& stop) { PaintUntil(stop); }) {}
 
   ~TtyPrinter() override {
@@ -33,6 +32,8 @@ class TtyPrinter : public ProgressPrinter {
     }
     Paint();
   }
+
+  bool ShowsSource() const override { return true; }
 
   void Uploading(std::string_view name, const UploadCounts& counts) override {
     MutexLock lock(&mutex_);

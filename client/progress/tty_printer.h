@@ -8,7 +8,6 @@
 #include <string_view>
 
 #include "client/progress/printer.h"
-#include "client/progress/progress_state.h"
 #include "client/progress/terminal.h"
 
 namespace zlayer {
@@ -19,8 +18,6 @@ struct TtyOptions {
   std::function<void(std::string_view)> write;
   // What the terminal can do (DrawableTerminal).
   View view;
-  // See progress_state.h. Called on the thread that hands over events.
-  SourceReader read_source;
   // Requested once the user wants the end.
   std::stop_token interrupted;
 };

@@ -50,7 +50,7 @@ TEST_F(ErrorsTest, WrongUsage) {
 }
 
 TEST_F(ErrorsTest, EveryHelpHasAnExample) {
-  for (const char* command : {"build", "plan", "images", "inspect", "import", "export", "tag", "rmi", "info",
+  for (const char* command : {"build", "plan", "check", "dockerfile ast", "images", "inspect", "import", "export", "tag", "rmi", "info",
                               "version", "builds ls", "builds show", "builds logs", "builds watch",
                               "builds cancel", "builds rm", "completion"}) {
     const Finished help =

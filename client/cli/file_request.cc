@@ -1,0 +1,112 @@
+#include "client/cli/file_request.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/errors.h"
+#include "base/status_macros.h"
+#include "base/strings.h"
+#include "base/suggest.h"
+#include "client/cli/build_options.h"
+#include "client/cli/check_text.h"
+#include "client/cli/source_text.h"
+#include "client/lib/context_uploader.h"
+#include "proto/error_detail.h"
+
+namespace zlayer {
+namespace {
+
+absl::Status AddContexts(Session& session, const BuildFlags& flags, FileRequest* request) {
+  ASSIGN_OR_RETURN(auto directories, DirectoryContexts(flags));
+  directories.erase("");
+  for (const auto& directory : directories) {
+    (*request->spec.mutable_contexts())[directory.first];
+  }
+  if (request->file.has_value() || flags.context != "-") {
+    return absl::OkStatus();
+  }
+  ASSIGN_OR_RETURN(Connection * connection, session.connection());
+  UploadOptions upload;
+  upload.name_space = session.name_space();
+  ASSIGN_OR_RETURN(v1::ContextReady ready,
+                   UploadTar(*connection, STDIN_FILENO, upload, session.stop()));
+  (*request->spec.mutable_contexts())[""].set_uploaded(ready.context_id());
+  return absl::OkStatus();
+}
+
+std::string TextOf(const FileCall& call, const v1::CheckBuildResponse& check) {
+  if (call.method == "outline") {
+    return call.json ? OutlineJson(check) : OutlineText(check.outline());
+  }
+  if (call.method == "targets") {
+    return call.json ? TargetsJson(check) : TargetsText(check);
+  }
+  return call.json ? CheckJson(check) : CheckText(check, ViewOf(STDOUT_FILENO));
+}
+
+bool HasAnswer(const FileCall& call, const v1::CheckBuildResponse& check) {
+  return call.method == "outline"   ? check.has_outline()
+         : call.method == "targets" ? check.targets_size() > 0
+                                    : true;
+}
+
+}  // namespace
+
+absl::StatusOr<FileRequest> MakeFileRequest(Session& session, const BuildFlags& flags) {
+  FileRequest request;
+  ASSIGN_OR_RETURN(request.file, ReadBuildFile(flags, session.stop()));
+  ASSIGN_OR_RETURN(v1::SubmitBuildRequest build,
+                   MakeBuildRequest(flags, request.file, FromEnvironment));
+  request.spec = std::move(*build.mutable_spec());
+  RETURN_IF_ERROR(AddContexts(session, flags, &request));
+  return request;
+}
+
+absl::StatusOr<std::optional<FileCall>> ParseFileCall(const std::string& text) {
+  const std::vector<std::string_view> parts = Split(text, ',');
+  FileCall call;
+  call.method = parts[0];
+  const std::vector<std::string> methods = {"build", "check", "outline", "targets"};
+  if (call.method != "build" && call.method != "check" && call.method != "outline" &&
+      call.method != "targets") {
+    return UsageError(fmt::format("--call is one of {}, not \"{}\"{}", Join(methods, "|"),
+                                  ToUtf8(call.method), Suggestion(call.method, methods)));
+  }
+  for (size_t i = 1; i < parts.size(); ++i) {
+    if (parts[i] != "format=json" && parts[i] != "format=text") {
+      return UsageError(fmt::format("--call={} takes format=json or format=text, not \"{}\"",
+                                    call.method, ToUtf8(parts[i])));
+    }
+    call.json = parts[i] == "format=json";
+  }
+  return call.method == "build" ? std::nullopt : std::make_optional(std::move(call));
+}
+
+absl::Status CallFile(Session& session, const BuildFlags& flags, const FileCall& call) {
+  ASSIGN_OR_RETURN(FileRequest file, MakeFileRequest(session, flags));
+  v1::CheckBuildRequest request;
+  request.set_namespace_(session.name_space());
+  *request.mutable_spec() = std::move(file.spec);
+  ASSIGN_OR_RETURN(Connection * connection, session.connection());
+  ASSIGN_OR_RETURN(
+      const v1::CheckBuildResponse check,
+      Call(*connection, connection->builds(), &v1::BuildService::StubInterface::CheckBuild, request,
+           kCallTimeout, session.stop()));
+  const bool answered = HasAnswer(call, check);
+  if (answered) {
+    Print(TextOf(call, check));
+  }
+  const bool is_check = call.method == "check";
+  if (check.has_error() && (is_check || !answered)) {
+    absl::Status error =
+        WithDetail(FailedPrecondition(check.error().error()), check.error().detail());
+    return call.json ? error : ShowSource(std::move(error));
+  }
+  return is_check && check.warnings_size() > 0 ? FailedPrecondition("") : absl::OkStatus();
+}
+
+}  // namespace zlayer
