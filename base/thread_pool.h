@@ -26,7 +26,8 @@ class ThreadPool {
   void Submit(std::function<void()> task);
 
   // From within a task: calls `wait` while a further thread takes this one's place. For a moment
-  // afterwards one task more than there are places may run.
+  // afterwards one task more than there are places may run. A pool that is being destroyed lets
+  // nobody in.
   void Outside(const std::function<void()>& wait);
 
  private:

@@ -60,6 +60,7 @@ TEST(ThreadPoolTest, AWaitOutsideLeavesItsPlaceToOthers) {
     for (int i = 0; i < 20; ++i) {
       pool.Submit([&] { others.count_down(); });
     }
+    others.wait();  // a pool that ends gets no further threads
   }
   EXPECT_EQ(waited, 3);
 }

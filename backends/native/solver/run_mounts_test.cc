@@ -5,6 +5,7 @@
 #include <google/protobuf/text_format.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "backends/native/testing/store_fixture.h"
 
@@ -21,6 +22,9 @@ using Kind = ContainerMount::Kind;
 class RunMountsTest : public StoreTest {
  protected:
   void SetUp() override {
+    if (geteuid() != 0) {
+      GTEST_SKIP() << "needs root";
+    }
     StoreTest::SetUp();
     root_ = Files({Dir("srv", 0700), Link("alias", "srv"), File("file", "f")});
     context_ = Files({Owned(Dir("src", 0750), 5, 6), Owned(File("src/a.c", "a"), 5, 6),
