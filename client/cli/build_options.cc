@@ -26,6 +26,9 @@ void AddSourceOptions(Command& command, BuildFlags* flags) {
               &flags->build_args)
       .Option({"--platform", "OS/ARCH", "Platform of the image (default: the daemon's)"},
               &flags->platforms)
+      .Option({"--allow", "ENTITLEMENT",
+               "Grant what the daemon's configuration lets builds have: security.insecure"},
+              &flags->entitlements)
       .Flag({"--no-cache", "", "Run every step again"}, &flags->no_cache);
 }
 

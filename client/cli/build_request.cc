@@ -228,6 +228,7 @@ absl::StatusOr<v1::SubmitBuildRequest> MakeBuildRequest(const BuildFlags& flags,
   RETURN_IF_ERROR(AddTexts("--tag", flags.tags, spec->mutable_tags()));
   RETURN_IF_ERROR(AddTexts("--cache-from", flags.cache_from, spec->mutable_cache_from()));
   RETURN_IF_ERROR(AddTexts("--cache-to", flags.cache_to, spec->mutable_cache_to()));
+  RETURN_IF_ERROR(AddLists("--allow", flags.entitlements, spec->mutable_entitlements()));
   RETURN_IF_ERROR(AddLists("--platform", flags.platforms, spec->mutable_platforms()));
   RETURN_IF_ERROR(
       AddLists("--no-cache-filter", flags.no_cache_filters, spec->mutable_no_cache_stages()));

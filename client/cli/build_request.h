@@ -21,6 +21,7 @@ struct BuildFlags {
   std::vector<std::string> tags;
   std::vector<std::string> build_args;  // K=V, or K for the environment's value
   std::string target;
+  std::vector<std::string> entitlements;  // --allow
   bool no_cache = false;
   std::vector<std::string> no_cache_filters;
   std::vector<std::string> labels;          // K=V

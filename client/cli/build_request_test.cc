@@ -52,6 +52,7 @@ TEST(MakeBuildRequestTest, EveryFlagReachesItsField) {
   flags.no_cache_filters = {"x,y", "z"};
   flags.labels = {"l=1=2", "m="};
   flags.annotations = {"org.x=y"};
+  flags.entitlements = {"security.insecure"};
   flags.platforms = {"linux/amd64,linux/arm64"};
   flags.cache_from = {"type=registry,ref=x"};
   flags.cache_to = {"type=inline"};
@@ -72,6 +73,7 @@ TEST(MakeBuildRequestTest, EveryFlagReachesItsField) {
   EXPECT_THAT(spec.no_cache_stages(), ElementsAre("x", "y", "z"));
   EXPECT_THAT(spec.labels(), UnorderedElementsAre(Pair("l", "1=2"), Pair("m", "")));
   EXPECT_THAT(spec.annotations(), ElementsAre(Pair("org.x", "y")));
+  EXPECT_THAT(spec.entitlements(), ElementsAre("security.insecure"));
   EXPECT_THAT(spec.platforms(), ElementsAre("linux/amd64", "linux/arm64"));
   EXPECT_THAT(spec.cache_from(), ElementsAre("type=registry,ref=x"));
   EXPECT_THAT(spec.cache_to(), ElementsAre("type=inline"));
