@@ -6,7 +6,8 @@ context:
   case.json        about: what it shows; and what a build is told: dockerfile, target, args (NAME to
                    value), contexts (NAME to value), times (paths whose modification time counts),
                    before (pairs of a Dockerfile and the name of the image that it makes, built
-                   first), outdated (peer to the reason why it is not asked), www (path to content)
+                   first), outdated (peer to the reason why it is not asked), www (path to content),
+                   leaves (mount points that the peers leave behind)
   expected.txt     the record (record.py)
   setup.sh         makes, in the context, what git cannot hold
   peer.Dockerfile  says the same in the language of older builders, who cannot read the Dockerfile

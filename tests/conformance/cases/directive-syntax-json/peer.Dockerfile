@@ -1,2 +1,0 @@
-FROM busybox
-RUN echo syntax > /out
