@@ -230,6 +230,10 @@ absl::Status ValidateGraph(const v1::Graph& graph) {
   if (graph.targets_size() != 1 || graph.targets(0) >= static_cast<uint32_t>(graph.stages_size())) {
     return InvalidArgument("the graph must have exactly one target, one of its stages");
   }
+  if (static_cast<uint64_t>(graph.source_date_epoch()) > kMaxSourceDateEpoch) {
+    return InvalidArgument(fmt::format("the graph's source_date_epoch is {}, and 0 to {} can be",
+                                       graph.source_date_epoch(), kMaxSourceDateEpoch));
+  }
   for (int i = 0; i < graph.stages_size(); ++i) {
     const v1::Stage& stage = graph.stages(i);
     if (stage.operations().empty() || stage.operations_size() > kMaxOperations) {

@@ -40,6 +40,17 @@ TEST(ValidateGraphTest, AcceptsACompleteGraph) {
     targets: 1)")));
 }
 
+TEST(ValidateGraphTest, RefusesAnEpochThatNoDateHas) {
+  v1::Graph graph = WithOperation("config { set_user: \"1\" }");
+  graph.set_source_date_epoch(static_cast<int64_t>(kMaxSourceDateEpoch));
+  EXPECT_OK(ValidateGraph(graph));
+  for (const int64_t bad : {int64_t{-1}, static_cast<int64_t>(kMaxSourceDateEpoch) + 1}) {
+    graph.set_source_date_epoch(bad);
+    EXPECT_THAT(ValidateGraph(graph),
+                StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("source_date_epoch")));
+  }
+}
+
 struct BadGraph {
   const char* operation;
   const char* message;
@@ -139,7 +150,8 @@ TEST(ValidateInlineMountTest, IsABindOfOneFile) {
         operations { run { argv: "x" working_directory: "/" proxy_env: "http_proxy=p"
           mounts { target: "/dev/pipes/x" source: "x" from { inline: "#!" } } } }
       }
-      targets: 0)", &graph));
+      targets: 0)",
+                                                            &graph));
   EXPECT_OK(ValidateGraph(graph));
   v1::Run& run = *graph.mutable_stages(0)->mutable_operations(1)->mutable_run();
   run.mutable_mounts(0)->set_source("a/b");

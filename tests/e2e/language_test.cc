@@ -132,5 +132,16 @@ TEST_F(LanguageTest, ErrorsOfTriggersAreAtTheirFrom) {
   EXPECT_THAT(failed.err, HasSubstr("Dockerfile:3: "));
 }
 
+TEST_F(LanguageTest, NoTimeOfAnImageIsLaterThanItsEpoch) {
+  WriteContext("Dockerfile", "FROM busybox\nENV A=1\nRUN echo x > /x\n");
+  Build({"-t", "dated", "--build-arg", "SOURCE_DATE_EPOCH=1600000000"});
+  const Json configuration = Configuration("dated");
+  EXPECT_EQ(configuration["created"], "2020-09-13T12:26:40Z");
+  ASSERT_FALSE(configuration["history"].empty());
+  for (const Json& entry : configuration["history"]) {
+    EXPECT_LE(entry.value("created", ""), "2020-09-13T12:26:40Z");
+  }
+}
+
 }  // namespace
 }  // namespace zlayer::e2e

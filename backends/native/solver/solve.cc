@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <limits>
 #include <string>
 #include <utility>
 #include <vector>
@@ -41,9 +42,8 @@ class Solver {
       MutexLock lock(&mutex_);
       Launch(plan_.Start());
       // Operations that run hear of a stop themselves; the wait ends with the last of them.
-      idle_.Wait(&mutex_, std::stop_token(), [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-        return running_ == 0;
-      });
+      idle_.Wait(&mutex_, std::stop_token(),
+                 [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return running_ == 0; });
       RETURN_IF_ERROR(failure_);
     }
     return Image();
@@ -75,8 +75,8 @@ class Solver {
   // Runs `id` and then, on the same thread, what it made ready, leaving only the surplus to others.
   void Work(OperationId id) {
     for (bool more = true; more;) {
-      absl::Status status = stop_.stop_requested() ? Cancelled("the build was canceled")
-                                                   : Perform(id);
+      absl::Status status =
+          stop_.stop_requested() ? Cancelled("the build was canceled") : Perform(id);
       MutexLock lock(&mutex_);
       more = false;
       if (!status.ok()) {
@@ -99,8 +99,8 @@ class Solver {
   // The first failure is the build's; what it interrupts fails because of it.
   void Fail(absl::Status status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     if (failure_.ok()) {
-      failure_ = outer_stop_.stop_requested() ? Cancelled("the build was canceled")
-                                              : std::move(status);
+      failure_ =
+          outer_stop_.stop_requested() ? Cancelled("the build was canceled") : std::move(status);
     }
     stop_.request_stop();
   }
@@ -108,8 +108,8 @@ class Solver {
   absl::Status Perform(OperationId id) {
     const v1::Stage& stage = graph_.stages(id.stage);
     const v1::Operation& operation = stage.operations(id.index);
-    absl::Status status = id.index == 0 ? Begin(id.stage, stage, operation)
-                                        : Instruction(id, stage, operation);
+    absl::Status status =
+        id.index == 0 ? Begin(id.stage, stage, operation) : Instruction(id, stage, operation);
     if (!status.ok()) {
       v1::ErrorDetail detail;
       detail.set_instruction(operation.text());
@@ -225,17 +225,29 @@ class Solver {
     if (empty_layer && operation.created_by().empty()) {
       return;
     }
-    state->history.push_back({.created_ns = state->created_ns,
-                              .created_by = operation.created_by().empty() ? operation.text()
-                                                                           : operation.created_by(),
-                              .comment = "zlayer",
-                              .author = state->config.author(),
-                              .empty_layer = empty_layer});
+    state->history.push_back(
+        {.created_ns = state->created_ns,
+         .created_by = operation.created_by().empty() ? operation.text() : operation.created_by(),
+         .comment = "zlayer",
+         .author = state->config.author(),
+         .empty_layer = empty_layer});
   }
 
   static void ApplyConfig(const v1::Operation& operation, StageState* state) {
     for (const v1::ConfigChange& change : operation.config()) {
       ApplyConfigChange(change, &state->config, &state->command_is_own);
+    }
+  }
+
+  static void NotLaterThan(int64_t epoch_seconds, NewImage* image) {
+    constexpr int64_t kSecond = 1'000'000'000;
+    if (epoch_seconds > std::numeric_limits<int64_t>::max() / kSecond) {
+      return;
+    }
+    const int64_t epoch_ns = epoch_seconds * kSecond;
+    image->created_ns = std::min(image->created_ns, epoch_ns);
+    for (ImageHistory& entry : image->history) {
+      entry.created_ns = std::min(entry.created_ns, epoch_ns);
     }
   }
 
@@ -256,6 +268,9 @@ class Solver {
     image.history = std::move(state.history);
     image.layers = std::move(state.layers);
     image.created_ns = state.created_ns;
+    if (graph_.has_source_date_epoch()) {
+      NotLaterThan(graph_.source_date_epoch(), &image);
+    }
     return image;
   }
 

@@ -3,9 +3,7 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cstddef>
-#include <iterator>
 #include <optional>
 #include <set>
 #include <utility>
@@ -21,12 +19,13 @@
 #include "daemon/frontend/dockerfile/check_text.h"
 #include "daemon/frontend/dockerfile/directive.h"
 #include "daemon/frontend/dockerfile/findings.h"
+#include "daemon/frontend/dockerfile/forgiving_resolver.h"
+#include "daemon/frontend/dockerfile/global_args.h"
 #include "daemon/frontend/dockerfile/go_text.h"
 #include "daemon/frontend/dockerfile/instructions.h"
 #include "daemon/frontend/dockerfile/lexer.h"
 #include "daemon/frontend/dockerfile/named_contexts.h"
 #include "daemon/frontend/dockerfile/outline.h"
-#include "daemon/frontend/dockerfile/run_converter.h"
 #include "daemon/frontend/dockerfile/stage_converter.h"
 #include "daemon/frontend/dockerfile/stage_plan.h"
 #include "daemon/frontend/dockerfile/stage_state.h"
@@ -45,55 +44,10 @@ constexpr size_t kMaxErrors = 20;
 
 constexpr char kCheckArgument[] = "BUILDKIT_DOCKERFILE_CHECK";
 
-constexpr std::string_view kEpoch = "SOURCE_DATE_EPOCH";
-constexpr std::string_view kPlatformParts[] = {"PLATFORM", "OS", "OSVERSION", "ARCH", "VARIANT"};
-
-bool IsPlatformArgument(std::string_view name) {
-  if (!name.starts_with("BUILD") && !name.starts_with("TARGET")) {
-    return false;
-  }
-  name.remove_prefix(name.starts_with("BUILD") ? 5 : 6);
-  return name == "STAGE" || std::find(std::begin(kPlatformParts), std::end(kPlatformParts), name) !=
-                                std::end(kPlatformParts);
-}
-
-// Whether an argument has a meaning without an ARG that declares it.
-bool IsKnownArgument(std::string_view name) {
-  return IsProxyArgument(name) || IsPlatformArgument(name) || name.starts_with("BUILDKIT_") ||
-         name == kEpoch;
-}
-
 // A stage that is converted.
 struct ConvertedStage {
   uint32_t graph_index = 0;
   StageState state;  // at its end
-};
-
-// Puts an image without anything in the place of one that cannot be had, so that an examination can
-// go on.
-class ForgivingResolver : public ImageResolver {
- public:
-  explicit ForgivingResolver(ImageResolver& resolver) : resolver_(resolver) {}
-
-  absl::StatusOr<ResolvedImage> Resolve(const std::string& reference, const v1::Platform& platform,
-                                        std::stop_token stop) override {
-    absl::StatusOr<ResolvedImage> image = resolver_.Resolve(reference, platform, std::move(stop));
-    if (image.ok() || absl::IsCancelled(image.status())) {
-      return image;
-    }
-    errors_[reference] = image.status();
-    return ResolvedImage{reference, "", platform, {}};
-  }
-
-  // Why there is no such image; OK where there is.
-  absl::Status ErrorOf(const std::string& reference) const {
-    const auto at = errors_.find(reference);
-    return at == errors_.end() ? absl::OkStatus() : at->second;
-  }
-
- private:
-  ImageResolver& resolver_;
-  std::map<std::string, absl::Status> errors_;
 };
 
 std::optional<size_t> BaseStage(const PlannedStage& plan) {
@@ -126,7 +80,6 @@ class Converter {
   absl::Status CheckRequest() const;
   absl::StatusOr<size_t> FindTarget() const;
   absl::StatusOr<Variables> GlobalArgs(const std::map<std::string, std::string>& build_args);
-  absl::Status SetEpoch();
   absl::StatusOr<std::string> ExpandGlobal(std::string_view word, const Variables& variables,
                                            const v1::SourceRange& source);
 
@@ -249,53 +202,11 @@ absl::StatusOr<size_t> Converter::FindTarget() const {
 
 absl::StatusOr<Variables> Converter::GlobalArgs(
     const std::map<std::string, std::string>& build_args) {
-  Variables arguments;
-  const v1::Platform platform = CanonicalPlatform(request_.platform);
-  const std::string values[] = {FormatPlatform(platform), platform.os(), platform.os_version(),
-                                platform.architecture(), platform.variant()};
-  const auto set = [&](const std::string& name, const std::string& value) {
-    const auto given = build_args.find(name);
-    arguments.Set(name, given == build_args.end() ? value : given->second);
+  const auto expand = [this](std::string_view word, const Variables& variables,
+                             const v1::SourceRange& source) {
+    return ExpandGlobal(word, variables, source);
   };
-  for (const char* prefix : {"BUILD", "TARGET"}) {
-    for (size_t i = 0; i < std::size(kPlatformParts); ++i) {
-      set(prefix + std::string(kPlatformParts[i]), values[i]);
-    }
-  }
-  const std::string& stage = file_.stages[target_].base().name;
-  set("TARGETSTAGE", stage.empty() ? "default" : stage);
-  for (const Instruction& instruction : file_.global_args) {
-    for (const auto& argument : std::get<ArgInstruction>(instruction.body).arguments) {
-      if (const auto given = build_args.find(argument.name); given != build_args.end()) {
-        arguments.Set(argument.name, given->second);
-      } else if (argument.value) {
-        ASSIGN_OR_RETURN(const std::string value,
-                         ExpandGlobal(*argument.value, arguments, instruction.source));
-        arguments.Set(argument.name, value);
-      }
-    }
-  }
-  return arguments;
-}
-
-// Of a build argument, or of an ARG before the first FROM.
-absl::Status Converter::SetEpoch() {
-  std::optional<std::string> text = global_args_.Get(kEpoch);
-  if (const auto given = request_.build_args.find(std::string(kEpoch));
-      given != request_.build_args.end()) {
-    text = given->second;
-  }
-  if (!text || text->empty()) {
-    return absl::OkStatus();
-  }
-  int64_t seconds = 0;
-  const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), seconds);
-  if (error != std::errc() || end != text->data() + text->size()) {
-    return InvalidArgument(
-        fmt::format("SOURCE_DATE_EPOCH is a number of seconds since 1970, not {}", GoQuote(*text)));
-  }
-  result_.graph.set_source_date_epoch(seconds);
-  return absl::OkStatus();
+  return GlobalArguments(file_, target_, request_.platform, build_args, expand);
 }
 
 absl::StatusOr<std::string> Converter::ExpandGlobal(std::string_view word,
@@ -522,19 +433,11 @@ void Converter::AddRequestLabels(v1::Stage* stage) const {
 
 void Converter::WarnUnusedBuildArgs() {
   std::set<std::string> declared;
-  const auto declare = [&declared](const Instruction& instruction) {
-    if (const auto* arg = std::get_if<ArgInstruction>(&instruction.body)) {
-      for (const ArgInstruction::Argument& argument : arg->arguments) {
-        declared.insert(argument.name);
-      }
-    }
-  };
-  std::for_each(file_.global_args.begin(), file_.global_args.end(), declare);
+  AddDeclaredArguments(file_.global_args, &declared);
   for (size_t index = 0; index < file_.stages.size(); ++index) {
-    const std::vector<Instruction>& instructions = file_.stages[index].instructions;
-    std::for_each(instructions.begin(), instructions.end(), declare);
+    AddDeclaredArguments(file_.stages[index].instructions, &declared);
     if (const PlannedStage* plan = plan_->Get(index); plan != nullptr) {
-      std::for_each(plan->triggers.begin(), plan->triggers.end(), declare);
+      AddDeclaredArguments(plan->triggers, &declared);
     }
   }
   for (const auto& entry : request_.build_args) {
@@ -561,7 +464,11 @@ absl::Status Converter::Read() {
                 [this](std::string_view word) { return ExpandGlobal(word, global_args_, {}); });
   ASSIGN_OR_RETURN(target_, FindTarget());
   ASSIGN_OR_RETURN(global_args_, GlobalArgs(request_.build_args));
-  RETURN_IF_ERROR(SetEpoch());
+  ASSIGN_OR_RETURN(const std::optional<int64_t> epoch,
+                   SourceDateEpoch(global_args_, request_.build_args));
+  if (epoch) {
+    result_.graph.set_source_date_epoch(*epoch);
+  }
   outline_.AddGlobals(file_.global_args, escape_, global_args_);
   const absl::StatusOr<Variables> defaults = GlobalArgs({});
   CheckBases(file_, escape_, global_args_, defaults.ok() ? *defaults : global_args_, &findings_);
