@@ -278,14 +278,17 @@ TEST_F(BuildRunnerTest, AnUnknownBaseIsNamed) {
   EXPECT_EQ(DetailOf(result.status()).source().first_line(), 1u);
 }
 
-TEST_F(BuildRunnerTest, ABaseForAnotherPlatformIsRefused) {
+TEST_F(BuildRunnerTest, ABaseForAnotherPlatformIsAWarning) {
   v1::Platform other;
   other.set_os("linux");
   other.set_architecture("s390x");
   AddBase("base:1", other);
   SetDockerfile("FROM base:1\n");
-  EXPECT_THAT(Run(), StatusIs(absl::StatusCode::kFailedPrecondition,
-                              AllOf(HasSubstr("base:1"), HasSubstr("linux/s390x"))));
+  EXPECT_OK(Run());
+  ASSERT_FALSE(sink_.events.empty());
+  EXPECT_EQ(sink_.events[0].warning().rule(), "InvalidBaseImagePlatform");
+  EXPECT_THAT(sink_.events[0].warning().message(),
+              AllOf(HasSubstr("base:1"), HasSubstr("linux/s390x")));
 }
 
 TEST_F(BuildRunnerTest, CompletesAGraph) {
