@@ -11,7 +11,6 @@
 #include "client/cli/file_request.h"
 #include "client/cli/plan_text.h"
 #include "client/cli/session.h"
-#include "client/cli/source_text.h"
 #include "client/progress/text.h"
 #include "daemon/frontend/dockerfile/lexer.h"
 
@@ -68,10 +67,7 @@ void AddPlanCommand(Command& root) {
   plan.Section("Output").Choice(
       {"--format", "", "Stages and their steps, or the whole graph as one JSON document"},
       &options->format, {"text", "json"});
-  plan.Run([options](Session& session) {
-    absl::Status status = Plan(session, *options);
-    return options->format == "text" ? ShowSource(std::move(status)) : status;
-  });
+  plan.Run([options](Session& session) { return Plan(session, *options); });
 }
 
 }  // namespace zlayer
