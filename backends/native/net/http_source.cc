@@ -29,7 +29,7 @@ int64_t ModificationTime(const std::string& last_modified) {
 }  // namespace
 
 absl::StatusOr<bool> HttpSource::IsUsable(const FetchedSource& fetched) {
-  if (!wanted_.checksum.IsNone() && fetched.content != wanted_.checksum) {
+  if (wanted_.checksum.has_value() && fetched.content != *wanted_.checksum) {
     return false;
   }
   ASSIGN_OR_RETURN(const std::vector<bool> stored, store_.contents().Has({fetched.content}));
@@ -45,10 +45,10 @@ absl::StatusOr<std::optional<FetchedSource>> HttpSource::Known() {
       return known;
     }
   }
-  if (wanted_.checksum.IsNone()) {
+  if (!wanted_.checksum.has_value()) {
     return std::optional<FetchedSource>();
   }
-  ASSIGN_OR_RETURN(known, store_.fetched().FindContent(wanted_.name_space, wanted_.checksum));
+  ASSIGN_OR_RETURN(known, store_.fetched().FindContent(wanted_.name_space, *wanted_.checksum));
   if (known.has_value()) {
     ASSIGN_OR_RETURN(const bool usable, IsUsable(*known));
     if (usable) {
@@ -94,10 +94,10 @@ absl::StatusOr<LayerRef> HttpSource::Request(const std::optional<FetchedSource>&
     return Keep(*known, content.size);
   }
   ASSIGN_OR_RETURN(const Digest content, pack->End());
-  if (!wanted_.checksum.IsNone() && content != wanted_.checksum) {
+  if (wanted_.checksum.has_value() && content != *wanted_.checksum) {
     return FailedPrecondition(fmt::format("{}: the file has the checksum {}, and {} is wanted",
                                           wanted_.url.text, content.ToString(),
-                                          wanted_.checksum.ToString()));
+                                          wanted_.checksum->ToString()));
   }
   RETURN_IF_ERROR(pack->Commit());
   progress(answer.size, answer.size, /*complete=*/true);
@@ -107,7 +107,7 @@ absl::StatusOr<LayerRef> HttpSource::Request(const std::optional<FetchedSource>&
 
 absl::StatusOr<LayerRef> HttpSource::Fetch(const Progress& progress, std::stop_token stop) {
   ASSIGN_OR_RETURN(const std::optional<FetchedSource> known, Known());
-  if (known.has_value() && !wanted_.checksum.IsNone()) {
+  if (known.has_value() && wanted_.checksum.has_value()) {
     ASSIGN_OR_RETURN(const ContentFile content, store_.contents().Open(known->content));
     return Keep(*known, content.size);
   }

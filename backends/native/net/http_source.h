@@ -26,7 +26,7 @@ class HttpSource {
     std::string name_space;
     RemoteUrl url;
     std::string name;  // of the file in the layer
-    Digest checksum;   // none: any content
+    std::optional<Digest> checksum;  // of the content; any where it is not given
   };
 
   HttpSource(Store* store, const HttpLimits& limits, Wanted wanted)

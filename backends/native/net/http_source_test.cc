@@ -168,6 +168,11 @@ TEST_F(HttpSourceTest, StoresNothingThatHasAnotherChecksum) {
   EXPECT_EQ(ContentOf(layer), "other");
 }
 
+TEST_F(HttpSourceTest, ComparesAChecksumOfZeros) {
+  EXPECT_THAT(Get(Input(server_.Url("/a"), "sha256:" + std::string(64, '0'))),
+              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("0000")));
+}
+
 TEST_F(HttpSourceTest, StoresNothingOfAnAnswerThatFails) {
   server_.SetHandler(Always("HTTP/1.1 200 OK\r\nContent-Length: 100\r\nETag: \"v1\"\r\n\r\nhello"));
   EXPECT_THAT(Get(Input()), StatusIs(absl::StatusCode::kUnavailable));

@@ -30,12 +30,15 @@ absl::StatusOr<RemoteUrl> ParseGitUrl(const std::string& url) {
   return ParseRemoteUrl(url, {"https", "http", "git"});
 }
 
-absl::StatusOr<Digest> ParseChecksum(const std::string& text) {
+absl::StatusOr<std::optional<Digest>> ParseChecksum(const std::string& text) {
   if (text.empty()) {
-    return Digest();
+    return std::nullopt;
   }
   absl::StatusOr<Digest> checksum = Digest::Parse(text);
-  return checksum.ok() ? checksum : Annotate(checksum.status(), "the checksum of a URL");
+  if (!checksum.ok()) {
+    return Annotate(checksum.status(), "the checksum of a URL");
+  }
+  return *checksum;
 }
 
 absl::Status CheckCommitPrefix(const v1::GitInput& input, const GitTarget& target,
