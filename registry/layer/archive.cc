@@ -113,6 +113,9 @@ absl::Status ArchiveReader::Take() {
     return absl::OkStatus();
   }
   ASSIGN_OR_RETURN(Entry entry, EntryOf(*input_));
+  if (entry.type != EntryType::kDirectory && CleanPath(entry.path).empty()) {
+    return absl::OkStatus();  // some programs write such a file first; the root stays a directory
+  }
   std::optional<RawTarHeader> header = input_->RawHeader();
   if (header) {
     entry.pax = header->pax;

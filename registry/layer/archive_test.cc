@@ -324,6 +324,11 @@ TEST_F(ArchiveTest, ErrorsNameTheEntry) {
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("0:0")));
 }
 
+TEST_F(ArchiveTest, AFileWithoutANameIsNotTheRoot) {
+  ASSERT_OK_AND_ASSIGN(auto index, Read(Tar().File(".").File("a", "x").Finish()));
+  EXPECT_EQ(index->size(), 1u);
+}
+
 TEST_F(ArchiveTest, WhatIsNoArchive) {
   for (const std::string& bytes : {std::string(), std::string("text"), std::string(4096, 'x'),
                                    Compressed("no tar", ARCHIVE_FILTER_GZIP)}) {

@@ -100,9 +100,9 @@ TEST_F(LayerDraftTest, OfADirectoryTheContentIsCopied) {
                           "f srv/sub/x 644 0:0"));
 }
 
-TEST_F(LayerDraftTest, ADirectoryToANewNameKeepsItsMode) {
+TEST_F(LayerDraftTest, WhatADirectoryIsCopiedToIsADirectoryOfItsOwn) {
   EXPECT_THAT(Copy({"dir"}, {.destination = "/new"}),
-              ElementsAre("d new 711 0:0", "l new/link 777 0:0", "d new/sub 755 0:0",
+              ElementsAre("d new 755 0:0", "l new/link 777 0:0", "d new/sub 755 0:0",
                           "f new/sub/x 644 0:0"));
 }
 
@@ -124,7 +124,7 @@ TEST_F(LayerDraftTest, OwnersAreKeptFromStages) {
 TEST_F(LayerDraftTest, ModesChangeForAllButLinks) {
   EXPECT_THAT(
       Copy({"dir"}, {.destination = "/n", .mode = "go="}),
-      ElementsAre("d n 700 0:0", "l n/link 777 0:0", "d n/sub 700 0:0", "f n/sub/x 600 0:0"));
+      ElementsAre("d n 755 0:0", "l n/link 777 0:0", "d n/sub 700 0:0", "f n/sub/x 600 0:0"));
 }
 
 TEST_F(LayerDraftTest, AFileReplacesAFile) {
@@ -295,7 +295,7 @@ TEST_F(LayerDraftTest, ArchivesAreUnpackedWhereAsked) {
   LayerDraft unpacked(&base_, kNow);
   std::vector<CopySource> sources = Sources({"a.tar"}, true);
   sources[0].unpack = true;
-  ASSERT_OK(unpacked.Copy(sources, {.destination = "/"}));
+  ASSERT_OK(unpacked.Copy(sources, {.destination = "/", .owner = Owner{7, 8}}));
   EXPECT_THAT(unpacked.ArchiveKey(), HasSubstr(Digest::Of(tar).ToString()));
   EXPECT_THAT(Finish(unpacked), ElementsAre("d in 750 0:0", "f in/f 640 9:9",
                                             "d srv 700 0:0 implied", "f srv/g 644 0:0"));
