@@ -1,3 +1,3 @@
 FROM busybox
-COPY exec /1/
-COPY dir/a dir/.hidden /2/
+COPY f* e* /1/
+COPY dir/* /2/
