@@ -73,7 +73,6 @@ TEST_F(CheckTest, AnErrorShowsTheLineAndWhatIsNear) {
   EXPECT_EQ(build.exit_code, 1);
   EXPECT_THAT(build.err, StartsWith("Dockerfile:2: unknown instruction \"RNU\""));
   EXPECT_THAT(build.out, HasSubstr("   2 | >>> RNU true\n"));
-  EXPECT_THAT(Zlayer({"plan", Context()}).out, HasSubstr("   2 | >>> RNU true\n"));
 }
 
 TEST_F(CheckTest, ABuildWarnsAndMayFailForIt) {

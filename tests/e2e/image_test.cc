@@ -204,7 +204,7 @@ TEST_F(OddFilesTest, PassThroughImportCopyRunExportAndImportUnchanged) {
   ImportBusybox("gnu", "cp /bin/mv bin/gnu-mv; for file in $(ldd /bin/mv | grep -o '/[^ ]*'); do "
                        "mkdir -p .${file%/*}; cp -L $file .$file; done");
   WriteContext("Dockerfile",
-               "FROM gnu\nCOPY --from=copied /odd /in/odd\nRUN gnu-mv /in/odd /odd\n");
+               "FROM gnu\nCOPY --from=copied / /in/\nRUN gnu-mv /in/odd /odd\n");
   Build({"-t", "run"});
   EXPECT_EQ(ListingOf("run"), expected);
   // What the kernel copies up where a command changes it: here, to what it was. (Of several links it
