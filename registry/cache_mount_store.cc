@@ -85,22 +85,23 @@ class DiskCacheMountStore::Use : public CacheMount {
 
 absl::Status DiskCacheMountStore::Load() {
   MutexLock lock(&mutex_);
-  return database_->Read([this](Connection& connection) -> absl::Status {
-    ASSIGN_OR_RETURN(Statement rows,
-                     connection.Prepare("SELECT number, namespace, id, seed FROM cache_mounts "
-                                        "ORDER BY number"));
-    while (true) {
-      ASSIGN_OR_RETURN(bool more, rows.Step());
-      if (!more) {
-        return absl::OkStatus();
-      }
-      ASSIGN_OR_RETURN(const Digest seed, rows.DigestAt(3));
-      const auto number = static_cast<uint64_t>(rows.Int(0));
-      directories_[Key(rows.Text(1), rows.Text(2), seed.Hex())].push_back(
-          {.number = number, .has_row = true});
-      next_number_ = number + 1;
-    }
-  });
+  return database_->Read(
+      [this](Connection& connection) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) -> absl::Status {
+        ASSIGN_OR_RETURN(Statement rows,
+                         connection.Prepare("SELECT number, namespace, id, seed FROM cache_mounts "
+                                            "ORDER BY number"));
+        while (true) {
+          ASSIGN_OR_RETURN(bool more, rows.Step());
+          if (!more) {
+            return absl::OkStatus();
+          }
+          ASSIGN_OR_RETURN(const Digest seed, rows.DigestAt(3));
+          const auto number = static_cast<uint64_t>(rows.Int(0));
+          directories_[Key(rows.Text(1), rows.Text(2), seed.Hex())].push_back(
+              {.number = number, .has_row = true});
+          next_number_ = number + 1;
+        }
+      });
 }
 
 absl::StatusOr<std::vector<std::shared_ptr<const CacheMount>>> DiskCacheMountStore::Take(

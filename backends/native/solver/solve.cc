@@ -214,9 +214,14 @@ class Solver {
     state->chain.push_back(result.layer->id());
     state->layers.push_back({.layer = result.layer->id()});
     state->created_ns = std::max(state->created_ns, result.created_ns);
-    if (plan_.kept(stage)) {
+    if (IsKept(stage)) {
       options_.kept_layer(result.layer);
     }
+  }
+
+  bool IsKept(uint32_t stage) {
+    MutexLock lock(&mutex_);
+    return plan_.kept(stage);
   }
 
   // What neither makes a layer nor says what to write (ONBUILD, labels of the request) leaves no
