@@ -214,7 +214,8 @@ absl::Status LayerDraft::CopyFile(const CopySource& source, const RootfsEntry& f
       RETURN_IF_ERROR(MakeParents(destination, kDirectoryMode, options.owner.value_or(Owner())));
       archives_.push_back({.from = source.from,
                            .file = file,
-                           .destination = std::move(destination)});
+                           .destination = std::move(destination),
+                           .owner = options.owner});
       return absl::OkStatus();
     }
   }
@@ -267,7 +268,10 @@ absl::Status LayerDraft::AddCopied(const CopySource& source, const RootfsEntry& 
 std::string LayerDraft::ArchiveKey() const {
   std::string key;
   for (const Archive& archive : archives_) {
-    key += fmt::format("{} /{}\n", archive.file.entry.content.ToString(), archive.destination);
+    key += fmt::format("{} {}:{} /{}\n", archive.file.entry.content.ToString(),
+                       archive.owner.has_value() ? static_cast<int64_t>(archive.owner->uid) : -1,
+                       archive.owner.has_value() ? static_cast<int64_t>(archive.owner->gid) : -1,
+                       archive.destination);
   }
   return key;
 }
@@ -288,7 +292,7 @@ absl::Status LayerDraft::Unpack(const Archive& archive, PackWriter* pack, std::s
 }
 
 // As tar does: what is in the way is replaced, but a directory stays one; links that the image has
-// on the way to the destination are followed, and owners are the archive's.
+// on the way to the destination are followed.
 absl::Status LayerDraft::AddUnpacked(const Archive& archive, Entry entry) {
   if (entry.path.empty() || entry.implied_parent) {
     return absl::OkStatus();  // the destination, and what MakeParents makes where it is missing
@@ -303,6 +307,10 @@ absl::Status LayerDraft::AddUnpacked(const Archive& archive, Entry entry) {
     ASSIGN_OR_RETURN(entry.hard_link, target_of(entry.hard_link));
   }
   entry.path = target;
+  if (archive.owner.has_value()) {
+    entry.uid = archive.owner->uid;
+    entry.gid = archive.owner->gid;
+  }
   RETURN_IF_ERROR(MakeParents(ParentPath(target), kDirectoryMode, Owner()));
   if (entry.type != EntryType::kDirectory) {
     index_.RemoveSubtree(target);

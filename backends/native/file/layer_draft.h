@@ -86,6 +86,7 @@ class LayerDraft {
     const Filesystem* from;
     RootfsEntry file;
     std::string destination;
+    std::optional<Owner> owner;
   };
 
   std::optional<Entry> Lookup(std::string_view path) const;

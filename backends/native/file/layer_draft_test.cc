@@ -295,10 +295,16 @@ TEST_F(LayerDraftTest, ArchivesAreUnpackedWhereAsked) {
   LayerDraft unpacked(&base_, kNow);
   std::vector<CopySource> sources = Sources({"a.tar"}, true);
   sources[0].unpack = true;
-  ASSERT_OK(unpacked.Copy(sources, {.destination = "/", .owner = Owner{7, 8}}));
+  ASSERT_OK(unpacked.Copy(sources, {.destination = "/"}));
   EXPECT_THAT(unpacked.ArchiveKey(), HasSubstr(Digest::Of(tar).ToString()));
   EXPECT_THAT(Finish(unpacked), ElementsAre("d in 750 0:0", "f in/f 640 9:9",
                                             "d srv 700 0:0 implied", "f srv/g 644 0:0"));
+
+  LayerDraft owned(&base_, kNow);
+  ASSERT_OK(owned.Copy(sources, {.destination = "/", .owner = Owner{7, 8}}));
+  EXPECT_NE(owned.ArchiveKey(), unpacked.ArchiveKey());
+  EXPECT_THAT(Finish(owned), ElementsAre("d in 750 7:8", "f in/f 640 7:8", "d srv 700 0:0 implied",
+                                         "f srv/g 644 7:8"));
 
   EXPECT_THAT(Copy({"a.tar"}, {.destination = "/"}), ElementsAre("f a.tar 644 0:0"));
 }
