@@ -17,6 +17,7 @@ _MODULES = {
     "spdlog": ["spdlog"],
     "sqlite": ["sqlite3"],
     "yaml": ["yaml-cpp"],
+    "zlib": ["zlib"],
     "zstd": ["libzstd"],
 }
 

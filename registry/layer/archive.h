@@ -48,7 +48,8 @@ struct ArchiveResult {
 };
 
 // Whether the first bytes look like something that ReadArchive takes: a tar, plain or behind gzip,
-// bzip2, xz or zstd (what BuildKit's ADD unpacks). Reads with pread only.
+// bzip2, xz or zstd (what BuildKit's ADD unpacks). One whose later bytes are damaged or missing is
+// one, too, and an error of ReadArchive. Reads with pread only.
 bool IsArchive(const ContentFile& file);
 
 // Reads the tar in `file` (plain, gzip, bzip2, xz or zstd), adds its entries to `builder`, and its

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <sys/sysmacros.h>
 
+#include <algorithm>
 #include <random>
 
 #include "base/files.h"
@@ -353,6 +354,18 @@ TEST_F(ArchiveTest, TruncatedArchivesAreErrors) {
   for (size_t size = 1; size < zipped.size() - 12; size += 3) {
     EXPECT_THAT(Read(zipped.substr(0, size)), StatusIs(absl::StatusCode::kInvalidArgument)) << size;
   }
+}
+
+TEST_F(ArchiveTest, AnArchiveThatBreaksOffIsStillOne) {
+  std::mt19937 random(7);
+  std::string content(3000, '\0');
+  std::generate(content.begin(), content.end(), [&random] { return static_cast<char>(random()); });
+  const std::string zipped =
+      Compressed(Tar().File("a", content).Finish(), ARCHIVE_FILTER_GZIP).substr(0, 1000);
+  EXPECT_TRUE(IsArchive(MemoryFile(zipped)));
+  EXPECT_THAT(Read(zipped), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("truncated")));
+  EXPECT_FALSE(IsArchive(MemoryFile(zipped.substr(0, 20))));  // nothing tells what it was
+  EXPECT_FALSE(IsArchive(MemoryFile(Compressed(content, ARCHIVE_FILTER_GZIP).substr(0, 1000))));
 }
 
 TEST_F(ArchiveTest, AFileThatEndsBeforeItsSizeIsDataLoss) {
