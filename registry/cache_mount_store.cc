@@ -20,7 +20,7 @@ namespace zlayer {
 namespace {
 
 // Namespace, id, seed.
-using Key = std::tuple<std::string, std::string, std::string>;
+using Key = std::tuple<std::string, std::string, Digest>;
 
 struct Directory {
   uint64_t number = 0;
@@ -84,24 +84,28 @@ class DiskCacheMountStore::Use : public CacheMount {
 };
 
 absl::Status DiskCacheMountStore::Load() {
+  std::map<Key, std::vector<Directory>> directories;
+  uint64_t next_number = 1;
+  RETURN_IF_ERROR(database_->Read([&](Connection& connection) -> absl::Status {
+    ASSIGN_OR_RETURN(Statement rows,
+                     connection.Prepare("SELECT number, namespace, id, seed FROM cache_mounts "
+                                        "ORDER BY number"));
+    while (true) {
+      ASSIGN_OR_RETURN(bool more, rows.Step());
+      if (!more) {
+        return absl::OkStatus();
+      }
+      ASSIGN_OR_RETURN(const Digest seed, rows.DigestAt(3));
+      const auto number = static_cast<uint64_t>(rows.Int(0));
+      directories[Key(rows.Text(1), rows.Text(2), seed)].push_back(
+          {.number = number, .has_row = true});
+      next_number = number + 1;
+    }
+  }));
   MutexLock lock(&mutex_);
-  return database_->Read(
-      [this](Connection& connection) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) -> absl::Status {
-        ASSIGN_OR_RETURN(Statement rows,
-                         connection.Prepare("SELECT number, namespace, id, seed FROM cache_mounts "
-                                            "ORDER BY number"));
-        while (true) {
-          ASSIGN_OR_RETURN(bool more, rows.Step());
-          if (!more) {
-            return absl::OkStatus();
-          }
-          ASSIGN_OR_RETURN(const Digest seed, rows.DigestAt(3));
-          const auto number = static_cast<uint64_t>(rows.Int(0));
-          directories_[Key(rows.Text(1), rows.Text(2), seed.Hex())].push_back(
-              {.number = number, .has_row = true});
-          next_number_ = number + 1;
-        }
-      });
+  directories_ = std::move(directories);
+  next_number_ = next_number;
+  return absl::OkStatus();
 }
 
 absl::StatusOr<std::vector<std::shared_ptr<const CacheMount>>> DiskCacheMountStore::Take(
@@ -110,7 +114,7 @@ absl::StatusOr<std::vector<std::shared_ptr<const CacheMount>>> DiskCacheMountSto
   std::map<Key, size_t> first;
   std::vector<Key> keys;
   for (size_t i = 0; i < requests.size(); ++i) {
-    keys.emplace_back(name_space, requests[i].id, requests[i].seed.Hex());
+    keys.emplace_back(name_space, requests[i].id, requests[i].seed);
     first.try_emplace(keys[i], i);
   }
   std::vector<std::shared_ptr<const CacheMount>> mounts(requests.size());
@@ -205,7 +209,6 @@ absl::Status DiskCacheMountStore::Make(
 }
 
 absl::Status DiskCacheMountStore::PutRow(const Key& key, uint64_t number) {
-  ASSIGN_OR_RETURN(const Digest seed, Digest::FromHex(std::get<2>(key)));
   const int64_t now = clock_->NowNs();
   return database_->WriteUnsynced([&](Connection& connection) -> absl::Status {
     ASSIGN_OR_RETURN(
@@ -214,7 +217,7 @@ absl::Status DiskCacheMountStore::PutRow(const Key& key, uint64_t number) {
                            "VALUES (?1, ?2, ?3, ?4, ?5, ?5) "
                            "ON CONFLICT (number) DO UPDATE SET used = excluded.used"));
     put.Bind(1, static_cast<int64_t>(number)).BindText(2, std::get<0>(key));
-    put.BindText(3, std::get<1>(key)).BindDigest(4, seed).Bind(5, now);
+    put.BindText(3, std::get<1>(key)).BindDigest(4, std::get<2>(key)).Bind(5, now);
     return put.Run();
   });
 }
