@@ -55,6 +55,11 @@ void CloseAllBut(std::vector<int> keep) {
   close_range(next, ~0U, 0);
 }
 
+absl::Status WriteNewFile(const std::string& path, std::string_view content) {
+  ASSIGN_OR_RETURN(UniqueFd file, OpenFile(path, O_WRONLY | O_CREAT | O_EXCL));
+  return WriteFully(file.get(), content);
+}
+
 void ResetSignals() {
   for (int number = 1; number < NSIG; ++number) {
     signal(number, SIG_DFL);

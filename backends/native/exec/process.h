@@ -6,6 +6,8 @@
 #include <absl/status/statusor.h>
 #include <sys/types.h>
 
+#include <string>
+#include <string_view>
 #include <vector>
 
 namespace zlayer {
@@ -16,6 +18,9 @@ absl::StatusOr<pid_t> ForkIntoPidNamespace();
 
 // Closes every descriptor above 2 but `keep`.
 void CloseAllBut(std::vector<int> keep);
+
+// Makes a file that is not there yet.
+absl::Status WriteNewFile(const std::string& path, std::string_view content);
 
 // Default dispositions, nothing blocked.
 void ResetSignals();

@@ -10,16 +10,17 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdint>
 #include <string>
 #include <vector>
 
 #include "backends/native/exec/process.h"
 #include "backends/native/exec/program_view.h"
+#include "base/clock.h"
 #include "base/errors.h"
 #include "base/files.h"
 #include "base/status_macros.h"
@@ -33,15 +34,10 @@ constexpr size_t kMaxProgram = size_t{16} << 20;
 constexpr int kOpenDirectories = 32;
 constexpr uint64_t kBlock = 512;
 // A look at the disk takes at most a tenth of the time.
-constexpr double kPauseForWalk = 10;
-constexpr double kMinPause = 0.2;
+constexpr int64_t kPauseForWalk = 10;
+constexpr int64_t kSecondNs = 1'000'000'000;
+constexpr int64_t kMinPauseNs = kSecondNs / 5;
 constexpr int kCannotStart = 127;
-
-double Now() {
-  timespec time;
-  clock_gettime(CLOCK_MONOTONIC, &time);
-  return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) / 1e9;
-}
 
 // nftw has no argument for its callback, and this process one walk at a time.
 uint64_t walked_bytes = 0;
@@ -112,8 +108,9 @@ absl::StatusOr<pid_t> StartProgram(const exec::Program& program, const RunFiles&
 // Waits for the program and ends what it left. As pid 1 it gets the orphans, too.
 absl::StatusOr<int> WaitWithinLimits(pid_t program_pid, const exec::Program& program,
                                      const sigset_t& child_ended) {
-  const double end = Now() + program.max_seconds();
-  double next_walk = Now() + kMinPause;
+  const int64_t begin = MonotonicNs();
+  const int64_t end = begin + program.max_seconds() * kSecondNs;
+  int64_t next_walk = begin + kMinPauseNs;
   int result = 0;
   absl::Status over;
   while (true) {
@@ -128,14 +125,14 @@ absl::StatusOr<int> WaitWithinLimits(pid_t program_pid, const exec::Program& pro
     if (pid != 0) {
       continue;
     }
-    const double now = Now();
+    const int64_t now = MonotonicNs();
     if (over.ok() && now >= end) {
       over = absl::DeadlineExceededError(fmt::format(
           "it was stopped after {} seconds, the most that it may take", program.max_seconds()));
     } else if (over.ok() && now >= next_walk) {
       const uint64_t bytes = DiskBytes(".");
-      const double after = Now();
-      next_walk = after + std::max(kMinPause, kPauseForWalk * (after - now));
+      const int64_t after = MonotonicNs();
+      next_walk = after + std::max(kMinPauseNs, kPauseForWalk * (after - now));
       if (bytes > program.max_bytes()) {
         over = ResourceExhausted(fmt::format("it was stopped with more than {} MiB on the disk",
                                              program.max_bytes() >> 20));
@@ -144,7 +141,7 @@ absl::StatusOr<int> WaitWithinLimits(pid_t program_pid, const exec::Program& pro
     if (!over.ok()) {
       kill(-1, SIGKILL);
     }
-    const timespec pause = {0, static_cast<long>(kMinPause * 1e9)};
+    const timespec pause = {0, kMinPauseNs};
     sigtimedwait(&child_ended, nullptr, &pause);
   }
   RETURN_IF_ERROR(over);

@@ -15,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include "backends/native/exec/process.h"
 #include "base/errors.h"
 #include "base/files.h"
 #include "base/status_macros.h"
@@ -107,9 +108,8 @@ absl::Status Show(const Shown& shown, const std::string& root) {
 }
 
 absl::Status WriteNew(const std::string& path, std::string_view content) {
-  RETURN_IF_ERROR(MakePlace(path, /*is_directory=*/false));
-  ASSIGN_OR_RETURN(const UniqueFd file, OpenFile(path, O_WRONLY | O_TRUNC));
-  return WriteFully(file.get(), content);
+  RETURN_IF_ERROR(MakeDirectories(path.substr(0, path.rfind('/'))));
+  return WriteNewFile(path, content);
 }
 
 // Name servers are often written where only a link in /etc leads to.

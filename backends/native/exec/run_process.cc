@@ -31,11 +31,6 @@ namespace {
 constexpr size_t kMaxPlan = size_t{256} << 20;
 constexpr size_t kMaxLog = size_t{1} << 20;
 
-absl::Status WriteFile(const std::string& path, std::string_view content) {
-  ASSIGN_OR_RETURN(UniqueFd file, OpenFile(path, O_WRONLY | O_CREAT | O_EXCL));
-  return WriteFully(file.get(), content);
-}
-
 // A mount namespace with the run's own /proc and tmpfs in it.
 absl::Status EnterMountNamespace(const Workspace& workspace) {
   if (unshare(CLONE_NEWNS) != 0) {
@@ -57,9 +52,9 @@ absl::Status FillWorkspace(const Workspace& workspace, const exec::Plan& plan) {
       return ErrnoError(*path);
     }
   }
-  RETURN_IF_ERROR(WriteFile(workspace.bundle + "/config.json", plan.spec()));
-  RETURN_IF_ERROR(WriteFile(workspace.resolv_conf, plan.resolv_conf()));
-  RETURN_IF_ERROR(WriteFile(workspace.hosts, plan.hosts()));
+  RETURN_IF_ERROR(WriteNewFile(workspace.bundle + "/config.json", plan.spec()));
+  RETURN_IF_ERROR(WriteNewFile(workspace.resolv_conf, plan.resolv_conf()));
+  RETURN_IF_ERROR(WriteNewFile(workspace.hosts, plan.hosts()));
   // Not the machine's: the container's root can change the mode of what its standard input is.
   if (mknod(workspace.null.c_str(), S_IFCHR | 0666, makedev(1, 3)) != 0 ||
       chmod(workspace.null.c_str(), 0666) != 0) {
