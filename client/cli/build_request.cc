@@ -135,16 +135,6 @@ void SetSource(const BuildFlags& flags, const std::optional<BuildFile>& file, v1
   source->set_ignore_name(ToUtf8(file->ignore_name));
 }
 
-v1::GitInput GitInputOf(GitUrl url) {
-  v1::GitInput input;
-  input.set_url(std::move(url.remote));
-  input.set_ref(std::move(url.ref));
-  input.set_subdirectory(std::move(url.subdirectory));
-  input.set_checksum(std::move(url.checksum));
-  input.set_keep_git_directory(url.keep_git_directory.value_or(false));
-  return input;
-}
-
 // A context that the daemon gets by itself; nullopt for a directory.
 absl::StatusOr<std::optional<v1::ContextSource>> RemoteContext(const std::string& value) {
   v1::ContextSource source;
@@ -157,7 +147,7 @@ absl::StatusOr<std::optional<v1::ContextSource>> RemoteContext(const std::string
     return UsageError(fmt::format("the context \"{}\": {}", value, Message(git.status())));
   }
   if (git->has_value()) {
-    *source.mutable_git() = GitInputOf(**std::move(git));
+    *source.mutable_git() = ToGitInput(**std::move(git));
     return source;
   }
   if (IsHttpUrl(value)) {

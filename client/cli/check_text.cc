@@ -1,12 +1,12 @@
 #include "client/cli/check_text.h"
 
-#include <absl/strings/escaping.h>
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <vector>
 
+#include "base/base64.h"
 #include "client/cli/session.h"
 #include "client/cli/source_text.h"
 #include "client/progress/screen_text.h"
@@ -17,8 +17,6 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 using Rows = std::vector<std::vector<std::string>>;
-
-std::string Base64(const std::string& bytes) { return absl::Base64Escape(bytes); }
 
 std::string Dump(const Json& json) {
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
@@ -156,7 +154,7 @@ std::string CheckJson(const v1::CheckBuildResponse& check) {
   }
   json["sources"].push_back({{"filename", check.file().name()},
                              {"language", "Dockerfile"},
-                             {"data", Base64(check.file().content())}});
+                             {"data", EncodeBase64(check.file().content())}});
   if (check.has_error()) {
     json["buildError"] = {{"message", check.error().error()},
                           {"location", Location(check.error().detail().source())}};
@@ -185,7 +183,7 @@ std::string OutlineJson(const v1::CheckBuildResponse& check) {
   SetUnlessEmpty("secrets", SecretList(outline.secrets()), &json);
   SetUnlessEmpty("ssh", SecretList(outline.ssh()), &json);
   SetUnlessEmpty("cache", std::move(caches), &json);
-  json["sources"] = {Base64(check.file().content())};
+  json["sources"] = {EncodeBase64(check.file().content())};
   return Dump(json);
 }
 
@@ -203,7 +201,7 @@ std::string TargetsJson(const v1::CheckBuildResponse& check) {
     entry["location"] = Location(target.source());
     json["targets"].push_back(std::move(entry));
   }
-  json["sources"] = {Base64(check.file().content())};
+  json["sources"] = {EncodeBase64(check.file().content())};
   return Dump(json);
 }
 

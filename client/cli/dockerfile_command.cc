@@ -17,6 +17,7 @@
 #include "client/cli/commands.h"
 #include "client/cli/session.h"
 #include "client/lib/stoppable_reader.h"
+#include "daemon/frontend/dockerfile/go_text.h"
 #include "daemon/frontend/dockerfile/ignore.h"
 #include "daemon/frontend/dockerfile/lexer.h"
 #include "daemon/frontend/dockerfile/words.h"
@@ -88,19 +89,6 @@ absl::Status Expand(const ExpandOptions& options) {
   return absl::OkStatus();
 }
 
-// As a context's paths are matched: without "." and empty components, and without a '/' around.
-std::string CleanPath(std::string_view path) {
-  std::vector<std::string> names;
-  for (const std::string_view name : Split(path, '/')) {
-    if (name == ".." && !names.empty()) {
-      names.pop_back();
-    } else if (!name.empty() && name != "." && name != "..") {
-      names.emplace_back(name);
-    }
-  }
-  return Join(names, "/");
-}
-
 absl::Status ShowIgnored(const IgnoredOptions& options) {
   if (options.ignore_file.empty()) {
     return UsageError("--ignorefile is missing: it names the file with the patterns");
@@ -109,7 +97,8 @@ absl::Status ShowIgnored(const IgnoredOptions& options) {
   ASSIGN_OR_RETURN(const IgnoreRules rules, IgnoreRules::Parse(text, ToUtf8(options.ignore_file)));
   std::string out;
   for (const std::string& path : options.paths) {
-    const IgnoreRules::Match match = rules.Matches(CleanPath(path));
+    // As a context's paths are: relative to its root, above which nothing lies.
+    const IgnoreRules::Match match = rules.Matches(GoCleanPath("/" + path).substr(1));
     out += fmt::format("{}\t{}\t{}\n", path, match.ignored ? "ignored" : "kept",
                        match.line == 0 ? "-" : std::to_string(match.line));
   }

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -71,8 +72,7 @@ absl::StatusOr<std::optional<FileCall>> ParseFileCall(const std::string& text) {
   FileCall call;
   call.method = parts[0];
   const std::vector<std::string> methods = {"build", "check", "outline", "targets"};
-  if (call.method != "build" && call.method != "check" && call.method != "outline" &&
-      call.method != "targets") {
+  if (std::find(methods.begin(), methods.end(), call.method) == methods.end()) {
     return UsageError(fmt::format("--call is one of {}, not \"{}\"{}", Join(methods, "|"),
                                   ToUtf8(call.method), Suggestion(call.method, methods)));
   }

@@ -155,6 +155,11 @@ std::string_view TrimGoSpace(std::string_view text) {
   return text.substr(0, end);
 }
 
+std::string_view WithoutByteOrderMark(std::string_view text) {
+  constexpr std::string_view kMark = "\xef\xbb\xbf";
+  return text.substr(text.starts_with(kMark) ? kMark.size() : 0);
+}
+
 std::string GoQuote(std::string_view text) {
   std::string quoted = "\"";
   while (!text.empty()) {

@@ -21,6 +21,9 @@ bool IsGoLetter(uint32_t code_point);
 std::string_view TrimGoSpaceLeft(std::string_view text);
 std::string_view TrimGoSpace(std::string_view text);
 
+// Without a byte order mark at the start, as editors of Windows write it.
+std::string_view WithoutByteOrderMark(std::string_view text);
+
 // In double quotes with escapes, as strconv.Quote and %q: what does not print becomes \n, \x01,
 // \u200b; bytes that are not UTF-8 become \xff.
 std::string GoQuote(std::string_view text);

@@ -9,6 +9,13 @@ namespace {
 using ::testing::Eq;
 using ::testing::Optional;
 
+TEST(GoTextTest, AByteOrderMarkIsLeftOutOnce) {
+  EXPECT_EQ(WithoutByteOrderMark("\xef\xbb\xbf"
+                                 "a\xef\xbb\xbf"),
+            "a\xef\xbb\xbf");
+  EXPECT_EQ(WithoutByteOrderMark("\xef\xbb"), "\xef\xbb");
+}
+
 TEST(GoTextTest, TrimsUnicodeSpace) {
   EXPECT_EQ(TrimGoSpace(" \t\u00a0a b\u3000\r\n"), "a b");
   EXPECT_EQ(TrimGoSpaceLeft("\u2003 x "), "x ");
