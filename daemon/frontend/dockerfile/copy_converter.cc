@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "backends/graph/file_mode.h"
+#include "base/digest.h"
 #include "base/errors.h"
 #include "base/glob.h"
 #include "base/status_macros.h"
@@ -20,12 +21,6 @@ std::string AbsoluteDestination(std::string_view path, const StageState& state) 
   const bool directory = path.empty() || path == "." || path.ends_with('/') || path.ends_with("/.");
   const std::string absolute = AbsolutePath(path, state);
   return directory && absolute != "/" ? absolute + "/" : absolute;
-}
-
-bool IsSha256(std::string_view checksum) {
-  constexpr std::string_view kPrefix = "sha256:";
-  return checksum.starts_with(kPrefix) && checksum.size() == kPrefix.size() + 64 &&
-         checksum.find_first_not_of("0123456789abcdef", kPrefix.size()) == std::string_view::npos;
 }
 
 class CopyConverter {
@@ -87,16 +82,18 @@ absl::Status CopyConverter::SetGit(const GitUrl& url, v1::GitInput* git) {
   if (!checksum_.empty() && !url.checksum.empty() && checksum_ != url.checksum) {
     return InvalidArgument("--checksum and the URL's checksum contradict each other");
   }
-  git->set_url(url.remote);
-  git->set_ref(url.ref);
-  git->set_subdirectory(url.subdirectory);
-  git->set_keep_git_directory(url.keep_git_directory.value_or(keep.value_or(false)));
-  git->set_checksum(url.checksum.empty() ? checksum_ : url.checksum);
+  *git = ToGitInput(url);
+  if (keep) {
+    git->set_keep_git_directory(*keep);
+  }
+  if (!checksum_.empty()) {
+    git->set_checksum(checksum_);
+  }
   return absl::OkStatus();
 }
 
 absl::Status CopyConverter::SetHttp(const std::string& url, v1::HttpInput* http) {
-  if (!checksum_.empty() && !IsSha256(checksum_)) {
+  if (!checksum_.empty() && !Digest::Parse(checksum_).ok()) {
     return InvalidArgument(
         fmt::format("--checksum of a download is \"sha256:\" and 64 hexadecimal digits, not {}",
                     GoQuote(checksum_)));

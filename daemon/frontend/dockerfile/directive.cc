@@ -11,8 +11,6 @@
 namespace zlayer {
 namespace {
 
-constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
-
 bool IsAlphanumeric(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
 }
@@ -74,9 +72,7 @@ std::optional<DockerfileDirective> ParseDirective(std::string_view line, std::st
 
 std::optional<SyntaxDirective> DetectSyntax(std::string_view text) {
   uint32_t line = 0;
-  if (text.starts_with(kByteOrderMark)) {
-    text.remove_prefix(kByteOrderMark.size());
-  }
+  text = WithoutByteOrderMark(text);
   if (text.starts_with("#!")) {
     TakeLine(&text);
     ++line;

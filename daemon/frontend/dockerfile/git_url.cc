@@ -262,6 +262,16 @@ bool IsHttpUrl(std::string_view text) {
   return text.starts_with("http://") || text.starts_with("https://");
 }
 
+v1::GitInput ToGitInput(GitUrl url) {
+  v1::GitInput input;
+  input.set_url(std::move(url.remote));
+  input.set_ref(std::move(url.ref));
+  input.set_subdirectory(std::move(url.subdirectory));
+  input.set_checksum(std::move(url.checksum));
+  input.set_keep_git_directory(url.keep_git_directory.value_or(false));
+  return input;
+}
+
 std::string UrlFileName(std::string_view url) {
   const std::optional<std::string> path = Decode(PathOf(SplitUrl(url).remote), false);
   if (!path) {

@@ -8,6 +8,8 @@
 #include <string>
 #include <string_view>
 
+#include "zlayer/v1/graph.pb.h"
+
 namespace zlayer {
 
 // A repository, as BuildKit reads its URL: git://..., ssh://..., user@host:path, and http(s)://...
@@ -25,6 +27,9 @@ struct GitUrl {
 // stands behind '?' is malformed or contradicts itself. kUnimplemented: it asks for something that
 // this version does not do.
 absl::StatusOr<std::optional<GitUrl>> ParseGitUrl(std::string_view text, bool known_git = false);
+
+// What the graph and a request have of it.
+v1::GitInput ToGitInput(GitUrl url);
 
 // Whether it is http://... or https://...
 bool IsHttpUrl(std::string_view text);

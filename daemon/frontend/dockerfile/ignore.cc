@@ -16,7 +16,6 @@ namespace {
 constexpr size_t kMaxText = 1 << 20;
 constexpr size_t kMaxPatterns = 10'000;
 constexpr size_t kMaxPattern = 4096;
-constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
 
 // The pattern as it is compiled; empty where the line has none. `keeps` says whether a '!' led it.
 absl::StatusOr<std::string> ParseLine(std::string_view line, bool* keeps) {
@@ -51,9 +50,7 @@ absl::StatusOr<IgnoreRules> IgnoreRules::Parse(std::string_view text, std::strin
   if (text.size() > kMaxText) {
     return InvalidArgument(fmt::format("{} has {} bytes, more than 1 MiB", name, text.size()));
   }
-  if (text.starts_with(kByteOrderMark)) {
-    text.remove_prefix(kByteOrderMark.size());
-  }
+  text = WithoutByteOrderMark(text);
   IgnoreRules rules;
   int number = 0;
   for (const std::string_view line : Split(text, '\n')) {

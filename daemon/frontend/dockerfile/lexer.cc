@@ -21,7 +21,6 @@ namespace {
 
 constexpr size_t kMaxText = 1 << 20;
 constexpr size_t kMaxNodes = 10'000;
-constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
 
 std::string_view TrimLineEnd(std::string_view line) {
   return line.substr(0, line.find_last_not_of("\r\n") + 1);
@@ -129,9 +128,7 @@ absl::StatusOr<LexedDockerfile> Lexer::Lex() {
     return Error(
         InvalidArgument(fmt::format("the file has {} bytes, more than 1 MiB", rest_.size())), 1);
   }
-  if (rest_.starts_with(kByteOrderMark)) {
-    rest_.remove_prefix(kByteOrderMark.size());
-  }
+  rest_ = WithoutByteOrderMark(rest_);
   while (const std::optional<std::string_view> raw = NextLine()) {
     std::string line(TrimGoSpaceLeft(TrimLineEnd(*raw)));
     ASSIGN_OR_RETURN(const bool is_directive, ReadDirective(line));
