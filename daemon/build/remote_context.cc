@@ -1,6 +1,5 @@
 #include "daemon/build/remote_context.h"
 
-#include <memory>
 #include <string>
 
 #include "base/errors.h"
@@ -11,14 +10,10 @@ namespace zlayer {
 namespace {
 
 absl::StatusOr<LayerRef> Unpack(Store& store, const ContentFile& file, std::stop_token stop) {
-  ASSIGN_OR_RETURN(const std::unique_ptr<PackWriter> pack, store.contents().NewPack());
-  LayerIndexBuilder builder;
-  RETURN_IF_ERROR(Annotate(
-      ReadArchive(file, ArchiveOptions(), /*in_place=*/false, pack.get(), &builder, stop).status(),
-      "the build context"));
-  RETURN_IF_ERROR(pack->Commit());
-  ASSIGN_OR_RETURN(const std::string index, builder.Serialize());
-  return store.layers().Add(index, "");
+  const absl::StatusOr<StoredArchive> archive =
+      StoreArchive(file, &store.contents(), std::move(stop));
+  RETURN_IF_ERROR(Annotate(archive.status(), "the build context"));
+  return store.layers().Add(archive->index, "");
 }
 
 }  // namespace

@@ -254,18 +254,14 @@ absl::Status ContextReceiver::StoreEntries(std::vector<Response>* replies) {
 }
 
 absl::Status ContextReceiver::StoreTar(std::vector<Response>* replies, std::stop_token stop) {
-  ASSIGN_OR_RETURN(std::unique_ptr<PackWriter> pack, options_.store->contents().NewPack());
-  LayerIndexBuilder builder;
-  absl::StatusOr<ArchiveResult> archive = ReadArchive(spool_->Content(), ArchiveOptions(), false,
-                                                      pack.get(), &builder, std::move(stop));
+  absl::StatusOr<StoredArchive> archive =
+      StoreArchive(spool_->Content(), &options_.store->contents(), std::move(stop));
   if (!archive.ok()) {
     return Annotate(archive.status(), "the build context");
   }
-  RETURN_IF_ERROR(pack->Commit());
-  ASSIGN_OR_RETURN(std::string index, builder.Serialize());
-  counters_.set_files_selected(builder.size());
+  counters_.set_files_selected(archive->entries);
   counters_.set_bytes_selected(archive->tar_size);
-  return Ready(index, true, replies);
+  return Ready(archive->index, true, replies);
 }
 
 absl::Status ContextReceiver::Ready(const std::string& index, bool from_tar,

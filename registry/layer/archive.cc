@@ -232,6 +232,18 @@ absl::StatusOr<ArchiveResult> ReadArchive(const ContentFile& file, const Archive
   return result;
 }
 
+absl::StatusOr<StoredArchive> StoreArchive(const ContentFile& file, ContentStore* contents,
+                                           std::stop_token stop) {
+  ASSIGN_OR_RETURN(const std::unique_ptr<PackWriter> pack, contents->NewPack());
+  LayerIndexBuilder builder;
+  ASSIGN_OR_RETURN(const ArchiveResult read, ReadArchive(file, ArchiveOptions(), /*in_place=*/false,
+                                                         pack.get(), &builder, std::move(stop)));
+  RETURN_IF_ERROR(pack->Commit());
+  StoredArchive stored{.entries = builder.size(), .tar_size = read.tar_size};
+  ASSIGN_OR_RETURN(stored.index, builder.Serialize());
+  return stored;
+}
+
 absl::Status ReadArchiveFiles(
     const ContentFile& file, const ArchiveLimits& limits,
     const std::function<absl::Status(const ArchivedFile& entry, const ArchiveFileReader& read)>&

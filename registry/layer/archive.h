@@ -63,6 +63,17 @@ absl::StatusOr<ArchiveResult> ReadArchive(const ContentFile& file, const Archive
                                           bool in_place, PackWriter* pack,
                                           LayerIndexBuilder* builder, std::stop_token stop);
 
+// An archive that was taken whole.
+struct StoredArchive {
+  std::string index;  // of its entries, as LayerStore::Add takes it
+  size_t entries = 0;
+  uint64_t tar_size = 0;  // uncompressed
+};
+
+// ReadArchive with the contents in a pack of `contents`, for an archive that is no layer.
+absl::StatusOr<StoredArchive> StoreArchive(const ContentFile& file, ContentStore* contents,
+                                           std::stop_token stop);
+
 // A file or a link of an archive of archives.
 struct ArchivedFile {
   enum class Kind { kFile, kSymlink, kHardLink };
