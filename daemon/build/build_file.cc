@@ -1,6 +1,7 @@
 #include "daemon/build/build_file.h"
 
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "base/errors.h"
@@ -38,22 +39,6 @@ absl::StatusOr<std::optional<NamedText>> FindIgnoreFile(Store& store, const Main
   return std::nullopt;
 }
 
-}  // namespace
-
-absl::StatusOr<MainContext> OpenMainContext(Store& store, const std::string& name_space,
-                                            const v1::BuildSpec& spec) {
-  MainContext context;
-  auto source = spec.contexts().find("");
-  if (source == spec.contexts().end() || !source->second.has_uploaded()) {
-    return context;
-  }
-  ASSIGN_OR_RETURN(StoredContext stored,
-                   store.contexts().Get(name_space, source->second.uploaded()));
-  ASSIGN_OR_RETURN(context.layer, store.layers().Get(stored.layer));
-  context.from_tar = stored.from_tar;
-  return context;
-}
-
 absl::StatusOr<v1::InlineFile> ReadDockerfile(Store& store, const MainContext& context,
                                               const v1::BuildSpec& spec) {
   if (spec.has_dockerfile_inline()) {
@@ -80,6 +65,30 @@ absl::StatusOr<std::optional<IgnoreFile>> ReadIgnoreFile(Store& store, const Mai
                        : std::make_optional(IgnoreFile{file->name, std::move(rules)});
 }
 
+}  // namespace
+
+absl::StatusOr<MainContext> OpenMainContext(Store& store, const std::string& name_space,
+                                            const v1::BuildSpec& spec) {
+  MainContext context;
+  auto source = spec.contexts().find("");
+  if (source == spec.contexts().end() || !source->second.has_uploaded()) {
+    return context;
+  }
+  ASSIGN_OR_RETURN(StoredContext stored,
+                   store.contexts().Get(name_space, source->second.uploaded()));
+  ASSIGN_OR_RETURN(context.layer, store.layers().Get(stored.layer));
+  context.from_tar = stored.from_tar;
+  return context;
+}
+
+absl::StatusOr<FileToBuild> ReadFileToBuild(Store& store, const MainContext& context,
+                                            const v1::BuildSpec& spec) {
+  FileToBuild file;
+  ASSIGN_OR_RETURN(file.dockerfile, ReadDockerfile(store, context, spec));
+  ASSIGN_OR_RETURN(file.ignore, ReadIgnoreFile(store, context, file.dockerfile));
+  return file;
+}
+
 absl::StatusOr<PlannedBuild> PlanRequest(Store& store, const std::string& name_space,
                                          const v1::BuildSpec& spec, std::stop_token stop) {
   std::unique_ptr<ImageResolver> resolver = MakeStoreImageResolver(&store.images(), name_space);
@@ -87,10 +96,8 @@ absl::StatusOr<PlannedBuild> PlanRequest(Store& store, const std::string& name_s
     return PlanGraph(spec, *resolver, std::move(stop));
   }
   ASSIGN_OR_RETURN(MainContext context, OpenMainContext(store, name_space, spec));
-  ASSIGN_OR_RETURN(v1::InlineFile dockerfile, ReadDockerfile(store, context, spec));
-  ASSIGN_OR_RETURN(std::optional<IgnoreFile> ignore, ReadIgnoreFile(store, context, dockerfile));
-  return PlanDockerfile(spec, {std::move(dockerfile), std::move(ignore)}, *resolver,
-                        std::move(stop));
+  ASSIGN_OR_RETURN(FileToBuild file, ReadFileToBuild(store, context, spec));
+  return PlanDockerfile(spec, std::move(file), *resolver, std::move(stop));
 }
 
 absl::StatusOr<v1::CheckBuildResponse> CheckRequest(Store& store, const std::string& name_space,
@@ -98,10 +105,8 @@ absl::StatusOr<v1::CheckBuildResponse> CheckRequest(Store& store, const std::str
                                                     std::stop_token stop) {
   std::unique_ptr<ImageResolver> resolver = MakeStoreImageResolver(&store.images(), name_space);
   ASSIGN_OR_RETURN(MainContext context, OpenMainContext(store, name_space, spec));
-  ASSIGN_OR_RETURN(v1::InlineFile dockerfile, ReadDockerfile(store, context, spec));
-  ASSIGN_OR_RETURN(std::optional<IgnoreFile> ignore, ReadIgnoreFile(store, context, dockerfile));
-  return CheckDockerfile(spec, {std::move(dockerfile), std::move(ignore)}, *resolver,
-                         std::move(stop));
+  ASSIGN_OR_RETURN(FileToBuild file, ReadFileToBuild(store, context, spec));
+  return CheckDockerfile(spec, std::move(file), *resolver, std::move(stop));
 }
 
 }  // namespace zlayer

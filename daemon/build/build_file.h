@@ -4,12 +4,10 @@
 
 #include <absl/status/statusor.h>
 
-#include <optional>
 #include <stop_token>
 #include <string>
 
 #include "daemon/build/plan.h"
-#include "daemon/frontend/dockerfile/ignore.h"
 #include "registry/store.h"
 #include "zlayer/v1/build.pb.h"
 
@@ -26,15 +24,12 @@ absl::StatusOr<MainContext> OpenMainContext(Store& store, const std::string& nam
                                             const v1::BuildSpec& spec);
 
 // The request's Dockerfile: what it brings along, or the file of its context (kInvalidArgument
-// where there is no context; else as ReadContextFile).
-absl::StatusOr<v1::InlineFile> ReadDockerfile(Store& store, const MainContext& context,
-                                              const v1::BuildSpec& spec);
-
-// What of the context does not count for the build: the ignore file that the request brings, whose
-// client has applied it unless it sent an archive, else that of an archive; nullopt where there is
-// none, or its client kept it. kInvalidArgument: a syntax error in it.
-absl::StatusOr<std::optional<IgnoreFile>> ReadIgnoreFile(Store& store, const MainContext& context,
-                                                         const v1::InlineFile& dockerfile);
+// where there is no context; else as ReadContextFile). With what of the context does not count for
+// the build: the ignore file that the request brings, whose client has applied it unless it sent an
+// archive, else that of an archive (kInvalidArgument: a syntax error in it); none where there is
+// none, or its client kept it.
+absl::StatusOr<FileToBuild> ReadFileToBuild(Store& store, const MainContext& context,
+                                            const v1::BuildSpec& spec);
 
 // The graph that a submission of this request would run, without storing anything. Errors as
 // PlanDockerfile and PlanGraph, and those of the files above.
@@ -42,8 +37,7 @@ absl::StatusOr<PlannedBuild> PlanRequest(Store& store, const std::string& name_s
                                          const v1::BuildSpec& spec, std::stop_token stop);
 
 // What the checks of the request's build file find, and what the file offers, without storing or
-// running anything. An error in the build file is in the answer. kResourceExhausted: the answer is
-// larger than a message can be.
+// running anything. An error in the build file is in the answer.
 absl::StatusOr<v1::CheckBuildResponse> CheckRequest(Store& store, const std::string& name_space,
                                                     const v1::BuildSpec& spec,
                                                     std::stop_token stop);

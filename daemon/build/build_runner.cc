@@ -117,12 +117,11 @@ absl::Status BuildRun::ApplyIgnoreFile() {
   if (!context.from_tar) {
     return absl::OkStatus();
   }
-  ASSIGN_OR_RETURN(v1::InlineFile dockerfile, ReadDockerfile(store_, context, spec_));
-  ASSIGN_OR_RETURN(std::optional<IgnoreFile> ignore, ReadIgnoreFile(store_, context, dockerfile));
-  if (!ignore.has_value()) {
+  ASSIGN_OR_RETURN(const FileToBuild file, ReadFileToBuild(store_, context, spec_));
+  if (!file.ignore.has_value()) {
     return absl::OkStatus();
   }
-  ASSIGN_OR_RETURN(std::string index, WithoutIgnored(*context.layer, ignore->rules));
+  ASSIGN_OR_RETURN(std::string index, WithoutIgnored(*context.layer, file.ignore->rules));
   ASSIGN_OR_RETURN(LayerRef filtered, store_.layers().Add(index, ""));
   return UseOwnContext(filtered);
 }
