@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstddef>
 #include <map>
 #include <utility>
 
@@ -19,9 +18,6 @@
 
 namespace zlayer {
 namespace {
-
-// Below gRPC's 4 MiB for a message.
-constexpr size_t kMaxResponse = (size_t{4} << 20) - (size_t{64} << 10);
 
 // Fills in what a client may leave open in a graph.
 class Completer {
@@ -191,9 +187,6 @@ absl::StatusOr<v1::CheckBuildResponse> CheckDockerfile(const v1::BuildSpec& spec
   }
   response.mutable_file()->set_name(file.name());
   *response.mutable_file()->mutable_content() = std::move(*file.dockerfile.mutable_content());
-  if (response.ByteSizeLong() > kMaxResponse) {
-    return ResourceExhausted("what the check found is larger than a message can be");
-  }
   return response;
 }
 

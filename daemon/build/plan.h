@@ -40,7 +40,7 @@ struct PlannedBuild {
 absl::StatusOr<PlannedBuild> PlanDockerfile(const v1::BuildSpec& spec, FileToBuild file,
                                             ImageResolver& resolver, std::stop_token stop);
 
-// What an examination of the Dockerfile says. kResourceExhausted: more than a message can hold.
+// What an examination of the Dockerfile says; errors in it are in the answer.
 absl::StatusOr<v1::CheckBuildResponse> CheckDockerfile(const v1::BuildSpec& spec, FileToBuild file,
                                                        ImageResolver& resolver,
                                                        std::stop_token stop);

@@ -2,6 +2,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "backends/graph/describe.h"
@@ -19,7 +20,16 @@ namespace zlayer {
 namespace {
 
 // Below gRPC's 4 MiB for a message.
-constexpr size_t kMaxPlanBytes = (size_t{4} << 20) - (size_t{64} << 10);
+constexpr size_t kMaxResponse = (size_t{4} << 20) - (size_t{64} << 10);
+
+// `too_large` is the sentence where the response is.
+template <typename Response>
+absl::StatusOr<Response> IfItFits(Response response, std::string_view too_large) {
+  if (response.ByteSizeLong() > kMaxResponse) {
+    return ResourceExhausted(std::string(too_large));
+  }
+  return response;
+}
 
 class QueueBuildService : public v1::BuildService::CallbackService {
  public:
@@ -121,12 +131,8 @@ class QueueBuildService : public v1::BuildService::CallbackService {
                                        v1::CheckBuildResponse* response) override {
     return RunUnary<v1::CheckBuildRequest, v1::CheckBuildResponse>(
         options_.host.quick, request, response,
-        [this](const v1::CheckBuildRequest& check,
-               std::stop_token stop) -> absl::StatusOr<v1::CheckBuildResponse> {
-          RETURN_IF_ERROR(CheckExamination(check));
-          ASSIGN_OR_RETURN(std::string name_space, NamespaceOf(check.namespace_()));
-          RETURN_IF_ERROR(FindContexts(name_space, check.spec()));
-          return options_.check(name_space, check.spec(), std::move(stop));
+        [this](const v1::CheckBuildRequest& check, std::stop_token stop) {
+          return Check(check, std::move(stop));
         });
   }
 
@@ -148,6 +154,8 @@ class QueueBuildService : public v1::BuildService::CallbackService {
   absl::StatusOr<v1::DeleteBuildResponse> Delete(const std::string& id);
   absl::StatusOr<v1::PlanBuildResponse> Plan(const v1::PlanBuildRequest& request,
                                              std::stop_token stop);
+  absl::StatusOr<v1::CheckBuildResponse> Check(const v1::CheckBuildRequest& request,
+                                               std::stop_token stop);
 
   const BuildServiceOptions options_;
 };
@@ -217,12 +225,18 @@ absl::StatusOr<v1::PlanBuildResponse> QueueBuildService::Plan(const v1::PlanBuil
   for (v1::Warning& warning : plan.warnings) {
     *response.add_warnings() = std::move(warning);
   }
-  if (response.ByteSizeLong() > kMaxPlanBytes) {
-    return ResourceExhausted(
-        "the graph is larger than a message can be; it can be built all the "
-        "same");
-  }
-  return response;
+  return IfItFits(std::move(response),
+                  "the graph is larger than a message can be; it can be built all the same");
+}
+
+absl::StatusOr<v1::CheckBuildResponse> QueueBuildService::Check(
+    const v1::CheckBuildRequest& request, std::stop_token stop) {
+  RETURN_IF_ERROR(CheckExamination(request));
+  ASSIGN_OR_RETURN(std::string name_space, NamespaceOf(request.namespace_()));
+  RETURN_IF_ERROR(FindContexts(name_space, request.spec()));
+  ASSIGN_OR_RETURN(v1::CheckBuildResponse response,
+                   options_.check(name_space, request.spec(), std::move(stop)));
+  return IfItFits(std::move(response), "what the check found is larger than a message can be");
 }
 
 }  // namespace
