@@ -14,8 +14,9 @@
 
 namespace zlayer {
 
-// A status for a failed system call: "`what`: No space left on device". The code follows from
-// `error_number` (ENOENT is kNotFound, ENOSPC is kResourceExhausted, ...).
+// A status for a failed system call: "`what`: No such file or directory"; where the disk is full it
+// says what to do, too. The code follows from `error_number` (ENOENT is kNotFound, ENOSPC is
+// kResourceExhausted, ...).
 absl::Status ErrnoError(int error_number, std::string_view what);
 
 // The same for the current `errno`.

@@ -110,6 +110,16 @@ bool IsUtf8(std::string_view bytes) {
   return true;
 }
 
+std::string_view CutUtf8(std::string_view text, size_t limit) {
+  if (text.size() <= limit) {
+    return text;
+  }
+  while (limit > 0 && (static_cast<unsigned char>(text[limit]) & 0xc0) == 0x80) {
+    --limit;
+  }
+  return text.substr(0, limit);
+}
+
 std::string ToUtf8(std::string_view bytes) {
   std::string text;
   while (!bytes.empty()) {

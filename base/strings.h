@@ -41,6 +41,9 @@ CodePoint FirstCodePoint(std::string_view bytes);
 // The bytes with everything that is not valid UTF-8 replaced by U+FFFD, for messages.
 std::string ToUtf8(std::string_view bytes);
 
+// The start of a text: at most `limit` bytes, and no part of a character.
+std::string_view CutUtf8(std::string_view text, size_t limit);
+
 }  // namespace zlayer
 
 #endif  // ZLAYER_BASE_STRINGS_H_

@@ -74,6 +74,16 @@ INSTANTIATE_TEST_SUITE_P(
                       Utf8Case{"\xf5\x80\x80\x80", false}, Utf8Case{"\xff", false},
                       Utf8Case{"good \xe2\x82\xac then bad \xe2\x28\xa1", false}));
 
+TEST(CutUtf8Test, CutsBetweenCharacters) {
+  EXPECT_EQ(CutUtf8("abc", 3), "abc");
+  EXPECT_EQ(CutUtf8("abcd", 3), "abc");
+  EXPECT_EQ(CutUtf8("aé", 2), "a");
+  EXPECT_EQ(CutUtf8("aé", 3), "aé");
+  EXPECT_EQ(CutUtf8("日本", 5), "日");
+  EXPECT_EQ(CutUtf8("日", 2), "");
+  EXPECT_EQ(CutUtf8("\x80\x80", 1), "");
+}
+
 TEST(ToUtf8Test, ReplacesEachBadByteAndKeepsTheRest) {
   EXPECT_EQ(ToUtf8("a\xff\xfe z"), "a\xef\xbf\xbd\xef\xbf\xbd z");
   EXPECT_EQ(ToUtf8("\xe2\x82"), "\xef\xbf\xbd\xef\xbf\xbd");

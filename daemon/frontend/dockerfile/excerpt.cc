@@ -22,15 +22,8 @@ std::string Shown(std::string_view line, size_t limit) {
   if (line.ends_with('\r')) {
     line.remove_suffix(1);
   }
-  std::string text = ToUtf8(WithoutUrlCredentials(line.substr(0, limit)));
-  if (text.size() > limit) {
-    size_t end = limit;
-    while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80) {
-      --end;
-    }
-    text.resize(end);
-  }
-  return text;
+  const std::string text = ToUtf8(WithoutUrlCredentials(line.substr(0, limit)));
+  return std::string(CutUtf8(text, limit));
 }
 
 }  // namespace

@@ -28,11 +28,7 @@ std::string OneLine(const DockerfileNode& node) {
     }
   }
   if (line.size() > kMaxText) {
-    size_t end = kMaxText - 3;
-    while (end > 0 && (static_cast<unsigned char>(line[end]) & 0xc0) == 0x80) {
-      --end;
-    }
-    line = line.substr(0, end) + "...";
+    line = std::string(CutUtf8(line, kMaxText - 3)) + "...";
   }
   return ToUtf8(line);
 }
