@@ -109,6 +109,7 @@ constexpr FieldLimit kLimits[] = {
     {ZLAYER_V1 "ListBuildsRequest.tag", kReference},
     {ZLAYER_V1 "PlanBuildRequest.namespace", kNamespace},
     {ZLAYER_V1 "CheckBuildRequest.namespace", kNamespace},
+    {ZLAYER_V1 "GetTraceRequest.build_id", kId},
     {ZLAYER_V1 "UploadStart.namespace", kNamespace},
     {ZLAYER_V1 "UploadStart.context_name", kWord},
     {ZLAYER_V1 "TarChunk.data", kChunk},
@@ -193,6 +194,13 @@ constexpr FieldLimit kLimits[] = {
     {ZLAYER_V1 "ExportImageRequest.reference", kReference},
     {ZLAYER_V1 "ExportImageRequest.format", kWord},
     {ZLAYER_V1 "ExportImageRequest.more_references", kReference, kFew},
+
+    // cache.proto.
+    {ZLAYER_V1 "CacheFilter.namespace", kNamespace},
+    {ZLAYER_V1 "CacheFilter.types", kWord, kFew},
+    {ZLAYER_V1 "CacheFilter.id", kWord},
+    {ZLAYER_V1 "CacheFilter.description", kPath},
+    {ZLAYER_V1 "ListCacheRequest.page_token", kToken},
 };
 
 #undef ZLAYER_V1

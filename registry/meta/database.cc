@@ -17,10 +17,13 @@
 namespace zlayer {
 namespace {
 
-constexpr int64_t kSchemaVersion = 3;
-// What came since this version are tables and indexes: the schema, run again, adds those that are
-// missing.
+constexpr int64_t kSchemaVersion = 4;
+// Of what came since this version the schema, run again, adds tables and indexes that are missing.
 constexpr int64_t kOldestVersion = 2;
+// Columns that tables of versions before 4 lack.
+constexpr std::string_view kColumnsOfVersion4 =
+    "ALTER TABLE records ADD COLUMN content_key BLOB;"
+    "ALTER TABLE records ADD COLUMN description TEXT NOT NULL DEFAULT '';";
 // Readers beyond these are closed after use.
 constexpr size_t kIdleReaders = 16;
 
@@ -177,16 +180,17 @@ class SqliteDatabase : public Database {
   std::jthread thread_;  // last: ends before what it uses
 };
 
-absl::Status MakeSchema(SqliteConnection& connection) {
-  return connection.ExecuteScript(fmt::format(
-      "BEGIN IMMEDIATE; {} PRAGMA user_version = {}; COMMIT;", kSchema, kSchemaVersion));
+absl::Status MakeSchema(SqliteConnection& connection, std::string_view columns) {
+  return connection.ExecuteScript(
+      fmt::format("BEGIN IMMEDIATE; {} {} PRAGMA user_version = {}; COMMIT;", columns, kSchema,
+                  kSchemaVersion));
 }
 
 absl::Status CheckSchema(SqliteConnection& connection) {
   ASSIGN_OR_RETURN(int64_t version, connection.QueryInt("PRAGMA user_version"));
   if (version == 0) {
     ASSIGN_OR_RETURN(int64_t tables, connection.QueryInt("SELECT count(*) FROM sqlite_schema"));
-    return tables == 0 ? MakeSchema(connection)
+    return tables == 0 ? MakeSchema(connection, "")
                        : FailedPrecondition("this is a database of another program");
   }
   if (version < kOldestVersion || version > kSchemaVersion) {
@@ -195,7 +199,7 @@ absl::Status CheckSchema(SqliteConnection& connection) {
                     "{}: run the other one, or use another root",
                     version, version > kSchemaVersion ? "newer" : "older", kSchemaVersion));
   }
-  return version == kSchemaVersion ? absl::OkStatus() : MakeSchema(connection);
+  return version == kSchemaVersion ? absl::OkStatus() : MakeSchema(connection, kColumnsOfVersion4);
 }
 
 }  // namespace

@@ -327,12 +327,16 @@ TEST_F(DatabaseTest, ASchemaOfAnotherVersionIsRefused) {
 TEST_F(DatabaseTest, AnOlderSchemaIsBroughtUpToDate) {
   EXPECT_OK(database_->Write([](Connection& connection) { return Insert(connection, 7); }));
   database_.reset();
-  RunRaw("DROP TABLE fetched; PRAGMA user_version = 2");
+  RunRaw(
+      "DROP TABLE fetched; DROP INDEX records_by_content_key;"
+      "ALTER TABLE records DROP COLUMN content_key; ALTER TABLE records DROP COLUMN description;"
+      "PRAGMA user_version = 2");
   Reopen();
   EXPECT_OK(database_->Read([](Connection& connection) -> absl::Status {
     EXPECT_THAT(Count(connection), IsOkAndHolds(1));
     EXPECT_THAT(Count(connection, "fetched"), IsOkAndHolds(0));
-    EXPECT_THAT(Count(connection, "pragma_user_version WHERE user_version = 3"), IsOkAndHolds(1));
+    EXPECT_THAT(Count(connection, "records WHERE content_key IS NULL"), IsOkAndHolds(0));
+    EXPECT_THAT(Count(connection, "pragma_user_version WHERE user_version = 4"), IsOkAndHolds(1));
     return absl::OkStatus();
   }));
 }

@@ -1,5 +1,5 @@
--- Version 3 (PRAGMA user_version); run again, it makes of version 2 what it lacks. Times are
--- nanoseconds since 1970; digests are 32-byte blobs.
+-- Version 4 (PRAGMA user_version); run again, it adds the tables and indexes that an older version
+-- lacks (columns: database.cc). Times are nanoseconds since 1970; digests are 32-byte blobs.
 --
 -- `boot` is empty once a row's files are known to be synced, else the id of the boot that wrote
 -- them: after a power failure (another boot id) such rows go, with all that stands on them.
@@ -94,9 +94,34 @@ CREATE TABLE IF NOT EXISTS records (
   chain BLOB NOT NULL,            -- ids of the layers that it was made on, lowest first, joined
   build TEXT NOT NULL,
   created INTEGER NOT NULL,       -- of the layer: its `created` in histories
-  used INTEGER NOT NULL
+  used INTEGER NOT NULL,
+  content_key BLOB,               -- the same with what the chain contains instead of what it is
+  description TEXT NOT NULL DEFAULT ''  -- the step, for people
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS records_by_layer ON records (layer);
+CREATE INDEX IF NOT EXISTS records_by_content_key ON records (content_key) WHERE content_key IS NOT NULL;
+CREATE INDEX IF NOT EXISTS records_by_use ON records (used);
+
+-- What the steps of the last builds of a target were made from, to say what changed since.
+CREATE TABLE IF NOT EXISTS explanations (
+  namespace TEXT NOT NULL,
+  target TEXT NOT NULL,
+  build TEXT NOT NULL,
+  steps BLOB NOT NULL,
+  created INTEGER NOT NULL,
+  PRIMARY KEY (namespace, target, build)
+) WITHOUT ROWID;
+
+-- Tars of layers with times that are not later than `epoch` (seconds since 1970).
+CREATE TABLE IF NOT EXISTS clamped_tars (
+  layer BLOB NOT NULL REFERENCES layers (id) ON DELETE CASCADE,
+  epoch INTEGER NOT NULL,
+  format INTEGER NOT NULL,        -- as layers.tar_format
+  diff_id BLOB NOT NULL,
+  size INTEGER NOT NULL,
+  PRIMARY KEY (layer, epoch, format)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS clamped_tars_by_diff_id ON clamped_tars (diff_id);
 
 -- What was fetched from outside (a URL, a git repository), for the namespace that fetched it. `source`
 -- is a digest of what was asked for, without credentials.
