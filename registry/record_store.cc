@@ -29,28 +29,36 @@ absl::StatusOr<std::vector<Digest>> Parted(std::string_view bytes) {
   return chain;
 }
 
+constexpr std::string_view kColumns = "key, layer, chain, build, created, content_key, description";
+
+absl::StatusOr<CacheRecord> RecordAt(const Statement& row) {
+  CacheRecord record;
+  ASSIGN_OR_RETURN(record.key, row.DigestAt(0));
+  ASSIGN_OR_RETURN(record.layer, row.DigestAt(1));
+  ASSIGN_OR_RETURN(record.chain, Parted(row.Text(2)));
+  record.build = row.Text(3);
+  record.created_ns = row.Int(4);
+  if (!row.IsNull(5)) {
+    ASSIGN_OR_RETURN(record.content_key, row.DigestAt(5));
+  }
+  record.description = row.Text(6);
+  return record;
+}
+
 class DatabaseRecordStore : public RecordStore {
  public:
   explicit DatabaseRecordStore(Database* database) : database_(database) {}
 
   absl::StatusOr<CacheRecord> Find(const Digest& key) override {
-    CacheRecord record;
-    record.key = key;
-    RETURN_IF_ERROR(database_->Read([&](Connection& connection) -> absl::Status {
-      ASSIGN_OR_RETURN(
-          Statement find,
-          connection.Prepare("SELECT layer, chain, build, created FROM records WHERE key = ?"));
-      ASSIGN_OR_RETURN(bool found, find.BindDigest(1, key).Step());
-      if (!found) {
-        return NotFound(fmt::format("there is no cache record with the key {}", key.Hex()));
-      }
-      ASSIGN_OR_RETURN(record.layer, find.DigestAt(0));
-      ASSIGN_OR_RETURN(record.chain, Parted(find.Text(1)));
-      record.build = find.Text(2);
-      record.created_ns = find.Int(3);
-      return absl::OkStatus();
-    }));
-    return record;
+    ASSIGN_OR_RETURN(std::vector<CacheRecord> found, Select("key = ?", key));
+    if (found.empty()) {
+      return NotFound(fmt::format("there is no cache record with the key {}", key.Hex()));
+    }
+    return std::move(found.front());
+  }
+
+  absl::StatusOr<std::vector<CacheRecord>> FindByContent(const Digest& content_key) override {
+    return Select("content_key = ? ORDER BY created DESC LIMIT 8", content_key);
   }
 
   absl::Status Put(std::string_view name_space, const CacheRecord& record) override {
@@ -59,14 +67,38 @@ class DatabaseRecordStore : public RecordStore {
       ASSIGN_OR_RETURN(
           Statement put,
           connection.Prepare("INSERT OR REPLACE INTO records (key, namespace, layer, chain, build, "
-                             "created, used) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6)"));
+                             "created, used, content_key, description) "
+                             "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, ?7, ?8)"));
       put.BindDigest(1, record.key).BindText(2, name_space).BindDigest(3, record.layer);
       put.BindBlob(4, chain).BindText(5, record.build).Bind(6, record.created_ns);
+      if (!record.content_key.IsNone()) {
+        put.BindDigest(7, record.content_key);
+      }
+      put.BindText(8, record.description);
       return put.Run();
     });
   }
 
  private:
+  absl::StatusOr<std::vector<CacheRecord>> Select(std::string_view condition, const Digest& key) {
+    std::vector<CacheRecord> records;
+    RETURN_IF_ERROR(database_->Read([&](Connection& connection) -> absl::Status {
+      ASSIGN_OR_RETURN(
+          Statement find,
+          connection.Prepare(fmt::format("SELECT {} FROM records WHERE {}", kColumns, condition)));
+      find.BindDigest(1, key);
+      while (true) {
+        ASSIGN_OR_RETURN(const bool found, find.Step());
+        if (!found) {
+          return absl::OkStatus();
+        }
+        ASSIGN_OR_RETURN(CacheRecord record, RecordAt(find));
+        records.push_back(std::move(record));
+      }
+    }));
+    return records;
+  }
+
   Database* const database_;
 };
 

@@ -23,6 +23,9 @@ struct CacheRecord {
   std::vector<Digest> chain;  // the layers that it was made on, lowest first
   std::string build;
   int64_t created_ns = 0;
+  // The key with what the layers of the chain contain instead of what they are; zero for none.
+  Digest content_key;
+  std::string description;  // for people: "RUN make"
 };
 
 // Thread-safe. Keys carry the namespace within (see backends/native/solver/key.h).
@@ -31,6 +34,8 @@ class RecordStore {
   virtual ~RecordStore() = default;
   // kNotFound where there is none.
   virtual absl::StatusOr<CacheRecord> Find(const Digest& key) = 0;
+  // Those that were made on the same content, the newest first, at most eight.
+  virtual absl::StatusOr<std::vector<CacheRecord>> FindByContent(const Digest& content_key) = 0;
   // An older record of the same key is replaced. kFailedPrecondition where the store lacks the
   // layer.
   virtual absl::Status Put(std::string_view name_space, const CacheRecord& record) = 0;

@@ -25,7 +25,7 @@ class RecordStoreTest : public ::testing::Test {
   }
 
   CacheRecord Record() const {
-    return {Digest::Of("key"), layer_, {Digest::Of("a"), Digest::Of("b")}, "build-1", 1234};
+    return {Digest::Of("key"), layer_, {Digest::Of("a"), Digest::Of("b")}, "build-1", 1234, {}, ""};
   }
 
   const Digest layer_ = Digest::Of("layer");
@@ -53,6 +53,26 @@ TEST_F(RecordStoreTest, AnEmptyChainComesBackEmpty) {
   ASSERT_OK(records_->Put("default", record));
   ASSERT_OK_AND_ASSIGN(CacheRecord found, records_->Find(record.key));
   EXPECT_TRUE(found.chain.empty());
+}
+
+TEST_F(RecordStoreTest, RecordsAreFoundByContentTheNewestFirst) {
+  for (int i = 0; i < 10; ++i) {
+    CacheRecord record = Record();
+    record.key = Digest::Of(std::to_string(i));
+    record.created_ns = i;
+    record.content_key = Digest::Of("content");
+    record.description = "RUN make";
+    ASSERT_OK(records_->Put("default", record));
+  }
+  ASSERT_OK(records_->Put("default", Record()));
+  ASSERT_OK_AND_ASSIGN(std::vector<CacheRecord> found,
+                       records_->FindByContent(Digest::Of("content")));
+  ASSERT_EQ(found.size(), 8u);
+  EXPECT_EQ(found[0].key, Digest::Of("9"));
+  EXPECT_EQ(found[7].key, Digest::Of("2"));
+  EXPECT_EQ(found[0].content_key, Digest::Of("content"));
+  EXPECT_EQ(found[0].description, "RUN make");
+  EXPECT_THAT(records_->FindByContent(Digest::Of("other")), IsOkAndHolds(::testing::IsEmpty()));
 }
 
 TEST_F(RecordStoreTest, AnUnknownKeyIsNotFound) {

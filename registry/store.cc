@@ -58,6 +58,7 @@ class DiskStore : public Store {
   LayerStore& layers() override { return *layers_; }
   ImageStore& images() override { return *images_; }
   RecordStore& records() override { return *records_; }
+  ExplanationStore& explanations() override { return *explanations_; }
   ContextStore& contexts() override { return *contexts_; }
   FetchedStore& fetched() override { return *fetched_; }
   CacheMountStore& cache_mounts() override { return *cache_mounts_; }
@@ -75,6 +76,7 @@ class DiskStore : public Store {
   std::unique_ptr<LayerStore> layers_;
   std::unique_ptr<ImageStore> images_;
   std::unique_ptr<RecordStore> records_;
+  std::unique_ptr<ExplanationStore> explanations_;
   std::unique_ptr<ContextStore> contexts_;
   std::unique_ptr<FetchedStore> fetched_;
   std::unique_ptr<CacheMountStore> cache_mounts_;
@@ -105,6 +107,7 @@ absl::Status DiskStore::OpenParts() {
   ASSIGN_OR_RETURN(images_, OpenImageStore(database_.get(), blobs_.get(), contents_.get(),
                                            layers_.get(), clock_, tmp()));
   records_ = OpenRecordStore(database_.get());
+  explanations_ = OpenExplanationStore(database_.get(), clock_);
   contexts_ = OpenContextStore(database_.get(), clock_);
   fetched_ = OpenFetchedStore(database_.get(), clock_);
   ASSIGN_OR_RETURN(cache_mounts_, OpenCacheMountStore(root_.path, database_.get(), clock_));

@@ -17,6 +17,7 @@
 #include "registry/cache_mount_store.h"
 #include "registry/content/content_store.h"
 #include "registry/context_store.h"
+#include "registry/explanation_store.h"
 #include "registry/fetched_store.h"
 #include "registry/image/image_store.h"
 #include "registry/layer/layer_store.h"
@@ -50,6 +51,7 @@ class Store {
   virtual LayerStore& layers() = 0;
   virtual ImageStore& images() = 0;
   virtual RecordStore& records() = 0;
+  virtual ExplanationStore& explanations() = 0;
   virtual ContextStore& contexts() = 0;
   virtual FetchedStore& fetched() = 0;
   virtual CacheMountStore& cache_mounts() = 0;

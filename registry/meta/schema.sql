@@ -107,10 +107,11 @@ CREATE TABLE IF NOT EXISTS explanations (
   namespace TEXT NOT NULL,
   target TEXT NOT NULL,
   build TEXT NOT NULL,
-  steps BLOB NOT NULL,
+  steps BLOB NOT NULL,            -- zlayer.internal.ExplainedBuild
   created INTEGER NOT NULL,
   PRIMARY KEY (namespace, target, build)
 ) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS explanations_by_created ON explanations (created);
 
 -- Tars of layers with times that are not later than `epoch` (seconds since 1970).
 CREATE TABLE IF NOT EXISTS clamped_tars (
