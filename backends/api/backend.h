@@ -4,8 +4,10 @@
 
 #include <absl/status/statusor.h>
 
+#include <chrono>
 #include <map>
 #include <memory>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <vector>
@@ -23,7 +25,12 @@ struct BuildJob {
   std::string name_space;
   std::shared_ptr<const v1::Graph> graph;      // validated (backends/graph/validate.h)
   std::map<std::string, std::string> contexts;  // name to id in the ContextStore
+  // Builds of the same target are compared to say what changed: "app:1".
+  std::string target;
   bool no_cache = false;
+  std::vector<std::string> no_cache_stages;  // only these, by name
+  // What is cached and older counts as not there.
+  std::optional<std::chrono::nanoseconds> cache_ttl;
   std::vector<std::string> entitlements;  // that the request grants: "security.insecure"
 };
 

@@ -6,6 +6,8 @@
 #include <utility>
 
 #include "backends/native/solver/solve.h"
+#include "backends/native/solver/store_operations.h"
+#include "base/log.h"
 #include "base/status_macros.h"
 #include "base/thread_pool.h"
 #include "registry/image/platform.h"
@@ -13,11 +15,18 @@
 namespace zlayer {
 namespace {
 
+constexpr Log kLog(LogModule::kBuild);
+
 class NativeBackend : public Backend {
  public:
   explicit NativeBackend(const NativeBackendOptions& options)
       : options_(options),
         digests_(1),
+        cache_({.records = &options.store->records(),
+                .layer = [layers = &options.store->layers()](
+                             const Digest& id) { return layers->Get(id); },
+                .clock = options.clock,
+                .pool = &pool_}),
         pool_(options.max_parallel != 0 ? options.max_parallel
                                         : std::max(2u, std::thread::hardware_concurrency())) {}
   ~NativeBackend() override { stop_.request_stop(); }
@@ -39,13 +48,32 @@ class NativeBackend : public Backend {
                                  std::stop_token stop) override {
     RETURN_IF_ERROR(CheckSupported(*job.graph, HostPlatform()));
     RETURN_IF_ERROR(CheckEntitlements(job, options_.allow_insecure));
-    LayerStore* layers = &options_.store->layers();
+    Store* const store = options_.store;
+    StoreOperations operations({.store = store,
+                                .executor = options_.executor,
+                                .remote = options_.remote,
+                                .clock = options_.clock,
+                                .pool = &pool_},
+                               job);
+    LayerStore* const layers = &store->layers();
     const SolveOptions solve{
-        .resources = {.store = options_.store,
-                      .executor = options_.executor,
-                      .remote = options_.remote,
-                      .clock = options_.clock,
-                      .pool = &pool_},
+        .operations = &operations,
+        .cache = &cache_,
+        .pool = &pool_,
+        .explain = {.earlier =
+                        [&] { return store->explanations().Find(job.name_space, job.target); },
+                    .layer = [layers](const Digest& id) { return layers->Get(id); }},
+        .explained =
+            [&](const std::string& steps) {
+              if (absl::Status kept = steps.empty()
+                                          ? absl::OkStatus()
+                                          : store->explanations().Put(job.name_space, job.target,
+                                                                      job.build_id, steps);
+                  !kept.ok()) {
+                kLog.Warn("what a build was made from could not be kept",
+                          {{"build", job.build_id}, {"error", kept}});
+              }
+            },
         // The commit asks for the same digests and then finds them, or waits for the rest. An error
         // comes up again there.
         .kept_layer =
@@ -62,6 +90,7 @@ class NativeBackend : public Backend {
   const NativeBackendOptions options_;
   std::stop_source stop_;
   ThreadPool digests_;
+  StepCache cache_;  // the pool's tasks use it: the pool ends first
   ThreadPool pool_;
 };
 

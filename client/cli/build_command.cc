@@ -38,6 +38,7 @@ struct Options {
   std::string call = "build";
   bool check = false;
   bool quiet = false;
+  bool explain = false;
   bool detach = false;
   bool no_digest_cache = false;
 };
@@ -109,6 +110,7 @@ class Build {
       : session_(session),
         options_(options),
         printer_(options.quiet || options.detach ? MakeQuietPrinter(Print)
+                 : options.explain               ? MakePlainPrinter(Print, /*explain=*/true)
                                                  : MakePrinter(options.progress, session.stop())),
         digests_(options.no_digest_cache ? DigestCache()
                                          : DigestCache::Open(DigestCache::DefaultPath())) {}
@@ -135,6 +137,10 @@ class Build {
 absl::Status Build::Run() {
   if (options_.detach && !(options_.image_id_file + options_.metadata_file).empty()) {
     return UsageError("--iidfile and --metadata-file wait for the build's end: not with --detach");
+  }
+  if (options_.explain && (options_.progress == "json" || options_.progress == "tty")) {
+    return UsageError(
+        "--explain shows lines: not with --progress json, which has the reasons, or tty");
   }
   ASSIGN_OR_RETURN(file_, ReadBuildFile(options_.flags, session_.stop()));
   ASSIGN_OR_RETURN(request_, MakeBuildRequest(options_.flags, file_, FromEnvironment));
@@ -267,7 +273,11 @@ void AddRunOptions(Command& build, Options* options) {
             &options->no_digest_cache);
   build.Section("Output");
   AddProgressOption(build, &options->progress);
-  build.Flag({"-q,--quiet", "", "Print only the image's id"}, &options->quiet)
+  build
+      .Flag({"--explain", "",
+             "Say why each step ran, or did not, as zlayer explain does later; line by line"},
+            &options->explain)
+      .Flag({"-q,--quiet", "", "Print only the image's id"}, &options->quiet)
       .Option({"--iidfile", "FILE", "Write the image's id to FILE", Completes::kFile},
               &options->image_id_file)
       .Option({"--metadata-file", "FILE", "Write the build's last event to FILE, as JSON",

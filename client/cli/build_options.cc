@@ -29,7 +29,12 @@ void AddSourceOptions(Command& command, BuildFlags* flags) {
       .Option({"--allow", "ENTITLEMENT",
                "Grant what the daemon's configuration lets builds have: security.insecure"},
               &flags->entitlements)
-      .Flag({"--no-cache", "", "Run every step again"}, &flags->no_cache);
+      .Flag({"--no-cache", "", "Run every step again"}, &flags->no_cache)
+      .Option({"--no-cache-filter", "STAGE", "Run every step of this stage again; may be repeated",
+               Completes::kStage},
+              &flags->no_cache_filters)
+      .Option({"--cache-ttl", "TIME", "Run steps again whose result is older: 30m, 12h, 7d"},
+              &flags->cache_ttl);
 }
 
 void AddImageOptions(Command& command, BuildFlags* flags) {
@@ -49,7 +54,6 @@ OptionText Refused(const std::string& names, const std::string& placeholder = ""
 void AddRefusedOptions(Command& command, BuildFlags* flags) {
   command.Choice(Refused("--network"), &flags->network, {"default", "host"})
       .Choice(Refused("--pull"), &flags->pull, {"newer", "always", "never"})
-      .Option(Refused("--no-cache-filter", "STAGE"), &flags->no_cache_filters)
       .Option(Refused("--cache-from", "SPEC"), &flags->cache_from)
       .Option(Refused("--cache-to", "SPEC"), &flags->cache_to)
       .Option(Refused("-o,--output", "SPEC"), &flags->outputs)

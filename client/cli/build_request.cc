@@ -10,6 +10,7 @@
 #include "base/files.h"
 #include "base/status_macros.h"
 #include "base/strings.h"
+#include "client/cli/instant.h"
 #include "client/cli/session.h"
 #include "client/lib/stoppable_reader.h"
 #include "daemon/frontend/dockerfile/git_url.h"
@@ -229,6 +230,14 @@ absl::StatusOr<v1::SubmitBuildRequest> MakeBuildRequest(const BuildFlags& flags,
   RETURN_IF_ERROR(CheckText("--idempotency-key", flags.idempotency_key));
   spec->set_target(flags.target);
   spec->set_no_cache(flags.no_cache);
+  if (!flags.cache_ttl.empty()) {
+    const std::optional<uint64_t> seconds = ParseSeconds(flags.cache_ttl);
+    if (!seconds.has_value()) {
+      return UsageError(fmt::format("--cache-ttl takes a time such as 30m, 12h or 7d, not \"{}\"",
+                                    flags.cache_ttl));
+    }
+    spec->mutable_cache_ttl()->set_seconds(static_cast<int64_t>(*seconds));
+  }
   spec->set_pull(PullModeOf(flags.pull));
   spec->set_push(flags.push);
   spec->set_squash(flags.squash);

@@ -24,6 +24,7 @@ struct BuildFlags {
   std::vector<std::string> entitlements;  // --allow
   bool no_cache = false;
   std::vector<std::string> no_cache_filters;
+  std::string cache_ttl;
   std::vector<std::string> labels;          // K=V
   std::vector<std::string> annotations;     // K=V
   std::vector<std::string> build_contexts;  // NAME=DIR, NAME=docker-image://REF, NAME=URL

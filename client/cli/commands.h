@@ -21,6 +21,7 @@ void AddTagCommand(Command& root);
 void AddUntagCommand(Command& root);
 void AddRemoveCommand(Command& root);
 void AddBuildsCommand(Command& root);
+void AddExplainCommand(Command& root);
 void AddInfoCommand(Command& root);
 void AddDfCommand(Command& root);
 void AddVersionCommand(Command& root);

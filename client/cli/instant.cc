@@ -29,7 +29,12 @@ uint64_t SecondsOf(char unit) {
   }
 }
 
+}  // namespace
+
 std::optional<uint64_t> ParseSeconds(std::string_view text) {
+  if (text.empty()) {
+    return std::nullopt;
+  }
   uint64_t total = 0;
   while (!text.empty()) {
     size_t digits = text.find_first_not_of("0123456789");
@@ -47,12 +52,7 @@ std::optional<uint64_t> ParseSeconds(std::string_view text) {
   return total <= kMaxSeconds ? std::optional<uint64_t>(total) : std::nullopt;
 }
 
-}  // namespace
-
 std::optional<Timestamp> ParseInstant(std::string_view text, int64_t now_ns) {
-  if (text.empty()) {
-    return std::nullopt;
-  }
   if (std::optional<uint64_t> seconds = ParseSeconds(text)) {
     return TimeUtil::NanosecondsToTimestamp(now_ns) -
            TimeUtil::SecondsToDuration(static_cast<int64_t>(*seconds));

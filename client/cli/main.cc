@@ -21,6 +21,7 @@ void AddAllCommands(Command& root) {
   AddPlanCommand(root);
   AddCheckCommand(root);
   AddBuildsCommand(root);
+  AddExplainCommand(root);
   AddDockerfileCommand(root);
   root.Section("Images");
   AddImagesCommand(root);

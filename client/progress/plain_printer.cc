@@ -23,7 +23,7 @@ struct Step {
 
 class PlainPrinter : public ProgressPrinter {
  public:
-  explicit PlainPrinter(LineSink sink) : sink_(std::move(sink)) {}
+  PlainPrinter(LineSink sink, bool explain) : sink_(std::move(sink)), explain_(explain) {}
 
   void ContextSent(std::string_view name, const v1::ContextReady& ready) override;
   void Event(const v1::BuildEvent& event) override;
@@ -40,6 +40,7 @@ class PlainPrinter : public ProgressPrinter {
   void OutputLine(const Step& step, std::string_view line, const google::protobuf::Timestamp& time);
   void FlushPartial(Step& step, const google::protobuf::Timestamp& time);
   void Transfer(const v1::Progress& progress);
+  void StepWaits(const v1::InstructionWaiting& waiting);
   void Warn(const v1::Warning& warning);
   void End(const v1::BuildEvent& event);
   void Failed(const v1::BuildEvent& event);
@@ -50,6 +51,7 @@ class PlainPrinter : public ProgressPrinter {
   void Line(std::string_view text) { sink_(fmt::format("{}\n", text)); }
 
   const LineSink sink_;
+  const bool explain_;
   std::map<uint32_t, v1::PlannedStage> stages_;
   std::map<Key, Step> running_;
   uint32_t last_number_ = 0;
@@ -79,6 +81,8 @@ void PlainPrinter::Event(const v1::BuildEvent& event) {
       return Output(event.output(), event.time());
     case v1::BuildEvent::kProgress:
       return Transfer(event.progress());
+    case v1::BuildEvent::kInstructionWaiting:
+      return StepWaits(event.instruction_waiting());
     case v1::BuildEvent::kWarning:
       return Warn(event.warning());
     case v1::BuildEvent::kInstructionComplete:
@@ -183,6 +187,13 @@ void PlainPrinter::Transfer(const v1::Progress& progress) {
                    FormatSize(progress.bytes_done())));
 }
 
+void PlainPrinter::StepWaits(const v1::InstructionWaiting& waiting) {
+  auto running = running_.find(Key(waiting.stage(), waiting.index()));
+  if (running != running_.end()) {
+    Line(fmt::format("#{} waiting: {}", running->second.number, waiting.reason()));
+  }
+}
+
 void PlainPrinter::Warn(const v1::Warning& warning) {
   std::string place;
   if (warning.source().first_line() > 0) {
@@ -205,8 +216,9 @@ void PlainPrinter::End(const v1::BuildEvent& event) {
   }
   Step& step = running->second;
   FlushPartial(step, event.time());
-  Line(complete.cached() ? fmt::format("#{} CACHED", step.number)
-                         : fmt::format("#{} DONE {:.1f}s", step.number, complete.seconds()));
+  const std::string why = explain_ ? fmt::format(" ({})", complete.reason()) : "";
+  Line(complete.cached() ? fmt::format("#{} CACHED{}", step.number, why)
+                         : fmt::format("#{} DONE {:.1f}s{}", step.number, complete.seconds(), why));
   running_.erase(running);
 }
 
@@ -249,8 +261,8 @@ void PlainPrinter::Result(const v1::BuildComplete& result) {
 
 }  // namespace
 
-std::unique_ptr<ProgressPrinter> MakePlainPrinter(LineSink sink) {
-  return std::make_unique<PlainPrinter>(std::move(sink));
+std::unique_ptr<ProgressPrinter> MakePlainPrinter(LineSink sink, bool explain) {
+  return std::make_unique<PlainPrinter>(std::move(sink), explain);
 }
 
 }  // namespace zlayer

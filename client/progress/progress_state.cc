@@ -60,6 +60,8 @@ void ProgressState::Event(const v1::BuildEvent& event) {
   switch (event.event_case()) {
     case v1::BuildEvent::kOutput:
       return Output(event.output());
+    case v1::BuildEvent::kInstructionWaiting:
+      return StepWaits(event.instruction_waiting());
     case v1::BuildEvent::kBuildQueued:
       return Queued(event, now_ns);
     case v1::BuildEvent::kBuildWaiting:
@@ -236,6 +238,14 @@ void ProgressState::Output(const v1::Output& output) {
   if (step != stage->second.running.end()) {
     step->second.output.Append(output.data(), output.is_stderr(), output.partial());
   }
+}
+
+void ProgressState::StepWaits(const v1::InstructionWaiting& waiting) {
+  v1::Output line;
+  line.set_stage(waiting.stage());
+  line.set_index(waiting.index());
+  line.set_data(fmt::format("waiting: {}\n", waiting.reason()));
+  Output(line);
 }
 
 void ProgressState::Progress(const v1::Progress& progress, int64_t now_ns) {

@@ -1,5 +1,9 @@
 #include "daemon/build/build_runner.h"
 
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
 #include <map>
 #include <optional>
 #include <string>
@@ -9,11 +13,14 @@
 #include "base/errors.h"
 #include "base/log.h"
 #include "base/status_macros.h"
+#include "base/strings.h"
 #include "daemon/build/build_file.h"
 #include "daemon/build/context_files.h"
 #include "daemon/build/context_sweep.h"
 #include "daemon/build/plan.h"
 #include "daemon/build/remote_context.h"
+#include "daemon/queue/stored_request.h"
+#include "proto/error_detail.h"
 
 namespace zlayer {
 namespace {
@@ -31,6 +38,32 @@ std::map<std::string, std::string> UploadedContexts(const BuildSpec& spec) {
     }
   }
   return contexts;
+}
+
+// The stages that are to run without the cache. kInvalidArgument names one that is not there: what
+// was meant to run again would not.
+absl::StatusOr<std::vector<std::string>> UncachedStages(const BuildSpec& spec,
+                                                        const v1::Graph& graph) {
+  std::vector<std::string> names;
+  for (const v1::Stage& stage : graph.stages()) {
+    if (!stage.name().empty()) {
+      names.push_back(stage.name());
+    }
+  }
+  for (const std::string& wanted : spec.no_cache_stages()) {
+    if (std::none_of(names.begin(), names.end(),
+                     [&](const std::string& name) { return ToLower(name) == ToLower(wanted); })) {
+      v1::ErrorDetail detail;
+      detail.set_reason("INVALID_OPTION");
+      detail.set_subject("no_cache_stages");
+      return WithDetail(
+          InvalidArgument(fmt::format(
+              "no_cache_stages: there is no stage \"{}\" in the build; stages with a name: {}",
+              wanted, names.empty() ? "none" : Join(names, ", "))),
+          detail);
+    }
+  }
+  return std::vector<std::string>(spec.no_cache_stages().begin(), spec.no_cache_stages().end());
 }
 
 // One run of one build.
@@ -89,7 +122,13 @@ absl::StatusOr<v1::BuildComplete> BuildRun::Run(EventSink& events, std::stop_tok
   job.name_space = name_space_;
   job.graph = std::make_shared<const v1::Graph>(std::move(plan.graph));
   job.contexts = contexts_;
+  job.target = TitleOf(spec_);
   job.no_cache = spec_.no_cache();
+  ASSIGN_OR_RETURN(job.no_cache_stages, UncachedStages(spec_, *job.graph));
+  if (spec_.has_cache_ttl()) {
+    job.cache_ttl = std::chrono::seconds(spec_.cache_ttl().seconds()) +
+                    std::chrono::nanoseconds(spec_.cache_ttl().nanos());
+  }
   job.entitlements.assign(spec_.entitlements().begin(), spec_.entitlements().end());
   absl::StatusOr<NewImage> image = backend_.Build(job, events, stop);
   if (!image.ok()) {

@@ -79,10 +79,8 @@ constexpr Option kUnsupported[] = {
     {"platforms", HasForeignPlatform},
     {"target_os",
      [](const BuildSpec& s) { return !s.target_os().empty() && s.target_os() != "linux"; }},
-    {"no_cache_stages", [](const BuildSpec& s) { return s.no_cache_stages_size() > 0; }},
     {"cache_from", [](const BuildSpec& s) { return s.cache_from_size() > 0; }},
     {"cache_to", [](const BuildSpec& s) { return s.cache_to_size() > 0; }},
-    {"cache_ttl", [](const BuildSpec& s) { return s.has_cache_ttl(); }},
     {"cache_backend", [](const BuildSpec& s) { return s.has_cache_backend(); }},
     {"default_cache_mounts", [](const BuildSpec& s) { return s.default_cache_mounts_size() > 0; }},
     {"source_hash", [](const BuildSpec& s) { return !s.source_hash().empty(); }},
@@ -131,6 +129,16 @@ absl::Status CheckTags(const BuildSpec& spec) {
       return InvalidOption("tags",
                            fmt::format("\"{}\" has a digest, which only the build can tell", tag));
     }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckCacheTtl(const BuildSpec& spec) {
+  const auto& ttl = spec.cache_ttl();
+  constexpr int64_t kMaxSeconds = int64_t{100} * 366 * 24 * 3600;
+  if (ttl.seconds() < 0 || ttl.seconds() > kMaxSeconds || ttl.nanos() < 0 ||
+      ttl.nanos() >= 1'000'000'000) {
+    return InvalidOption("cache_ttl", "it is not a time between 0 and 100 years");
   }
   return absl::OkStatus();
 }
@@ -232,6 +240,7 @@ absl::StatusOr<std::string> NamespaceOf(const std::string& name) {
 absl::Status CheckSpec(const BuildSpec& spec) {
   RETURN_IF_ERROR(CheckSupported(spec));
   RETURN_IF_ERROR(CheckTags(spec));
+  RETURN_IF_ERROR(CheckCacheTtl(spec));
   return CheckSource(spec);
 }
 

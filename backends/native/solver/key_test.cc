@@ -58,9 +58,13 @@ TEST(RunKeyTest, EveryInputCounts) {
       [](Inputs& in) { in.scope.platform.set_variant("v8"); },
       [](Inputs& in) { in.run.set_argv(2, "make all"); },
       [](Inputs& in) { in.run.add_argv(""); },
-      [](Inputs& in) { in.environment = {"A=1", "B=3"}; },
+      [](Inputs& in) {
+        in.environment = {"A=1", "B=3"};
+      },
       [](Inputs& in) { in.environment = {"A=1B=2"}; },
-      [](Inputs& in) { in.environment = {"B=2", "A=1"}; },
+      [](Inputs& in) {
+        in.environment = {"B=2", "A=1"};
+      },
       [](Inputs& in) { in.user.uid = 1; },
       [](Inputs& in) { in.user.gid = 1; },
       [](Inputs& in) { in.user.additional_gids = {1}; },

@@ -9,7 +9,8 @@ Plan::Plan(const v1::Graph& graph)
       needed_(NeededStages(graph)),
       kept_(graph.stages_size(), false),
       nodes_(graph.stages_size()) {
-  for (uint32_t stage = graph.targets(0);; stage = graph.stages(stage).operations(0).stage().stage()) {
+  for (uint32_t stage = graph.targets(0);;
+       stage = graph.stages(stage).operations(0).stage().stage()) {
     kept_[stage] = true;
     if (!graph.stages(stage).operations(0).has_stage()) {
       break;

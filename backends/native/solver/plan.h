@@ -16,8 +16,8 @@ struct OperationId {
   auto operator<=>(const OperationId&) const = default;
 };
 
-// An operation waits for the one before it in its stage, and for the last one of every stage that it
-// reads from. Stages that no target needs are not in the plan. Not thread-safe.
+// An operation waits for the one before it in its stage, and for the last one of every stage that
+// it reads from. Stages that no target needs are not in the plan. Not thread-safe.
 class Plan {
  public:
   // `graph` is validated and must outlive the plan.

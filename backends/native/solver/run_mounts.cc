@@ -13,6 +13,7 @@
 #include "backends/graph/sources.h"
 #include "base/errors.h"
 #include "base/status_macros.h"
+#include "base/strings.h"
 #include "registry/layer/tree.h"
 
 namespace zlayer {
@@ -146,6 +147,24 @@ std::vector<MountKey> RunMounts::Keys() const {
                                    : opened.selected_index->ContentDigest()});
   }
   return keys;
+}
+
+std::vector<StepPart> RunMounts::Parts() const {
+  std::vector<StepPart> parts;
+  for (const Opened& opened : opened_) {
+    const v1::Mount& mount = *opened.mount;
+    const std::string name = fmt::format("the mount on {}", ToUtf8(mount.target()));
+    parts.push_back({.name = name,
+                     .value = fmt::format("{} {} {} {} {} {} {}", static_cast<int>(mount.type()),
+                                          mount.id(), mount.read_only(), mount.size_bytes(),
+                                          mount.has_mode() ? int64_t{mount.mode()} : -1,
+                                          mount.uid(), mount.gid()),
+                     .files = nullptr});
+    if (opened.selected_index != nullptr) {
+      parts.push_back({.name = name, .value = "", .files = opened.selected_index});
+    }
+  }
+  return parts;
 }
 
 std::vector<std::string> RunMounts::MountPoints() const {

@@ -15,12 +15,13 @@
 #include "backends/native/exec/executor.h"
 #include "backends/native/file/filesystem.h"
 #include "backends/native/solver/key.h"
+#include "backends/native/solver/step.h"
 #include "registry/store.h"
 #include "zlayer/v1/graph.pb.h"
 
 namespace zlayer {
 
-// Not thread-safe. Owns the use of cache mounts: it must live as long as the run.
+// Not thread-safe.
 class RunMounts {
  public:
   using OpenInput = std::function<absl::StatusOr<Filesystem>(const v1::Mount& mount)>;
@@ -35,6 +36,8 @@ class RunMounts {
                                         const OpenInput& open);
 
   std::vector<MountKey> Keys() const;
+  // The same, for explanations.
+  std::vector<StepPart> Parts() const;
 
   // Where mounts need something to be mounted on, as MissingMountPoints takes it.
   std::vector<std::string> MountPoints() const;
@@ -49,6 +52,8 @@ class RunMounts {
   // Prepare returned.
   absl::Status TakeCaches(CacheMountStore* store, std::string_view name_space,
                           const std::stop_token& stop, std::vector<ContainerMount>* mounts);
+  // Gives them back.
+  void ReleaseCaches() { caches_.clear(); }
 
  private:
   struct Opened {

@@ -1,4 +1,4 @@
-// Operations::Run and what only it needs.
+// StoreOperations::Run and what only it needs.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -11,9 +11,9 @@
 #include "backends/native/file/layer_draft.h"
 #include "backends/native/file/owner.h"
 #include "backends/native/solver/mount_points.h"
-#include "backends/native/solver/operations.h"
 #include "backends/native/solver/output_lines.h"
 #include "backends/native/solver/run_mounts.h"
+#include "backends/native/solver/store_operations.h"
 #include "backends/native/solver/url_file.h"
 #include "base/errors.h"
 #include "base/files.h"
@@ -65,34 +65,76 @@ absl::Status RunFailed(const v1::Run& run, int exit_code) {
       detail);
 }
 
-}  // namespace
+// What a RUN is made from, but for the layers below.
+std::vector<StepPart> PartsOf(const v1::Run& run, const std::vector<std::string>& environment,
+                              const ProcessUser& user, std::string_view runtime,
+                              std::vector<StepPart> mounts) {
+  std::vector<StepPart> parts = std::move(mounts);
+  const auto add = [&](std::string name, std::string value) {
+    parts.push_back({.name = std::move(name), .value = std::move(value), .files = nullptr});
+  };
+  add("the command", Join({run.argv().begin(), run.argv().end()}, "\n"));
+  for (const std::string& entry : environment) {
+    const size_t equals = entry.find('=');
+    add(fmt::format("the variable {}", ToUtf8(entry.substr(0, equals))), entry);
+  }
+  add("the user",
+      fmt::format("{}:{}:{}", user.uid, user.gid, fmt::join(user.additional_gids, ",")));
+  add("the working directory", run.working_directory());
+  add("the network mode", HostNetwork(run) ? "host" : "none");
+  add("the security mode", fmt::format("{}", static_cast<int>(run.security())));
+  add("the host name", run.hostname());
+  add("the OCI runtime", std::string(runtime));
+  return parts;
+}
 
-absl::StatusOr<ContainerRun> Operations::Container(const v1::Run& run, const StageState& state,
-                                                   const ProcessUser& user,
-                                                   const std::vector<std::string>& environment,
-                                                   std::stop_token stop) const {
+// What `run` runs on: shared by the build that asked and the work, which may outlive it.
+struct RunWork {
+  NativeResources resources;
+  std::shared_ptr<const v1::Graph> graph;  // holds `run`
+  const v1::Run* run;
+  std::string build_id;
+  std::string name_space;
+  KeyScope scope;
+  Filesystem files;
+  ProcessUser user;
+  std::vector<std::string> environment;
+  RunMounts mounts;
+
+  absl::StatusOr<LayerRef> Do(const StepSink& sink, std::stop_token stop);
+
+ private:
+  absl::StatusOr<ContainerRun> Container(std::stop_token stop);
+  absl::StatusOr<LayerRef> MountedLayer(const LayerIndex& layer, std::string_view index) const;
+  absl::Status TakeCaches(const StepSink& sink, const std::stop_token& stop,
+                          std::vector<ContainerMount>* made);
+  absl::Status Execute(const ContainerRun& container, const StepSink& sink,
+                       std::stop_token stop) const;
+};
+
+absl::StatusOr<ContainerRun> RunWork::Container(std::stop_token stop) {
   static std::atomic<uint64_t> next_run{0};
   ContainerRun container{
-      .id = fmt::format("{}-{}", job_.build_id, next_run.fetch_add(1)),
-      .argv = std::vector<std::string>(run.argv().begin(), run.argv().end()),
+      .id = fmt::format("{}-{}", build_id, next_run.fetch_add(1)),
+      .argv = std::vector<std::string>(run->argv().begin(), run->argv().end()),
       .env = environment,
-      .working_directory = run.working_directory(),
+      .working_directory = run->working_directory(),
       .uid = user.uid,
       .gid = user.gid,
       .additional_gids = user.additional_gids,
-      .host_network = HostNetwork(run),
-      .privileged = run.security() == v1::SECURITY_INSECURE,
+      .host_network = HostNetwork(*run),
+      .privileged = run->security() == v1::SECURITY_INSECURE,
   };
   // Only now: what the key holds is `environment`.
-  container.env.insert(container.env.end(), run.proxy_env().begin(), run.proxy_env().end());
-  if (!run.hostname().empty()) {
-    container.hostname = run.hostname();
+  container.env.insert(container.env.end(), run->proxy_env().begin(), run->proxy_env().end());
+  if (!run->hostname().empty()) {
+    container.hostname = run->hostname();
   }
-  for (const LayerRef& layer : state.files.view.layers()) {
+  for (const LayerRef& layer : files.view.layers()) {
     if (layer->size() == 0) {
       continue;
     }
-    ASSIGN_OR_RETURN(const uint64_t tree, resources_.store->layers().EnsureTree(layer, stop));
+    ASSIGN_OR_RETURN(const uint64_t tree, resources.store->layers().EnsureTree(layer, stop));
     container.lower.push_back(tree);
   }
   if (container.lower.size() > kMaxTrees) {
@@ -108,100 +150,145 @@ absl::StatusOr<ContainerRun> Operations::Container(const v1::Run& run, const Sta
 }
 
 // What a mount shows, found again by its content: a COPY of the same files makes the same layer.
-absl::StatusOr<LayerRef> Operations::MountedLayer(const KeyScope& scope, const LayerIndex& layer,
-                                                  std::string_view index) const {
+absl::StatusOr<LayerRef> RunWork::MountedLayer(const LayerIndex& layer,
+                                               std::string_view index) const {
+  RecordStore& records = resources.store->records();
+  LayerStore& layers = resources.store->layers();
   const Digest key = FileKey(scope, layer.ContentDigest());
-  ASSIGN_OR_RETURN(OperationResult result, Cached(key, {}));
-  if (!result.cached) {
-    ASSIGN_OR_RETURN(result, Keep(key, {}, index, ""));
-  }
-  return std::move(result.layer);
-}
-
-// A file that the graph itself holds, as the only one of a tree.
-absl::StatusOr<Filesystem> Operations::InlineFile(const v1::Mount& mount, const KeyScope& scope,
-                                                  std::stop_token stop) const {
-  StageState nothing;
-  nothing.files.layers = &resources_.store->layers();
-  LayerDraft draft(&nothing.files, /*now_ns=*/0);
-  const CopyOptions options{.destination = "/",
-                            .mode = mount.has_mode() ? fmt::format("{:o}", mount.mode()) : ""};
-  RETURN_IF_ERROR(
-      draft.Copy({{.pattern = mount.source(), .inline_file = &mount.from().inline_()}}, options));
-  ASSIGN_OR_RETURN(const OperationResult made, MakeLayer(draft, scope, nothing, std::move(stop)));
-  return Filesystem{.view = Rootfs({made.layer}), .layers = nothing.files.layers};
-}
-
-absl::StatusOr<OperationResult> Operations::Run(const v1::Run& run, const KeyScope& scope,
-                                                const StageState& state, const Output& output,
-                                                const TransferProgress& progress,
-                                                std::stop_token stop) const {
-  ASSIGN_OR_RETURN(const ProcessUser user, ResolveUser(state.files, run.user()));
-  const std::vector<std::string> environment = Environment(run, user);
-  const auto open = [&](const v1::Mount& mount) -> absl::StatusOr<Filesystem> {
-    if (mount.from().kind_case() == v1::Input::kInline) {
-      return InlineFile(mount, scope, stop);
+  if (absl::StatusOr<CacheRecord> record = records.Find(key); record.ok()) {
+    if (absl::StatusOr<LayerRef> found = layers.Get(record->layer); found.ok()) {
+      return found;
     }
-    v1::Copy::Source source;
-    *source.mutable_from() = mount.from();
-    source.set_path(mount.source());
-    return Input(mount.from(), UrlFileName(source), progress, stop);
+  }
+  ASSIGN_OR_RETURN(LayerRef added, layers.Add(index, ""));
+  RETURN_IF_ERROR(records.Put(name_space, CacheRecord{.key = key,
+                                                      .layer = added->id(),
+                                                      .build = build_id,
+                                                      .created_ns = resources.clock->NowNs(),
+                                                      .description = "mount"}));
+  return added;
+}
+
+absl::Status RunWork::TakeCaches(const StepSink&, const std::stop_token& stop,
+                                 std::vector<ContainerMount>* made) {
+  absl::Status taken;
+  resources.pool->Outside(
+      [&] { taken = mounts.TakeCaches(&resources.store->cache_mounts(), name_space, stop, made); });
+  return taken;
+}
+
+absl::Status RunWork::Execute(const ContainerRun& container, const StepSink& sink,
+                              std::stop_token stop) const {
+  const auto tell = [&](bool is_stderr) {
+    return [&sink, is_stderr](std::string_view data, bool partial) {
+      v1::BuildEvent event;
+      event.mutable_output()->set_data(std::string(data));
+      event.mutable_output()->set_is_stderr(is_stderr);
+      event.mutable_output()->set_partial(partial);
+      sink(std::move(event));
+    };
   };
-  ASSIGN_OR_RETURN(RunMounts mounts, RunMounts::Open(run, state.files.view, open));
-  const std::string runtime = resources_.executor->runtime_version();
-  const Digest key = KeyOf(scope, RunKey{.run = &run,
-                                         .environment = &environment,
-                                         .user = &user,
-                                         .host_network = HostNetwork(run),
-                                         .mounts = mounts.Keys(),
-                                         .runtime = runtime,
-                                         .chain = &state.chain});
-  ASSIGN_OR_RETURN(OperationResult cached, Cached(key, state.chain));
-  if (cached.cached) {
-    return cached;
-  }
-  if (const std::string why = resources_.executor->unavailable_reason(); !why.empty()) {
-    return FailedPrecondition(fmt::format("RUN needs an OCI runtime: {}", why));
-  }
-  ASSIGN_OR_RETURN(ContainerRun container, Container(run, state, user, environment, stop));
-  ASSIGN_OR_RETURN(container.mount_points,
-                   MissingMountPoints(state.files.view, mounts.MountPoints()));
-  const auto add_layer = [&](const LayerIndex& layer, std::string_view index) {
-    return MountedLayer(scope, layer, index);
-  };
-  ASSIGN_OR_RETURN(container.mounts, mounts.Prepare(&resources_.store->layers(), add_layer, stop));
-  if (mounts.has_caches()) {
-    absl::Status taken;
-    resources_.pool->Outside([&] {
-      taken = mounts.TakeCaches(&resources_.store->cache_mounts(), job_.name_space, stop,
-                                &container.mounts);
-    });
-    RETURN_IF_ERROR(taken);
-  }
-  ASSIGN_OR_RETURN(const ScopedDirectory scratch,
-                   ScopedDirectory::Make(resources_.store->tmp(), "run-"));
-  container.scratch = scratch.path();
-  OutputLines standard_output(
-      [&](std::string_view data, bool partial) { output(data, false, partial); });
-  OutputLines standard_error(
-      [&](std::string_view data, bool partial) { output(data, true, partial); });
-  const absl::StatusOr<ContainerExit> exit = resources_.executor->Run(
+  OutputLines standard_output(tell(false));
+  OutputLines standard_error(tell(true));
+  const absl::StatusOr<ContainerExit> exit = resources.executor->Run(
       container,
       [&](std::string_view data, bool is_stderr) {
         (is_stderr ? standard_error : standard_output).Add(data);
       },
-      stop);
+      std::move(stop));
   standard_output.Finish();
   standard_error.Finish();
   RETURN_IF_ERROR(exit.status());
-  if (exit->exit_code != 0) {
-    return RunFailed(run, exit->exit_code);
+  return exit->exit_code == 0 ? absl::OkStatus() : RunFailed(*run, exit->exit_code);
+}
+
+absl::StatusOr<LayerRef> RunWork::Do(const StepSink& sink, std::stop_token stop) {
+  if (const std::string why = resources.executor->unavailable_reason(); !why.empty()) {
+    return FailedPrecondition(fmt::format("RUN needs an OCI runtime: {}", why));
   }
+  ASSIGN_OR_RETURN(ContainerRun container, Container(stop));
+  ASSIGN_OR_RETURN(container.mount_points, MissingMountPoints(files.view, mounts.MountPoints()));
+  const auto add_layer = [&](const LayerIndex& layer, std::string_view index) {
+    return MountedLayer(layer, index);
+  };
+  ASSIGN_OR_RETURN(container.mounts, mounts.Prepare(&resources.store->layers(), add_layer, stop));
+  if (mounts.has_caches()) {
+    RETURN_IF_ERROR(TakeCaches(sink, stop, &container.mounts));
+  }
+  ASSIGN_OR_RETURN(const ScopedDirectory scratch,
+                   ScopedDirectory::Make(resources.store->tmp(), "run-"));
+  container.scratch = scratch.path();
+  const absl::Status executed = Execute(container, sink, stop);
+  mounts.ReleaseCaches();
+  RETURN_IF_ERROR(executed);
   const std::string upper = scratch.path() + "/upper";
   LayerIndexBuilder builder;
   RETURN_IF_ERROR(ScanTree(upper, &builder, std::move(stop)));
   ASSIGN_OR_RETURN(const std::string index, builder.Serialize());
-  return Keep(key, state.chain, index, upper);
+  return resources.store->layers().Add(index, upper);
+}
+
+}  // namespace
+
+// A file that the graph itself holds, as the only one of a tree.
+absl::StatusOr<Filesystem> StoreOperations::InlineFile(const v1::Mount& mount,
+                                                       std::stop_token stop) const {
+  const Filesystem nothing{.view = Rootfs(), .layers = &resources_.store->layers()};
+  LayerDraft draft(&nothing, /*now_ns=*/0);
+  const CopyOptions options{.destination = "/",
+                            .mode = mount.has_mode() ? fmt::format("{:o}", mount.mode()) : ""};
+  RETURN_IF_ERROR(
+      draft.Copy({{.pattern = mount.source(), .inline_file = &mount.from().inline_()}}, options));
+  ASSIGN_OR_RETURN(const std::string index,
+                   draft.Finish(&resources_.store->contents(), std::move(stop)));
+  ASSIGN_OR_RETURN(LayerRef layer, resources_.store->layers().Add(index, ""));
+  return Filesystem{.view = Rootfs({std::move(layer)}), .layers = nothing.layers};
+}
+
+absl::StatusOr<Step> StoreOperations::Run(const v1::Run& run, const Site& site) {
+  ASSIGN_OR_RETURN(ProcessUser user, ResolveUser(site.state.files, run.user()));
+  std::vector<std::string> environment = Environment(run, user);
+  const auto open = [&](const v1::Mount& mount) -> absl::StatusOr<Filesystem> {
+    if (mount.from().kind_case() == v1::Input::kInline) {
+      return InlineFile(mount, site.stop);
+    }
+    v1::Copy::Source source;
+    *source.mutable_from() = mount.from();
+    source.set_path(mount.source());
+    return Input(mount.from(), UrlFileName(source), site);
+  };
+  ASSIGN_OR_RETURN(RunMounts mounts, RunMounts::Open(run, site.state.files.view, open));
+  const std::string runtime = resources_.executor->runtime_version();
+  const std::vector<Digest> contents = ContentChain(site.state);
+  RunKey key{.run = &run,
+             .environment = &environment,
+             .user = &user,
+             .host_network = HostNetwork(run),
+             .mounts = mounts.Keys(),
+             .runtime = runtime,
+             .chain = &site.state.chain};
+  Step step;
+  step.key = KeyOf(site.scope, key);
+  if (contents != site.state.chain) {
+    key.chain = &contents;
+    step.content_key = KeyOf(site.scope, key);
+  }
+  step.chain = site.state.chain;
+  step.parts = PartsOf(run, environment, user, runtime, mounts.Parts());
+  auto work = std::make_shared<RunWork>(RunWork{.resources = resources_,
+                                                .graph = job_.graph,
+                                                .run = &run,
+                                                .build_id = job_.build_id,
+                                                .name_space = job_.name_space,
+                                                .scope = site.scope,
+                                                .files = site.state.files,
+                                                .user = std::move(user),
+                                                .environment = std::move(environment),
+                                                .mounts = std::move(mounts)});
+  step.make = [work = std::move(work)](const StepSink& sink, std::stop_token stop) {
+    return work->Do(sink, std::move(stop));
+  };
+  return step;
 }
 
 }  // namespace zlayer

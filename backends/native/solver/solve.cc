@@ -14,6 +14,7 @@
 #include "base/errors.h"
 #include "base/mutex.h"
 #include "base/status_macros.h"
+#include "base/strings.h"
 #include "proto/error_detail.h"
 
 namespace zlayer {
@@ -31,7 +32,7 @@ class Solver {
         graph_(*job.graph),
         events_(events),
         stages_(graph_.stages_size()),
-        operations_(options_.resources, job_, &stages_),
+        explainer_(graph_, options_.explain),
         outer_stop_(std::move(stop)),
         plan_(graph_) {}
 
@@ -44,6 +45,10 @@ class Solver {
       // Operations that run hear of a stop themselves; the wait ends with the last of them.
       idle_.Wait(&mutex_, std::stop_token(),
                  [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return running_ == 0; });
+    }
+    options_.explained(explainer_.Serialize());
+    {
+      MutexLock lock(&mutex_);
       RETURN_IF_ERROR(failure_);
     }
     return Image();
@@ -68,7 +73,7 @@ class Solver {
   void Launch(const std::vector<OperationId>& ready) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     for (const OperationId& id : ready) {
       ++running_;
-      options_.resources.pool->Submit([this, id] { Work(id); });
+      options_.pool->Submit([this, id] { Work(id); });
     }
   }
 
@@ -133,8 +138,9 @@ class Solver {
     started.mutable_stage_started()->set_name(stage.name());
     started.mutable_stage_started()->set_base_image(stage.base_text());
     events_.Emit(std::move(started));
-    ASSIGN_OR_RETURN(stages_[index], operations_.Base(operation));
+    ASSIGN_OR_RETURN(stages_[index], options_.operations->Base(operation, stages_));
     stages_[index].command_is_own = false;
+    explainer_.Began(index, stages_[index]);
     ApplyConfig(operation, &stages_[index]);
     return absl::OkStatus();
   }
@@ -149,9 +155,11 @@ class Solver {
     events_.Emit(std::move(started));
 
     StageState& state = stages_[id.stage];
-    OperationResult result{.cached = true, .reason = "configuration"};
+    StepResult result;
+    result.cached = true;
+    result.reason = "configuration";
     if (operation.kind_case() != v1::Operation::KIND_NOT_SET) {
-      ASSIGN_OR_RETURN(result, MakeLayer(id, stage, operation, state));
+      ASSIGN_OR_RETURN(result, MakeLayer(id, stage, operation));
       AddLayer(id.stage, result, &state);
     }
     AddHistory(operation, result.layer == nullptr, &state);
@@ -168,54 +176,74 @@ class Solver {
     return absl::OkStatus();
   }
 
-  absl::StatusOr<OperationResult> MakeLayer(OperationId id, const v1::Stage& stage,
-                                            const v1::Operation& operation,
-                                            const StageState& state) {
-    const KeyScope scope{.name_space = job_.name_space, .platform = stage.platform()};
-    switch (operation.kind_case()) {
-      case v1::Operation::kRun:
-        return operations_.Run(
-            operation.run(), scope, state,
-            [&](std::string_view data, bool is_stderr, bool partial) {
-              v1::BuildEvent event;
-              event.mutable_output()->set_stage(id.stage);
-              event.mutable_output()->set_index(id.index - 1);
-              event.mutable_output()->set_data(std::string(data));
-              event.mutable_output()->set_is_stderr(is_stderr);
-              event.mutable_output()->set_partial(partial);
-              events_.Emit(std::move(event));
-            },
-            ProgressOf(id), stop_.get_token());
-      case v1::Operation::kCopy:
-        return operations_.Copy(operation.copy(), scope, state, ProgressOf(id), stop_.get_token());
-      case v1::Operation::kMakeDirectory:
-        return operations_.MakeDirectory(operation.make_directory(), scope, state,
-                                         stop_.get_token());
-      default:
-        return Internal("an operation that only begins a stage stands within one");
-    }
+  absl::StatusOr<StepResult> MakeLayer(OperationId id, const v1::Stage& stage,
+                                       const v1::Operation& operation) {
+    const StepSink sink = SinkOf(id);
+    ASSIGN_OR_RETURN(const Step step, options_.operations->Prepare(operation, id.stage, stages_,
+                                                                   sink, stop_.get_token()));
+    const StepRequest request{.build_id = job_.build_id,
+                              .name_space = job_.name_space,
+                              .description = operation.text(),
+                              .no_cache = job_.no_cache || IsUncached(stage),
+                              .max_age = job_.cache_ttl};
+    ASSIGN_OR_RETURN(
+        StepResult result,
+        options_.cache->Do(
+            step, request, [&](const Step& missed) { return explainer_.Explain(id, missed); }, sink,
+            stop_.get_token()));
+    explainer_.Done(id, step, result);
+    return result;
   }
 
-  TransferProgress ProgressOf(OperationId id) {
-    return [this, id](std::string_view item, uint64_t done, uint64_t total, bool complete) {
-      v1::BuildEvent event;
-      event.mutable_progress()->set_stage(id.stage);
-      event.mutable_progress()->set_index(id.index - 1);
-      event.mutable_progress()->set_item(std::string(item));
-      event.mutable_progress()->set_bytes_done(done);
-      event.mutable_progress()->set_bytes_total(total);
-      event.mutable_progress()->set_complete(complete);
+  bool IsUncached(const v1::Stage& stage) const {
+    return std::any_of(
+        job_.no_cache_stages.begin(), job_.no_cache_stages.end(),
+        [&](const std::string& name) { return ToLower(name) == ToLower(stage.name()); });
+  }
+
+  // What happens during an operation gets its place in the graph.
+  StepSink SinkOf(OperationId id) {
+    return [this, id](v1::BuildEvent event) {
+      const auto place = [id](auto* message) {
+        message->set_stage(id.stage);
+        message->set_index(id.index - 1);
+      };
+      if (event.has_output()) {
+        place(event.mutable_output());
+      } else if (event.has_progress()) {
+        place(event.mutable_progress());
+      } else {
+        place(event.mutable_instruction_waiting());
+      }
       events_.Emit(std::move(event));
     };
   }
 
-  void AddLayer(uint32_t stage, const OperationResult& result, StageState* state) {
+  void AddLayer(uint32_t stage, const StepResult& result, StageState* state) {
+    if (!result.chain.empty()) {
+      StandOn(stage, result.chain, state);
+    }
     state->files.view = state->files.view.With(result.layer);
     state->chain.push_back(result.layer->id());
     state->layers.push_back({.layer = result.layer->id()});
     state->created_ns = std::max(state->created_ns, result.created_ns);
     if (IsKept(stage)) {
       options_.kept_layer(result.layer);
+    }
+  }
+
+  // Exchanges the layers of a stage for others with the same content.
+  void StandOn(uint32_t stage, const std::vector<LayerRef>& chain, StageState* state) {
+    const bool kept = IsKept(stage);
+    state->files.view = Rootfs(chain);
+    for (size_t i = 0; i < chain.size(); ++i) {
+      if (chain[i]->id() != state->chain[i]) {
+        state->chain[i] = chain[i]->id();
+        state->layers[i] = {.layer = chain[i]->id()};
+        if (kept) {
+          options_.kept_layer(chain[i]);
+        }
+      }
     }
   }
 
@@ -285,7 +313,7 @@ class Solver {
   EventSink& events_;
   // A stage's state belongs to the one operation of it that runs; the plan orders its readers.
   std::vector<StageState> stages_;
-  const Operations operations_;
+  Explainer explainer_;
   const std::stop_token outer_stop_;
   std::stop_source stop_;
 

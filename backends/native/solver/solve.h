@@ -9,13 +9,20 @@
 #include <stop_token>
 
 #include "backends/api/backend.h"
+#include "backends/native/solver/explainer.h"
 #include "backends/native/solver/operations.h"
+#include "backends/native/solver/step_cache.h"
 #include "base/thread_pool.h"
 
 namespace zlayer {
 
 struct SolveOptions {
-  NativeResources resources;
+  Operations* operations = nullptr;  // of this build
+  StepCache* cache = nullptr;        // of all builds
+  ThreadPool* pool = nullptr;        // the cache's
+  ExplainerOptions explain;
+  // Called with what Explainer::Serialize says, at the end, however that comes.
+  std::function<void(const std::string& steps)> explained;
   // Called with each layer that the image will keep, as soon as it is there; must not block.
   std::function<void(const LayerRef&)> kept_layer;
 };

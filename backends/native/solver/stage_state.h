@@ -16,13 +16,24 @@ namespace zlayer {
 // it. Copies are cheap but for the configuration and history.
 struct StageState {
   Filesystem files;
-  std::vector<Digest> chain;           // ids of the layers of `files`, lowest first
+  std::vector<Digest> chain;  // ids of the layers of `files`, lowest first
   v1::ImageConfig config;
-  bool command_is_own = false;         // see ApplyConfigChange
+  bool command_is_own = false;  // see ApplyConfigChange
   std::vector<ImageHistory> history;
-  std::vector<ImageLayer> layers;      // of the base with their descriptors, then the stage's own
-  int64_t created_ns = 0;              // of the newest layer
+  std::vector<ImageLayer> layers;  // of the base with their descriptors, then the stage's own
+  size_t base_layers = 0;          // of `layers`, came with a base image
+  int64_t created_ns = 0;          // of the newest layer
 };
+
+// What the layers of `chain` contain, times left out. Those of a base image, which an image keeps
+// as they are, stand for themselves.
+inline std::vector<Digest> ContentChain(const StageState& state) {
+  std::vector<Digest> contents = state.chain;
+  for (size_t i = state.base_layers; i < contents.size(); ++i) {
+    contents[i] = state.files.view.layers()[i]->ContentDigest();
+  }
+  return contents;
+}
 
 }  // namespace zlayer
 

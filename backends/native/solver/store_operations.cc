@@ -1,0 +1,212 @@
+#include "backends/native/solver/store_operations.h"
+
+#include <fmt/format.h>
+
+#include <list>
+#include <utility>
+
+#include "backends/native/file/layer_draft.h"
+#include "backends/native/file/owner.h"
+#include "backends/native/solver/url_file.h"
+#include "base/errors.h"
+#include "base/status_macros.h"
+
+namespace zlayer {
+namespace {
+
+bool SameInput(const v1::Copy::Source& a, const v1::Copy::Source& b) {
+  return a.from().SerializeAsString() == b.from().SerializeAsString() &&
+         UrlFileName(a) == UrlFileName(b);
+}
+
+}  // namespace
+
+// Lives as long as somebody may finish the draft, which points into the rest.
+struct StoreOperations::FileWork {
+  FileWork(std::shared_ptr<const v1::Graph> graph_used, Filesystem below_used, int64_t now_ns)
+      : graph(std::move(graph_used)), below(std::move(below_used)), draft(&below, now_ns) {}
+
+  const std::shared_ptr<const v1::Graph> graph;
+  const Filesystem below;
+  std::list<Filesystem> inputs;
+  LayerDraft draft;
+};
+
+absl::StatusOr<StageState> StoreOperations::Base(const v1::Operation& operation,
+                                                 const Stages& stages) {
+  if (operation.has_stage()) {
+    return stages[operation.stage().stage()];
+  }
+  StageState state;
+  state.files.layers = &resources_.store->layers();
+  if (operation.has_scratch()) {
+    return state;
+  }
+  const v1::ImageBase& base = operation.image();
+  ASSIGN_OR_RETURN(StoredImage image,
+                   resources_.store->images().Get(
+                       job_.name_space, base.digest().empty() ? base.reference() : base.digest()));
+  std::vector<LayerRef> layers;
+  for (const ImageLayer& layer : image.layers) {
+    ASSIGN_OR_RETURN(LayerRef opened, resources_.store->layers().Get(layer.layer));
+    layers.push_back(std::move(opened));
+    state.chain.push_back(layer.layer);
+  }
+  state.files.view = Rootfs(std::move(layers));
+  state.config = std::move(image.config);
+  state.history = std::move(image.history);
+  state.layers = std::move(image.layers);
+  state.base_layers = state.layers.size();
+  state.created_ns = image.created_ns;
+  return state;
+}
+
+absl::StatusOr<Step> StoreOperations::Prepare(const v1::Operation& operation, uint32_t stage,
+                                              const Stages& stages, const StepSink& sink,
+                                              std::stop_token stop) {
+  const Site site{
+      .stages = stages,
+      .state = stages[stage],
+      .scope = {.name_space = job_.name_space, .platform = job_.graph->stages(stage).platform()},
+      .sink = sink,
+      .stop = std::move(stop)};
+  switch (operation.kind_case()) {
+    case v1::Operation::kRun:
+      return Run(operation.run(), site);
+    case v1::Operation::kCopy:
+      return Copy(operation.copy(), site);
+    case v1::Operation::kMakeDirectory:
+      return MakeDirectory(operation.make_directory(), site);
+    default:
+      return Internal("an operation that only begins a stage stands within one");
+  }
+}
+
+absl::StatusOr<Step> StoreOperations::FileStep(std::shared_ptr<FileWork> work,
+                                               const StageState& below,
+                                               const KeyScope& scope) const {
+  ASSIGN_OR_RETURN(std::string bytes, work->draft.Serialize());
+  ASSIGN_OR_RETURN(const std::shared_ptr<const LayerIndex> index,
+                   LayerIndex::FromBytes(std::move(bytes)));
+  Step step;
+  const std::string archives = work->draft.ArchiveKey();
+  if (archives.empty()) {
+    step.key = FileKey(scope, index->ContentDigest());
+  } else {
+    step.chain = below.chain;
+    step.key = UnpackKey(scope, index->ContentDigest(), archives, below.chain);
+    step.content_key = UnpackKey(scope, index->ContentDigest(), archives, ContentChain(below));
+    step.parts.push_back({.name = "the archives", .value = archives, .files = nullptr});
+  }
+  step.parts.push_back({.name = "the files", .value = "", .files = index});
+  step.make = [work = std::move(work), store = resources_.store](
+                  const StepSink&, std::stop_token stop) -> absl::StatusOr<LayerRef> {
+    ASSIGN_OR_RETURN(const std::string finished,
+                     work->draft.Finish(&store->contents(), std::move(stop)));
+    return store->layers().Add(finished, "");
+  };
+  return step;
+}
+
+absl::StatusOr<Step> StoreOperations::MakeDirectory(const v1::MakeDirectory& make,
+                                                    const Site& site) {
+  auto work = std::make_shared<FileWork>(job_.graph, site.state.files, resources_.clock->NowNs());
+  Owner owner;
+  if (!make.owner().empty()) {
+    ASSIGN_OR_RETURN(owner, ResolveOwner(site.state.files, make.owner()));
+  }
+  RETURN_IF_ERROR(work->draft.MakeDirectory(make.path(), make.mode(), owner));
+  return FileStep(std::move(work), site.state, site.scope);
+}
+
+absl::StatusOr<Filesystem> StoreOperations::Image(const v1::ImageBase& image) {
+  v1::Operation base;
+  *base.mutable_image() = image;
+  ASSIGN_OR_RETURN(StageState state, Base(base, {}));
+  return std::move(state.files);
+}
+
+absl::StatusOr<Filesystem> StoreOperations::Input(const v1::Input& input, std::string_view name,
+                                                  const Site& site) {
+  const auto remote = [&](absl::StatusOr<LayerRef> layer) -> absl::StatusOr<Filesystem> {
+    RETURN_IF_ERROR(layer.status());
+    return Filesystem{.view = Rootfs({*std::move(layer)}), .layers = &resources_.store->layers()};
+  };
+  const FetchScope scope{
+      .name_space = job_.name_space,
+      .memo = &fetched_,
+      .progress =
+          [&site](std::string_view item, uint64_t done, uint64_t total, bool complete) {
+            v1::BuildEvent event;
+            event.mutable_progress()->set_item(std::string(item));
+            event.mutable_progress()->set_bytes_done(done);
+            event.mutable_progress()->set_bytes_total(total);
+            event.mutable_progress()->set_complete(complete);
+            site.sink(std::move(event));
+          },
+      .stop = site.stop};
+  switch (input.kind_case()) {
+    case v1::Input::kStage:
+      return site.stages[input.stage()].files;
+    case v1::Input::kImage:
+      return Image(input.image());
+    case v1::Input::kContext: {
+      const auto context = job_.contexts.find(input.context());
+      if (context == job_.contexts.end()) {
+        return InvalidArgument(
+            input.context().empty()
+                ? "the build copies from the build context, but the request has none"
+                : fmt::format("the request has no context named \"{}\"", input.context()));
+      }
+      ASSIGN_OR_RETURN(const StoredContext stored,
+                       resources_.store->contexts().Get(job_.name_space, context->second));
+      ASSIGN_OR_RETURN(LayerRef layer, resources_.store->layers().Get(stored.layer));
+      return Filesystem{.view = Rootfs({std::move(layer)}), .layers = &resources_.store->layers()};
+    }
+    case v1::Input::kHttp:
+      return remote(resources_.remote->Http(input.http(), name, scope));
+    case v1::Input::kGit:
+      return remote(resources_.remote->Git(input.git(), scope));
+    default:
+      return Filesystem{.view = Rootfs(), .layers = &resources_.store->layers()};
+  }
+}
+
+absl::StatusOr<Step> StoreOperations::Copy(const v1::Copy& copy, const Site& site) {
+  // With `link` the layer is made as if on nothing.
+  StageState nothing;
+  nothing.files.layers = site.state.files.layers;
+  const StageState& below = copy.link() ? nothing : site.state;
+  auto work = std::make_shared<FileWork>(job_.graph, below.files, resources_.clock->NowNs());
+  std::vector<CopySource> sources;
+  for (const v1::Copy::Source& source : copy.sources()) {
+    // Sources of one instruction nearly always come from one place.
+    if (sources.empty() || !SameInput(source, copy.sources(sources.size() - 1))) {
+      ASSIGN_OR_RETURN(Filesystem input, Input(source.from(), UrlFileName(source), site));
+      work->inputs.push_back(std::move(input));
+    }
+    const bool kept_owner = source.from().has_stage() || source.from().has_image();
+    const bool is_tree = kept_owner || source.from().kind_case() == v1::Input::kContext;
+    sources.push_back({.from = &work->inputs.back(),
+                       .pattern = SourcePattern(source),
+                       .reset_owner = !kept_owner,
+                       .parents = copy.parents() && is_tree,
+                       .unpack = Unpacks(copy, source),
+                       .inline_file = source.from().kind_case() == v1::Input::kInline
+                                          ? &source.from().inline_()
+                                          : nullptr});
+  }
+  CopyOptions options{.destination = copy.destination(), .mode = copy.mode()};
+  ASSIGN_OR_RETURN(options.exclude, ExcludePatterns::Parse(copy.exclude()));
+  if (!copy.owner().empty()) {
+    ASSIGN_OR_RETURN(options.owner, copy.link() ? ParseNumericOwner(copy.owner())
+                                                : ResolveOwner(site.state.files, copy.owner()));
+  }
+  if (copy.sources_size() > 1 && !options.destination.ends_with('/')) {
+    options.destination += '/';
+  }
+  RETURN_IF_ERROR(work->draft.Copy(sources, options));
+  return FileStep(std::move(work), below, site.scope);
+}
+
+}  // namespace zlayer

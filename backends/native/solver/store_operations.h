@@ -1,0 +1,73 @@
+// The operations of a graph over the store, the executor and what is fetched from outside.
+#ifndef ZLAYER_BACKENDS_NATIVE_SOLVER_STORE_OPERATIONS_H_
+#define ZLAYER_BACKENDS_NATIVE_SOLVER_STORE_OPERATIONS_H_
+
+#include <absl/status/statusor.h>
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "backends/api/backend.h"
+#include "backends/native/exec/executor.h"
+#include "backends/native/net/remote_sources.h"
+#include "backends/native/solver/key.h"
+#include "backends/native/solver/operations.h"
+#include "base/clock.h"
+#include "base/thread_pool.h"
+#include "registry/store.h"
+
+namespace zlayer {
+
+class LayerDraft;
+
+// What the native backend works with; all of it outlives every build.
+struct NativeResources {
+  Store* store = nullptr;
+  Executor* executor = nullptr;
+  RemoteSources* remote = nullptr;
+  const Clock* clock = nullptr;
+  // Runs the steps of all builds; its size is the limit of how many run at once.
+  ThreadPool* pool = nullptr;
+};
+
+class StoreOperations : public Operations {
+ public:
+  StoreOperations(const NativeResources& resources, const BuildJob& job)
+      : resources_(resources), job_(job) {}
+
+  absl::StatusOr<StageState> Base(const v1::Operation& operation, const Stages& stages) override;
+  absl::StatusOr<Step> Prepare(const v1::Operation& operation, uint32_t stage, const Stages& stages,
+                               const StepSink& sink, std::stop_token stop) override;
+
+ private:
+  // What a step is prepared with.
+  struct Site {
+    const Stages& stages;
+    const StageState& state;
+    KeyScope scope;
+    const StepSink& sink;
+    std::stop_token stop;
+  };
+  // A file operation under way: what its draft reads, and the draft.
+  struct FileWork;
+
+  absl::StatusOr<Step> Run(const v1::Run& run, const Site& site);
+  absl::StatusOr<Step> Copy(const v1::Copy& copy, const Site& site);
+  absl::StatusOr<Step> MakeDirectory(const v1::MakeDirectory& make, const Site& site);
+  absl::StatusOr<Step> FileStep(std::shared_ptr<FileWork> work, const StageState& below,
+                                const KeyScope& scope) const;
+  absl::StatusOr<Filesystem> Image(const v1::ImageBase& image);
+  // What comes from a URL is one file, called `name` (see RemoteSources::Http).
+  absl::StatusOr<Filesystem> Input(const v1::Input& input, std::string_view name, const Site& site);
+  absl::StatusOr<Filesystem> InlineFile(const v1::Mount& mount, std::stop_token stop) const;
+
+  const NativeResources resources_;
+  const BuildJob& job_;
+  FetchMemo fetched_;
+};
+
+}  // namespace zlayer
+
+#endif  // ZLAYER_BACKENDS_NATIVE_SOLVER_STORE_OPERATIONS_H_
