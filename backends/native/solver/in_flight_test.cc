@@ -63,7 +63,7 @@ class Caller {
 
 class InFlightTest : public ::testing::Test {
  protected:
-  ThreadPool pool_{1};
+  ThreadPool pool_{4};
   InFlight flights_{&pool_};
   std::atomic<int> runs_ = 0;
   Gate begun_;
@@ -108,11 +108,9 @@ TEST_F(InFlightTest, WhatSeveralWantIsDoneOnceAndToldToAll) {
 }
 
 TEST_F(InFlightTest, OtherKeysAreOtherWork) {
-  ThreadPool pool(2);
-  InFlight flights(&pool);
   Caller first, second;
-  first.Start(&pool, &flights, kKey, "a", Talk());
-  second.Start(&pool, &flights, Digest::Of("other"), "b", Talk());
+  first.Start(&pool_, &flights_, kKey, "a", Talk());
+  second.Start(&pool_, &flights_, Digest::Of("other"), "b", Talk());
   first.heard.Wait();
   second.heard.Wait();
   may_end_.Open();
