@@ -133,9 +133,10 @@ bool IsNoisy(const v1::Graph& graph) {
 
 class SolveModelTest : public BuildTest {
  protected:
-  // What lies below a RUN's layer in the image is what it was made on.
+  // What lies below a RUN's layer in the image is what it was made on, to the byte.
   void CheckChain(const NewImage& image) {
     std::vector<Digest> below;
+    std::vector<Digest> chain;
     for (const ImageLayer& entry : image.layers) {
       // Nothing of an image that was just made may be gone.
       ASSERT_OK_AND_ASSIGN(const LayerRef layer, world_.Layer(entry.layer));
@@ -143,6 +144,9 @@ class SolveModelTest : public BuildTest {
       if (const size_t bar = content.find('|'); bar != std::string::npos) {
         EXPECT_EQ(content.substr(bar + 1, 64), Joined(below)) << content;
       }
+      const std::vector<Digest>* made_on = world_.MadeOn(entry.layer);
+      EXPECT_TRUE(made_on == nullptr || *made_on == chain) << content;
+      chain.push_back(layer->id());
       below.push_back(below.empty() ? layer->id() : layer->ContentDigest());
     }
   }

@@ -125,6 +125,27 @@ TEST_F(SolveTest, TwoBuildsOfTheSameThingExecuteItOnce) {
   EXPECT_EQ(first->image->layers[2].layer, second->image->layers[2].layer);
 }
 
+TEST_F(SolveTest, WhoLookedBeforeTheWorkEndedAndComesAfterwardsTakesWhatItMade) {
+  Gate begun, end, looked, may_go_on;
+  Hold("a", &begun, &end);
+  auto first = Start(Job(Graph(Chain({"a"}))));
+  begun.Wait();
+  std::atomic<bool> is_first_look = true;
+  world_.records.on_find = [&](bool found) {
+    if (!found && is_first_look.exchange(false)) {
+      looked.Open();
+      may_go_on.Wait();
+    }
+  };
+  auto second = Start(Job(Graph(Chain({"a"}))));
+  looked.Wait();
+  end.Open();
+  ASSERT_OK(first->Wait());
+  may_go_on.Open();
+  ASSERT_OK(second->Wait());
+  EXPECT_EQ(world_.Runs("a"), 1);
+}
+
 TEST_F(SolveTest, AWaiterHoldsNoPlace) {
   Gate begun, end;
   Hold("a", &begun, &end);

@@ -27,11 +27,13 @@ namespace zlayer {
 
 class MemoryRecords : public RecordStore {
  public:
+  // Called with what Find is about to answer.
+  std::function<void(bool found)> on_find = [](bool) {};
+
   absl::StatusOr<CacheRecord> Find(const Digest& key) override {
-    MutexLock lock(&mutex_);
-    const auto found = records_.find(key);
-    return found == records_.end() ? absl::StatusOr<CacheRecord>(NotFound("no record"))
-                                   : found->second;
+    absl::StatusOr<CacheRecord> found = Lookup(key);
+    on_find(found.ok());
+    return found;
   }
   absl::StatusOr<std::vector<CacheRecord>> FindByContent(const Digest& content_key) override {
     MutexLock lock(&mutex_);
@@ -61,6 +63,13 @@ class MemoryRecords : public RecordStore {
   }
 
  private:
+  absl::StatusOr<CacheRecord> Lookup(const Digest& key) const {
+    MutexLock lock(&mutex_);
+    const auto found = records_.find(key);
+    return found == records_.end() ? absl::StatusOr<CacheRecord>(NotFound("no record"))
+                                   : found->second;
+  }
+
   mutable Mutex mutex_;
   std::map<Digest, CacheRecord> records_ ABSL_GUARDED_BY(mutex_);
   std::map<Digest, std::set<Digest>> by_content_ ABSL_GUARDED_BY(mutex_);
@@ -127,7 +136,8 @@ class FakeWorld {
   }
 
   absl::StatusOr<LayerRef> Run(const std::string& text, const std::string& build,
-                               const std::string& inputs, std::stop_token stop) {
+                               const std::vector<Digest>& chain, const std::string& inputs,
+                               std::stop_token stop) {
     {
       MutexLock lock(&mutex_);
       ++runs_[text];
@@ -150,7 +160,17 @@ class FakeWorld {
       const std::string noise = text.starts_with("noisy") ? fmt::format("|{}", ++clock_) : "";
       files[Digest::Of(text).Hex()] = fmt::format("{}|{}{}", text, inputs, noise);
     }
-    return AddLayer(files);
+    LayerRef layer = AddLayer(files);
+    MutexLock lock(&mutex_);
+    made_on_[layer->id()] = chain;
+    return layer;
+  }
+
+  // The layers that a RUN's layer was made on; null for other layers.
+  const std::vector<Digest>* MadeOn(const Digest& layer) const {
+    MutexLock lock(&mutex_);
+    const auto found = made_on_.find(layer);
+    return found == made_on_.end() ? nullptr : &found->second;
   }
 
   // How often a RUN was made, by all, or for a build (as the one that began it).
@@ -178,6 +198,7 @@ class FakeWorld {
   mutable Mutex mutex_;
   std::map<Digest, LayerRef> layers_ ABSL_GUARDED_BY(mutex_);
   std::map<Digest, LayerRef> images_ ABSL_GUARDED_BY(mutex_);
+  std::map<Digest, std::vector<Digest>> made_on_ ABSL_GUARDED_BY(mutex_);
   std::map<Digest, std::string> contents_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, int> runs_ ABSL_GUARDED_BY(mutex_);
   std::map<std::pair<std::string, std::string>, int> runs_of_builds_ ABSL_GUARDED_BY(mutex_);
@@ -235,12 +256,12 @@ class FakeOperations : public Operations {
     step.content_key = Digest::Of(fmt::format("content {} {}", text, inputs));
     step.parts = {{.name = "the command", .value = text, .files = nullptr},
                   {.name = "the mounts", .value = mounts, .files = nullptr}};
-    step.make = [world = world_, text, inputs, build = job_->build_id](const StepSink& told,
-                                                                       std::stop_token stop) {
+    step.make = [world = world_, text, inputs, chain = state.chain, build = job_->build_id](
+                    const StepSink& told, std::stop_token stop) {
       v1::BuildEvent event;
       event.mutable_output()->set_data(text);
       told(std::move(event));
-      return world->Run(text, build, inputs, std::move(stop));
+      return world->Run(text, build, chain, inputs, std::move(stop));
     };
     return step;
   }
