@@ -1,5 +1,7 @@
 #include "backends/native/solver/in_flight.h"
 
+#include <absl/strings/cord.h>
+#include <absl/strings/string_view.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -21,6 +23,15 @@ constexpr size_t kReplayBytes = size_t{256} << 10;
 constexpr size_t kAheadBytes = size_t{4} << 20;
 // Taken from the queue at a time.
 constexpr size_t kBatch = 64;
+
+// For a thread of its own: ThreadSanitizer cannot see how Abseil's library counts references.
+absl::Status OwnStatus(const absl::Status& shared) {
+  absl::Status own(shared.code(), shared.message());
+  shared.ForEachPayload([&own](absl::string_view type, const absl::Cord& payload) {
+    own.SetPayload(type, absl::Cord(std::string(payload)));
+  });
+  return own;
+}
 
 }  // namespace
 
@@ -74,7 +85,7 @@ class InFlight::Flight {
         }
         if (*place == End()) {
           Rise(place);
-          return *result_;
+          return result_->ok() ? *result_ : OwnStatus(result_->status());
         }
         heard = Take(place);
       }
