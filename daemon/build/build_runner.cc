@@ -20,7 +20,6 @@
 #include "daemon/build/plan.h"
 #include "daemon/build/remote_context.h"
 #include "daemon/queue/stored_request.h"
-#include "proto/error_detail.h"
 
 namespace zlayer {
 namespace {
@@ -40,12 +39,11 @@ std::map<std::string, std::string> UploadedContexts(const BuildSpec& spec) {
   return contexts;
 }
 
-// The stages that are to run without the cache. kInvalidArgument names one that is not there: what
-// was meant to run again would not.
-absl::StatusOr<std::vector<std::string>> UncachedStages(const BuildSpec& spec,
-                                                        const v1::Graph& graph) {
+// Warns of names in no_cache_stages that no stage which the target needs has: what was meant to run
+// again will not.
+void CheckUncachedStages(const BuildSpec& spec, PlannedBuild* plan) {
   std::vector<std::string> names;
-  for (const v1::Stage& stage : graph.stages()) {
+  for (const v1::Stage& stage : plan->graph.stages()) {
     if (!stage.name().empty()) {
       names.push_back(stage.name());
     }
@@ -53,17 +51,13 @@ absl::StatusOr<std::vector<std::string>> UncachedStages(const BuildSpec& spec,
   for (const std::string& wanted : spec.no_cache_stages()) {
     if (std::none_of(names.begin(), names.end(),
                      [&](const std::string& name) { return ToLower(name) == ToLower(wanted); })) {
-      v1::ErrorDetail detail;
-      detail.set_reason("INVALID_OPTION");
-      detail.set_subject("no_cache_stages");
-      return WithDetail(
-          InvalidArgument(fmt::format(
-              "no_cache_stages: there is no stage \"{}\" in the build; stages with a name: {}",
-              wanted, names.empty() ? "none" : Join(names, ", "))),
-          detail);
+      v1::Warning& warning = plan->warnings.emplace_back();
+      warning.set_rule("UnknownNoCacheStage");
+      warning.set_message(fmt::format(
+          "no_cache_stages names \"{}\", but the target needs no such stage; it needs {}", wanted,
+          names.empty() ? "none with a name" : Join(names, ", ")));
     }
   }
-  return std::vector<std::string>(spec.no_cache_stages().begin(), spec.no_cache_stages().end());
 }
 
 // One run of one build.
@@ -111,6 +105,7 @@ absl::StatusOr<v1::BuildComplete> BuildRun::Run(EventSink& events, std::stop_tok
   kLog.Debug("build planned", {{"build", build_.id},
                                {"stages", plan.graph.stages_size()},
                                {"warnings", plan.warnings.size()}});
+  CheckUncachedStages(spec_, &plan);
   for (v1::Warning& warning : plan.warnings) {
     v1::BuildEvent event;
     *event.mutable_warning() = std::move(warning);
@@ -124,7 +119,7 @@ absl::StatusOr<v1::BuildComplete> BuildRun::Run(EventSink& events, std::stop_tok
   job.contexts = contexts_;
   job.target = TitleOf(spec_);
   job.no_cache = spec_.no_cache();
-  ASSIGN_OR_RETURN(job.no_cache_stages, UncachedStages(spec_, *job.graph));
+  job.no_cache_stages.assign(spec_.no_cache_stages().begin(), spec_.no_cache_stages().end());
   if (spec_.has_cache_ttl()) {
     job.cache_ttl = std::chrono::seconds(spec_.cache_ttl().seconds()) +
                     std::chrono::nanoseconds(spec_.cache_ttl().nanos());

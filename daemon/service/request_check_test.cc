@@ -94,10 +94,8 @@ INSTANTIATE_TEST_SUITE_P(
                           s.add_platforms(FormatPlatform(HostPlatform()));
                         }},
         UnsupportedCase{"target_os", [](BuildSpec& s) { s.set_target_os("windows"); }},
-        UnsupportedCase{"no_cache_stages", [](BuildSpec& s) { s.add_no_cache_stages("a"); }},
         UnsupportedCase{"cache_from", [](BuildSpec& s) { s.add_cache_from("a"); }},
         UnsupportedCase{"cache_to", [](BuildSpec& s) { s.add_cache_to("a"); }},
-        UnsupportedCase{"cache_ttl", [](BuildSpec& s) { s.mutable_cache_ttl(); }},
         UnsupportedCase{"cache_backend", [](BuildSpec& s) { s.mutable_cache_backend(); }},
         UnsupportedCase{"default_cache_mounts", [](BuildSpec& s) { s.add_default_cache_mounts(); }},
         UnsupportedCase{"source_hash", [](BuildSpec& s) { s.set_source_hash("a"); }}),
@@ -162,6 +160,14 @@ INSTANTIATE_TEST_SUITE_P(
         InvalidCase{"namespace", [](Request& r) { r.set_namespace_("a/b"); }},
         InvalidCase{"namespace", [](Request& r) { r.set_namespace_(std::string(64, 'a')); }},
         InvalidCase{"priority", [](Request& r) { r.set_priority(101); }},
+        InvalidCase{"cache_ttl",
+                    [](Request& r) { r.mutable_spec()->mutable_cache_ttl()->set_seconds(-1); }},
+        InvalidCase{
+            "cache_ttl",
+            [](Request& r) { r.mutable_spec()->mutable_cache_ttl()->set_nanos(1'000'000'000); }},
+        InvalidCase{
+            "cache_ttl",
+            [](Request& r) { r.mutable_spec()->mutable_cache_ttl()->set_seconds(1LL << 40); }},
         InvalidCase{"priority", [](Request& r) { r.set_priority(-101); }},
         InvalidCase{"contexts", [](Request& r) { r.mutable_spec()->set_dockerfile("Dockerfile"); }},
         InvalidCase{"contexts", [](Request& r) { r.mutable_spec()->clear_source(); }},
