@@ -125,6 +125,9 @@ void StageChecks::CheckUnset(const Instruction& instruction, const std::vector<s
     names.push_back(variable.name);
   }
   for (const std::string& name : unset) {
+    if (findings_->full()) {
+      return;
+    }
     if (state.arguments.Get(name) || Contains(kBuilderArguments, name)) {
       continue;
     }

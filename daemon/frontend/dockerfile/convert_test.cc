@@ -382,6 +382,14 @@ TEST_F(ConvertTest, BoundsWhatAFileMultiplies) {
   EXPECT_THAT(Refusal(names), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("10000")));
   EXPECT_THAT(Refusal("EXPOSE 0-65535\nEXPOSE 1/udp"),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("ports")));
+  std::string ports = "EXPOSE";
+  std::string labels = "LABEL";
+  for (int i = 0; i < 70'000; ++i) {
+    ports += " $A";
+    labels += " l" + std::to_string(i) + "=";
+  }
+  EXPECT_THAT(Refusal(ports), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("ports")));
+  EXPECT_THAT(Refusal(labels), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("labels")));
 }
 
 TEST_F(ConvertTest, StopsWhenAsked) {

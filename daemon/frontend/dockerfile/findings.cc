@@ -45,6 +45,9 @@ void Findings::Report(CheckRule rule, std::string_view message, const v1::Source
     return;
   }
   broken_.emplace(text.name);
+  if (full()) {
+    return;
+  }
   v1::Warning warning;
   warning.set_rule(std::string(text.name));
   warning.set_message(Shown(message));

@@ -143,11 +143,20 @@ TEST(LexerTest, JsonIsReadAsGoReadsIt) {
     EXPECT_EQ(lexed.nodes[0].arguments, words) << json;
   }
   for (const char* text :
-       {R"(["a",])", R"(["a"] b)", R"(['a'])", R"(["\u12"])", "[", R"(["a)", "[\"a\\"}) {
+       {R"(["a",])", R"(["a"] b)", R"(['a'])", R"(["\u12"])", "[", R"(["a)", "[\"a\\", "[1, [",
+        "[1e999]"}) {
     ASSERT_OK_AND_ASSIGN(const LexedDockerfile lexed,
                          LexDockerfile(std::string("CMD ") + text, "f"));
     EXPECT_FALSE(lexed.nodes[0].json) << text;
   }
+}
+
+TEST(LexerTest, JsonThatIsNestedTooDeepIsShell) {
+  const auto nested = [](size_t depth) {
+    return "CMD " + std::string(depth, '[') + std::string(depth, ']');
+  };
+  EXPECT_THAT(LexDockerfile(nested(10'000), "f"), StatusIs(absl::StatusCode::kInvalidArgument));
+  EXPECT_FALSE(Lexed(nested(10'001)).nodes[0].json);
 }
 
 TEST(LexerTest, TheEscapeCharacterCountsInFlags) {
@@ -184,7 +193,11 @@ TEST(LexerTest, ReadsNamesAndValues) {
 TEST(LexerTest, JsonListsMustHoldStrings) {
   EXPECT_THAT(Dump("RUN [\"a\", 1]"),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("only strings")));
-  EXPECT_THAT(Dump("COPY [null]"), StatusIs(absl::StatusCode::kInvalidArgument));
+  for (const char* text : {"[null]", R"([["a"]])", R"([{"a":"b"}])", "[true]", "[1.5]", "[[]]"}) {
+    EXPECT_THAT(Dump(std::string("COPY ") + text),
+                StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("only strings")))
+        << text;
+  }
   EXPECT_THAT(Dump("RUN [ -f x ] && y"), IsOkAndHolds("(run \"[ -f x ] && y\")"));
   EXPECT_THAT(Dump("CMD [\"a\\n\\u00e9\"]"), IsOkAndHolds("(cmd \"a\\n\u00e9\")"));
   EXPECT_TRUE(Lexed("CMD []").nodes[0].json);

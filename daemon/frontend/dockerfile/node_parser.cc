@@ -149,7 +149,8 @@ std::string RepairJson(std::string_view text) {
   std::string repaired;
   for (size_t i = 0; i < text.size();) {
     const std::string_view rest = text.substr(i);
-    size_t length = rest[0] == '\\' ? std::min<size_t>(2, rest.size()) : 1;
+    size_t length =
+        rest[0] == '\\' ? std::min<size_t>(2, rest.size()) : std::min(rest.find('\\'), rest.size());
     if (IsSurrogate(rest, true) && IsSurrogate(rest.substr(6), false)) {
       length = 12;
     } else if (IsSurrogate(rest, true) || IsSurrogate(rest, false)) {
@@ -163,26 +164,66 @@ std::string RepairJson(std::string_view text) {
   return ToUtf8(repaired);
 }
 
+// Collects the strings of a JSON list without building the value.
+class StringListReader : public nlohmann::json_sax<nlohmann::json> {
+ public:
+  bool null() override { return Other(); }
+  bool boolean(bool) override { return Other(); }
+  bool number_integer(number_integer_t) override { return Other(); }
+  bool number_unsigned(number_unsigned_t) override { return Other(); }
+  bool number_float(number_float_t, const string_t&) override { return Other(); }
+  bool binary(binary_t&) override { return Other(); }
+  bool start_object(size_t) override { return Begin(); }
+  bool end_object() override { return End(); }
+  bool start_array(size_t) override { return Begin(); }
+  bool end_array() override { return End(); }
+  bool key(string_t&) override { return true; }
+  bool string(string_t& value) override {
+    strings_.push_back(std::move(value));
+    return true;
+  }
+  bool parse_error(size_t, const std::string&, const nlohmann::detail::exception&) override {
+    return false;
+  }
+
+  bool only_strings() const { return only_strings_; }
+  std::vector<std::string> TakeStrings() { return std::move(strings_); }
+
+ private:
+  static constexpr int kMaxDepth = 10'000;  // as in Go's parser
+
+  bool Other() {
+    only_strings_ = false;
+    return true;
+  }
+  bool Begin() {
+    only_strings_ &= depth_ == 0;
+    return ++depth_ <= kMaxDepth;
+  }
+  bool End() {
+    --depth_;
+    return true;
+  }
+
+  std::vector<std::string> strings_;
+  bool only_strings_ = true;
+  int depth_ = 0;
+};
+
 // The strings of a JSON list; nullopt where the text is not one.
 absl::StatusOr<std::optional<std::vector<std::string>>> ParseJsonList(std::string_view text) {
   text = TrimGoSpaceLeft(text);
   if (!text.starts_with('[')) {
     return std::nullopt;
   }
-  const nlohmann::json json =
-      nlohmann::json::parse(RepairJson(text), nullptr, /*allow_exceptions=*/false);
-  if (!json.is_array()) {
+  StringListReader reader;
+  if (!nlohmann::json::sax_parse(RepairJson(text), &reader)) {
     return std::nullopt;
   }
-  std::vector<std::string> strings;
-  for (const nlohmann::json& item : json) {
-    const auto* string = item.get_ptr<const nlohmann::json::string_t*>();
-    if (string == nullptr) {
-      return InvalidArgument("a JSON list of arguments may have only strings");
-    }
-    strings.push_back(*string);
+  if (!reader.only_strings()) {
+    return InvalidArgument("a JSON list of arguments may have only strings");
   }
-  return strings;
+  return reader.TakeStrings();
 }
 
 absl::Status ParseNameValues(std::string_view rest, char escape, DockerfileNode* node) {

@@ -189,6 +189,9 @@ absl::Status StageConverter::Visitor::operator()(const EnvInstruction& env) {
 }
 
 absl::Status StageConverter::Visitor::operator()(const LabelInstruction& label) {
+  if (label.labels.size() + state_->config.labels_size() > kMaxLabels) {
+    return InvalidArgument(fmt::format("the stage has more than {} labels", kMaxLabels));
+  }
   ASSIGN_OR_RETURN(const std::vector<NameValue> labels, ExpandPairs(label.labels));
   for (const NameValue& pair : labels) {
     v1::KeyValue* change = AddChange()->mutable_set_label();
@@ -244,15 +247,19 @@ absl::Status StageConverter::Visitor::operator()(const EntrypointInstruction& en
 
 absl::Status StageConverter::Visitor::operator()(const ExposeInstruction& expose) {
   std::vector<std::string> ports;
+  const auto check_count = [&](size_t more) {
+    return more + state_->config.exposed_ports_size() <= kMaxPorts
+               ? absl::OkStatus()
+               : InvalidArgument(fmt::format("the stage exposes more than {} ports", kMaxPorts));
+  };
+  RETURN_IF_ERROR(check_count(expose.ports.size()));
   for (const std::string& word : expose.ports) {
     ASSIGN_OR_RETURN(const ExpandedWord expanded, scope_.ExpandAll(word));
     for (const std::string& text : expanded.words) {
       file_.checks->CheckPort(instruction_, text);
       ASSIGN_OR_RETURN(const std::vector<std::string> some, ParsePorts(text));
       ports.insert(ports.end(), some.begin(), some.end());
-      if (ports.size() + state_->config.exposed_ports_size() > kMaxPorts) {
-        return InvalidArgument(fmt::format("the stage exposes more than {} ports", kMaxPorts));
-      }
+      RETURN_IF_ERROR(check_count(ports.size()));
     }
   }
   created_by_ = "EXPOSE " + Brackets(ports);

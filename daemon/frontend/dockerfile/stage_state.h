@@ -29,6 +29,7 @@ class Variables {
 // Bounds of what a stage may come to, whatever a file multiplies.
 inline constexpr size_t kMaxStageBytes = 4 << 20;
 inline constexpr size_t kMaxVariables = 10'000;
+inline constexpr size_t kMaxLabels = 10'000;
 inline constexpr size_t kMaxVolumes = 10'000;
 inline constexpr size_t kMaxPorts = 1 << 16;
 

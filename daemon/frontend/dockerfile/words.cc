@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <set>
+#include <unordered_set>
 #include <utility>
 
 #include "base/errors.h"
@@ -124,7 +124,7 @@ class Expander {
   const VariableLookup& lookup_;
   const WordOptions& options_;
   std::vector<std::string> unset_;
-  std::set<std::string, std::less<>> unset_names_;
+  std::unordered_set<std::string_view> unset_names_;  // parts of the word
   int depth_ = 0;
 };
 
@@ -351,7 +351,7 @@ std::string_view Expander::Name() {
 
 std::optional<std::string> Expander::Lookup(std::string_view name) {
   std::optional<std::string> value = lookup_(name);
-  if (!value && unset_names_.emplace(name).second) {
+  if (!value && unset_names_.insert(name).second) {
     unset_.emplace_back(name);
   }
   return value;
