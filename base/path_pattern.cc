@@ -5,6 +5,9 @@
 #include <algorithm>
 #include <cstddef>
 
+#include "base/errors.h"
+#include "base/glob.h"
+#include "base/status_macros.h"
 #include "base/strings.h"
 
 namespace zlayer {
@@ -16,14 +19,216 @@ uint32_t TakeCharacter(std::string_view* text) {
   return point.value;
 }
 
-uint32_t TakeEscaped(std::string_view* text) {
-  if (text->front() == '\\') {
-    text->remove_prefix(1);
+constexpr uint32_t kMaxCharacter = UINT32_MAX;
+constexpr std::string_view kSpecial = "*?[]\\";
+
+bool HasSpecial(std::string_view text) {
+  return text.find_first_of(kSpecial) != std::string_view::npos;
+}
+
+using Ranges = std::vector<std::pair<uint32_t, uint32_t>>;
+
+// What is in none of the sorted `ranges`.
+Ranges Complement(const Ranges& ranges) {
+  Ranges others;
+  uint32_t next = 0;
+  for (const auto& [first, last] : ranges) {
+    if (first > next) {
+      others.emplace_back(next, first - 1);
+    }
+    next = last + 1;
   }
-  return TakeCharacter(text);
+  others.emplace_back(next, kMaxCharacter);
+  return others;
+}
+
+// The characters that an escaped one stands for; none where it has no meaning here.
+Ranges Escaped(uint32_t character) {
+  switch (character) {
+    case 'a':
+      return {{'\a', '\a'}};
+    case 'f':
+      return {{'\f', '\f'}};
+    case 'n':
+      return {{'\n', '\n'}};
+    case 'r':
+      return {{'\r', '\r'}};
+    case 't':
+      return {{'\t', '\t'}};
+    case 'v':
+      return {{'\v', '\v'}};
+    case 'd':
+      return {{'0', '9'}};
+    case 's':
+      return {{'\t', '\n'}, {'\f', '\r'}, {' ', ' '}};
+    case 'w':
+      return {{'0', '9'}, {'A', 'Z'}, {'_', '_'}, {'a', 'z'}};
+    case 'D':
+    case 'S':
+    case 'W':
+      return Complement(Escaped(character - 'A' + 'a'));
+    default:
+      break;
+  }
+  const bool alphanumeric = (character >= '0' && character <= '9') ||
+                            (character >= 'A' && character <= 'Z') ||
+                            (character >= 'a' && character <= 'z');
+  return character < 0x80 && !alphanumeric ? Ranges{{character, character}} : Ranges{};
 }
 
 }  // namespace
+
+class PathPattern::Parser {
+ public:
+  explicit Parser(std::string_view text) : rest_(text) {}
+
+  // For a pattern that is not a literal.
+  absl::Status Parse() {
+    if (rest_.starts_with("**") && !HasSpecial(rest_.substr(2))) {
+      rest_.remove_prefix(2);
+      Add(Skip('/') ? Kind::kDirectories : Kind::kAnything);
+      AddLiterals(rest_);
+      return absl::OkStatus();
+    }
+    if (rest_.ends_with("**") && !HasSpecial(rest_.substr(0, rest_.size() - 2))) {
+      AddLiterals(rest_.substr(0, rest_.size() - 2));
+      Add(Kind::kAnything);
+      return absl::OkStatus();
+    }
+    while (!rest_.empty()) {
+      RETURN_IF_ERROR(ParseOne());
+    }
+    return absl::OkStatus();
+  }
+
+  std::vector<Token> Take() { return std::move(tokens_); }
+
+ private:
+  bool Skip(char c) {
+    if (!rest_.starts_with(c)) {
+      return false;
+    }
+    rest_.remove_prefix(1);
+    return true;
+  }
+
+  // 0 at the end: what a class breaks off may leave less than CheckGlob saw.
+  uint32_t Next() { return rest_.empty() ? 0 : TakeCharacter(&rest_); }
+
+  Token& Add(Kind kind) { return tokens_.emplace_back(Token{kind, 0, false, {}}); }
+
+  void AddLiterals(std::string_view text) {
+    while (!text.empty()) {
+      Add(Kind::kLiteral).literal = TakeCharacter(&text);
+    }
+  }
+
+  void AddNoSlash(Kind kind) {
+    Token& token = Add(kind);
+    token.negated = true;
+    token.ranges = {{'/', '/'}};
+  }
+
+  absl::Status ParseOne() {
+    if (Skip('*')) {
+      if (Skip('*')) {
+        Skip('/');
+        AddDoubleStar();
+      } else {
+        AddNoSlash(Kind::kRun);
+      }
+    } else if (Skip('?')) {
+      AddNoSlash(Kind::kClass);
+    } else if (Skip('[')) {
+      return ParseClass();
+    } else if (Skip('^')) {
+      Add(Kind::kStart);
+    } else if (Skip('\\')) {
+      ASSIGN_OR_RETURN(Add(Kind::kClass).ranges, TakeEscaped());
+    } else {
+      Add(Kind::kLiteral).literal = Next();
+    }
+    return absl::OkStatus();
+  }
+
+  void AddDoubleStar() {
+    const Kind kind = rest_.empty() ? Kind::kAnything : Kind::kDirectories;
+    if (tokens_.empty() || tokens_.back().kind != kind) {
+      Add(kind);
+    }
+  }
+
+  absl::StatusOr<Ranges> TakeEscaped() {
+    const uint32_t character = Next();
+    Ranges ranges = Escaped(character);
+    if (ranges.empty()) {
+      return InvalidArgument(
+          "'\\' may stand before a character that is neither a letter nor a digit, and before a, "
+          "d, f, "
+          "n, r, s, t, v and w");
+    }
+    return ranges;
+  }
+
+  absl::Status ParseClass() {
+    Token& token = Add(Kind::kClass);
+    token.negated = Skip('^');
+    while (!rest_.empty() && !Skip(']')) {
+      if (rest_.starts_with("[:") && rest_.find(":]") != std::string_view::npos) {
+        return InvalidArgument("named classes (\"[:alpha:]\") are not known here");
+      }
+      if (Skip('*')) {
+        if (!Skip('*')) {
+          token.kind = Kind::kRun;
+          CloseClass(&token);
+          return absl::OkStatus();
+        }
+        Skip('/');
+        for (const char c : std::string_view("(.*/)?")) {
+          token.ranges.emplace_back(c, c);
+        }
+      } else if (Skip('?')) {
+        CloseClass(&token);
+        return absl::OkStatus();
+      } else {
+        RETURN_IF_ERROR(ParseRange(&token.ranges));
+      }
+    }
+    return absl::OkStatus();
+  }
+
+  // The expression has "[^/]" here, whose ']' is the first.
+  static void CloseClass(Token* token) {
+    for (const char c : std::string_view("[^/")) {
+      token->ranges.emplace_back(c, c);
+    }
+  }
+
+  absl::Status ParseRange(Ranges* ranges) {
+    ASSIGN_OR_RETURN(const Ranges low, TakeClassCharacter());
+    if (low.size() > 1 || low[0].first != low[0].second || !Skip('-')) {
+      ranges->insert(ranges->end(), low.begin(), low.end());
+      return absl::OkStatus();
+    }
+    ASSIGN_OR_RETURN(const Ranges high, TakeClassCharacter());
+    if (high.size() > 1 || high[0].first != high[0].second || high[0].first < low[0].first) {
+      return InvalidArgument("a range of a class ends before it begins, or with a class");
+    }
+    ranges->emplace_back(low[0].first, high[0].first);
+    return absl::OkStatus();
+  }
+
+  absl::StatusOr<Ranges> TakeClassCharacter() {
+    if (Skip('\\')) {
+      return TakeEscaped();
+    }
+    const uint32_t character = Next();
+    return Ranges{{character, character}};
+  }
+
+  std::string_view rest_;
+  std::vector<Token> tokens_;
+};
 
 // The set of places in the pattern that the characters so far may have led to.
 class PathPattern::Run {
@@ -38,14 +243,17 @@ class PathPattern::Run {
   // False when nothing can match any more.
   bool Advance(uint32_t character) {
     std::fill(next_.begin(), next_.end(), kOff);
+    at_start_ = false;
     bool alive = false;
     for (size_t i = 0; i < tokens_.size(); ++i) {
       if (states_[i] == kOff) {
         continue;
       }
       switch (tokens_[i].kind) {
-        case Kind::kStar:
-          if (character != '/') {
+        case Kind::kStart:
+          break;
+        case Kind::kRun:
+          if (Takes(tokens_[i], character)) {
             Enter(i, &next_);
             alive = true;
           }
@@ -84,7 +292,8 @@ class PathPattern::Run {
   void Enter(size_t i, States* states) const {
     for (; (*states)[i] != kEntered; ++i) {
       (*states)[i] = kEntered;
-      if (i == tokens_.size() || tokens_[i].kind < Kind::kStar) {
+      if (i == tokens_.size() || tokens_[i].kind < Kind::kStart ||
+          (tokens_[i].kind == Kind::kStart && !at_start_)) {
         return;
       }
     }
@@ -93,14 +302,12 @@ class PathPattern::Run {
   const std::vector<Token>& tokens_;
   States states_;
   States next_;
+  bool at_start_ = true;
 };
 
 bool PathPattern::Takes(const Token& token, uint32_t character) {
   if (token.kind == Kind::kLiteral) {
     return character == token.literal;
-  }
-  if (token.kind == Kind::kOne) {
-    return character != '/';
   }
   const bool found =
       std::any_of(token.ranges.begin(), token.ranges.end(), [character](const auto& range) {
@@ -109,82 +316,52 @@ bool PathPattern::Takes(const Token& token, uint32_t character) {
   return found != token.negated;
 }
 
-PathPattern::PathPattern(std::string_view text) {
-  if (text.find_first_of("*?[\\") == std::string_view::npos) {
-    literal_ = text;
-    return;
+absl::StatusOr<PathPattern> PathPattern::Parse(std::string_view text) {
+  RETURN_IF_ERROR(CheckGlob(text));
+  PathPattern pattern;
+  if (!HasSpecial(text)) {
+    pattern.literal_ = text;
+    return pattern;
   }
-  const size_t whole = text.size();
-  while (!text.empty()) {
-    if (text.starts_with("**")) {
-      // At the very start `**` may end within a component: "**x" is a suffix of the path.
-      const bool first = text.size() == whole;
-      text.remove_prefix(2);
-      if (text.empty() || (first && text.front() != '/' &&
-                           text.find_first_of("*?[]\\") == std::string_view::npos)) {
-        tokens_.push_back({Kind::kAnything, 0, false, {}});
-        continue;
-      }
-      if (text.front() == '/') {
-        text.remove_prefix(1);
-      }
-      AddDoubleStar(text);
-    } else if (text.front() == '*') {
-      text.remove_prefix(1);
-      tokens_.push_back({Kind::kStar, 0, false, {}});
-    } else if (text.front() == '?') {
-      text.remove_prefix(1);
-      tokens_.push_back({Kind::kOne, 0, false, {}});
-    } else if (text.front() == '[') {
-      text = AddClass(text.substr(1));
-    } else {
-      tokens_.push_back({Kind::kLiteral, TakeEscaped(&text), false, {}});
-    }
-  }
-}
-
-void PathPattern::AddDoubleStar(std::string_view rest) {
-  const Kind kind = rest.empty() ? Kind::kAnything : Kind::kDirectories;
-  if (tokens_.empty() || tokens_.back().kind != kind) {
-    tokens_.push_back({kind, 0, false, {}});
-  }
-}
-
-// `rest` begins behind the '['; returns what follows the ']'.
-std::string_view PathPattern::AddClass(std::string_view rest) {
-  Token token{Kind::kClass, 0, false, {}};
-  if (rest.starts_with('^')) {
-    token.negated = true;
-    rest.remove_prefix(1);
-  }
-  while (!rest.empty() && rest.front() != ']') {
-    const uint32_t low = TakeEscaped(&rest);
-    uint32_t high = low;
-    if (rest.starts_with('-')) {
-      rest.remove_prefix(1);
-      high = TakeEscaped(&rest);
-    }
-    token.ranges.emplace_back(low, high);
-  }
-  tokens_.push_back(std::move(token));
-  return rest.empty() ? rest : rest.substr(1);
+  Parser parser(text);
+  RETURN_IF_ERROR(Annotate(parser.Parse(), "the pattern \"" + ToUtf8(text) + "\" is malformed"));
+  pattern.tokens_ = parser.Take();
+  return pattern;
 }
 
 bool PathPattern::MatchesOrParent(std::string_view path) const {
+  bool found = false;
+  VisitMatches(path, [&found](size_t) {
+    found = true;
+    return false;
+  });
+  return found;
+}
+
+void PathPattern::VisitMatches(std::string_view path,
+                               absl::FunctionRef<bool(size_t level)> visit) const {
   if (tokens_.empty()) {
-    return path.starts_with(literal_) &&
-           (path.size() == literal_.size() || path[literal_.size()] == '/');
+    if (path.starts_with(literal_) &&
+        (path.size() == literal_.size() || path[literal_.size()] == '/')) {
+      visit(static_cast<size_t>(std::count(literal_.begin(), literal_.end(), '/')));
+    }
+    return;
   }
   Run run(tokens_);
+  size_t level = 0;
   while (!path.empty()) {
-    if (path.front() == '/' && run.Matched()) {
-      return true;
+    const bool ends = path.front() == '/';
+    if (ends && run.Matched() && !visit(level)) {
+      return;
     }
+    level += ends ? 1 : 0;
     if (!run.Advance(TakeCharacter(&path))) {
-      return false;
+      return;
     }
   }
-  return run.Matched();
+  if (run.Matched()) {
+    visit(level);
+  }
 }
 
 bool PathPattern::MayMatchBelow(std::string_view directory) const {

@@ -1,10 +1,8 @@
 #include "backends/graph/exclude_patterns.h"
 
-#include <fmt/format.h>
+#include <utility>
 
 #include "base/errors.h"
-#include "base/glob.h"
-#include "base/status_macros.h"
 #include "base/strings.h"
 #include "registry/layer/index.h"
 
@@ -22,20 +20,14 @@ absl::Status ExcludePatterns::Add(std::string_view pattern) {
   if (pattern.empty()) {
     return absl::OkStatus();
   }
-  RETURN_IF_ERROR(Annotate(CheckGlob(pattern), "exclude"));
+  absl::StatusOr<PathPattern> parsed = PathPattern::Parse(CleanPath(pattern));
+  if (!parsed.ok()) {
+    return Annotate(parsed.status(), "exclude");
+  }
   if (!pattern.starts_with('/')) {
-    rules_.push_back({.pattern = PathPattern(CleanPath(pattern)), .keeps = keeps});
+    patterns_.Add(*std::move(parsed), keeps);
   }
   return absl::OkStatus();
-}
-
-bool ExcludePatterns::Matches(std::string_view path) const {
-  for (auto rule = rules_.rbegin(); rule != rules_.rend(); ++rule) {
-    if (rule->pattern.MatchesOrParent(path)) {
-      return !rule->keeps;
-    }
-  }
-  return false;
 }
 
 }  // namespace zlayer

@@ -6,15 +6,13 @@
 
 #include <string>
 #include <string_view>
-#include <vector>
 
-#include "base/path_pattern.h"
+#include "base/path_patterns.h"
 
 namespace zlayer {
 
-// Patterns with the rules of moby/patternmatcher: a pattern that matches a directory holds for all
-// that is in it, one with '!' in front keeps what earlier ones exclude, the last that matches
-// decides. Constant after construction; thread-safe. The default one excludes nothing.
+// Patterns with the rules of moby/patternmatcher (see PathPatterns). Constant after construction;
+// thread-safe. The default one excludes nothing.
 class ExcludePatterns {
  public:
   ExcludePatterns() = default;
@@ -33,20 +31,15 @@ class ExcludePatterns {
     return result;
   }
 
-  bool empty() const { return rules_.empty(); }
+  bool empty() const { return patterns_.size() == 0; }
 
   // `path` is relative to the directory that is copied, and clean.
-  bool Matches(std::string_view path) const;
+  bool Matches(std::string_view path) const { return patterns_.LeavesOut(path); }
 
  private:
-  struct Rule {
-    PathPattern pattern;
-    bool keeps = false;
-  };
-
   absl::Status Add(std::string_view pattern);
 
-  std::vector<Rule> rules_;
+  PathPatterns patterns_;
 };
 
 }  // namespace zlayer

@@ -168,17 +168,21 @@ absl::StatusOr<ParentsSource> SplitParentsSource(std::string_view pattern) {
   RETURN_IF_ERROR(CheckGlob(pattern));
   constexpr std::string_view kPivot = "/./";
   const size_t pivot = pattern.find(kPivot);
+  ParentsSource source;
   if (pivot == std::string_view::npos) {
-    return ParentsSource{.root = "", .include = CleanPath(pattern)};
+    source.include = CleanPath(pattern);
+  } else {
+    source.root = CleanPath(pattern.substr(0, pivot));
+    source.include = CleanPath(pattern.substr(pivot + kPivot.size()));
   }
-  return ParentsSource{.root = CleanPath(pattern.substr(0, pivot)),
-                       .include = CleanPath(pattern.substr(pivot + kPivot.size()))};
+  RETURN_IF_ERROR(PathPattern::Parse(source.include).status());
+  return source;
 }
 
 SourceFilter::SourceFilter(std::string_view include, const ExcludePatterns* exclude)
     : exclude_(exclude) {
   if (!include.empty()) {
-    include_.emplace(include);
+    include_ = PathPattern::Parse(include).value();
   }
 }
 

@@ -46,7 +46,8 @@ struct ParentsSource {
 absl::StatusOr<ParentsSource> SplitParentsSource(std::string_view pattern);
 
 // What of a directory that is copied is taken: what `include` (empty: all) matches and `exclude`
-// does not. The directory itself always is. `exclude` must outlive the filter.
+// does not. The directory itself always is. `include` is a ParentsSource's; `exclude` must outlive
+// the filter.
 class SourceFilter {
  public:
   SourceFilter(std::string_view include, const ExcludePatterns* exclude);

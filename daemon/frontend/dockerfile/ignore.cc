@@ -3,9 +3,9 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <string>
+#include <utility>
 
 #include "base/errors.h"
-#include "base/glob.h"
 #include "base/status_macros.h"
 #include "base/strings.h"
 #include "daemon/frontend/dockerfile/go_text.h"
@@ -17,7 +17,8 @@ constexpr size_t kMaxText = 1 << 20;
 constexpr size_t kMaxPatterns = 10'000;
 constexpr size_t kMaxPattern = 4096;
 
-// The pattern as it is compiled; empty where the line has none. `keeps` says whether a '!' led it.
+// The pattern as it is to be compiled; empty where the line has none. `keeps` says whether a '!'
+// led it.
 absl::StatusOr<std::string> ParseLine(std::string_view line, bool* keeps) {
   if (line.starts_with('#')) {
     return "";
@@ -40,7 +41,6 @@ absl::StatusOr<std::string> ParseLine(std::string_view line, bool* keeps) {
   if (pattern.size() > 1 && pattern.front() == '/') {
     pattern.erase(0, 1);
   }
-  RETURN_IF_ERROR(CheckGlob(pattern));
   return pattern;
 }
 
@@ -55,66 +55,57 @@ absl::StatusOr<IgnoreRules> IgnoreRules::Parse(std::string_view text, std::strin
   int number = 0;
   for (const std::string_view line : Split(text, '\n')) {
     ++number;
-    bool keeps = false;
-    absl::StatusOr<std::string> pattern = ParseLine(line, &keeps);
-    if (pattern.ok() && !pattern->empty() && rules.rules_.size() == kMaxPatterns) {
-      pattern = InvalidArgument(fmt::format("there are more than {} patterns", kMaxPatterns));
-    }
-    if (!pattern.ok()) {
-      return InvalidArgument(fmt::format("{}:{}: {}", name, number, Message(pattern.status())));
-    }
-    if (!pattern->empty()) {
-      const bool is_all = *pattern == "*" || *pattern == "**" || *pattern == "**/*";
-      rules.rules_.push_back({PathPattern(*pattern), keeps, number, is_all});
+    if (absl::Status status = rules.AddLine(line, number); !status.ok()) {
+      return InvalidArgument(fmt::format("{}:{}: {}", name, number, Message(status)));
     }
   }
   return rules;
+}
+
+absl::Status IgnoreRules::AddLine(std::string_view line, int number) {
+  bool keeps = false;
+  ASSIGN_OR_RETURN(const std::string text, ParseLine(line, &keeps));
+  if (text.empty()) {
+    return absl::OkStatus();
+  }
+  if (lines_.size() == kMaxPatterns) {
+    return InvalidArgument(fmt::format("there are more than {} patterns", kMaxPatterns));
+  }
+  ASSIGN_OR_RETURN(PathPattern pattern, PathPattern::Parse(text));
+  if (!keeps && (text == "*" || text == "**" || text == "**/*")) {
+    ignores_all_ = patterns_.size();
+  }
+  patterns_.Add(std::move(pattern), keeps);
+  lines_.push_back(number);
+  return absl::OkStatus();
 }
 
 IgnoreRules::Match IgnoreRules::Matches(std::string_view path) const {
   if (path.empty() || path == ".") {
     return {};
   }
-  for (auto rule = rules_.rbegin(); rule != rules_.rend(); ++rule) {
-    if (rule->pattern.MatchesOrParent(path)) {
-      return {!rule->keeps, rule->line};
-    }
-  }
-  return {};
+  const std::optional<size_t> rule = patterns_.Decide(path);
+  return rule.has_value() ? Match{!patterns_.keeps(*rule), lines_[*rule]} : Match{};
 }
 
 bool IgnoreRules::MayContainKept(std::string_view directory) const {
-  for (auto rule = rules_.rbegin(); rule != rules_.rend(); ++rule) {
-    if (rule->keeps) {
-      if (rule->pattern.MayMatchBelow(directory)) {
-        return true;
-      }
-    } else if (rule->pattern.MatchesOrParent(directory)) {
-      return false;  // decides for everything below, whatever stands before it
-    }
-  }
-  return false;
+  const std::optional<size_t> rule = patterns_.Decide(directory);
+  return rule.has_value() && patterns_.MayKeepBelow(directory, *rule);
 }
 
 int IgnoreRules::LineThatIgnores(std::string_view source) const {
-  std::string path = GoCleanPath("/" + std::string(source)).substr(1);
+  const std::string path = GoCleanPath("/" + std::string(source)).substr(1);
   // What a wildcard takes is not known: something that is kept below what stands before it may be.
   const size_t wildcard = path.find_first_of("*?[\\");
   const size_t slash = path.rfind('/', wildcard);
   const std::string above = wildcard == std::string::npos ? path
                             : slash == std::string::npos  ? ""
                                                           : path.substr(0, slash);
-  for (auto rule = rules_.rbegin(); rule != rules_.rend(); ++rule) {
-    if (rule->keeps) {
-      if (above.empty() || rule->pattern.MatchesOrParent(path) ||
-          rule->pattern.MayMatchBelow(above)) {
-        return 0;
-      }
-    } else if (path.empty() ? rule->is_all : rule->pattern.MatchesOrParent(path)) {
-      return rule->line;
-    }
+  const std::optional<size_t> rule = path.empty() ? ignores_all_ : patterns_.Decide(path);
+  if (!rule.has_value() || patterns_.keeps(*rule) || patterns_.MayKeepBelow(above, *rule)) {
+    return 0;
   }
-  return 0;
+  return lines_[*rule];
 }
 
 }  // namespace zlayer

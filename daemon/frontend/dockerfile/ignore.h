@@ -2,20 +2,21 @@
 //
 // One pattern a line, relative to the context's root. Blank lines and lines that begin with '#' are
 // skipped, patterns are cleaned ("./a/" is "a"), a leading '/' is dropped. `*` and `?` match within
-// a component, `**` matches any number of components, `[a-z]` is a class, `\` escapes. A pattern
-// that matches a directory holds for all that is in it. A pattern with '!' in front keeps what
-// earlier ones ignore; of all patterns that match a path (or a directory above it) the last one
-// decides.
+// a component, `**` matches any number of components, `[a-z]` is a class, `\` escapes (see
+// PathPattern). A pattern that matches a directory holds for all that is in it. A pattern with '!'
+// in front keeps what earlier ones ignore; the last one that matches decides (see PathPatterns).
 #ifndef ZLAYER_DAEMON_FRONTEND_DOCKERFILE_IGNORE_H_
 #define ZLAYER_DAEMON_FRONTEND_DOCKERFILE_IGNORE_H_
 
 #include <absl/status/statusor.h>
 
+#include <cstddef>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "base/path_pattern.h"
+#include "base/path_patterns.h"
 
 namespace zlayer {
 
@@ -41,21 +42,18 @@ class IgnoreRules {
   // a walk must look into it then. May err towards true.
   bool MayContainKept(std::string_view directory) const;
 
-  // The line that leaves out all that a source of COPY can mean, which may have wildcards, or be the
-  // root; 0 where something is kept, or may be.
+  // The line that leaves out all that a source of COPY can mean, which may have wildcards, or be
+  // the root; 0 where something is kept, or may be.
   int LineThatIgnores(std::string_view source) const;
 
-  bool empty() const { return rules_.empty(); }
+  bool empty() const { return lines_.empty(); }
 
  private:
-  struct Rule {
-    PathPattern pattern;
-    bool keeps = false;
-    int line = 0;
-    bool is_all = false;  // "*" or "**"
-  };
+  absl::Status AddLine(std::string_view line, int number);
 
-  std::vector<Rule> rules_;
+  PathPatterns patterns_;
+  std::vector<int> lines_;             // of patterns_
+  std::optional<size_t> ignores_all_;  // the last of patterns_ that is "*" or "**"
 };
 
 struct IgnoreFile {
