@@ -36,6 +36,7 @@ void ApplyConfigChange(const v1::ConfigChange& change, v1::ImageConfig* config,
       break;
     case v1::ConfigChange::kSetCmd:
       *config->mutable_cmd() = change.set_cmd();
+      config->set_args_escaped(true);
       *command_is_own = true;
       break;
     case v1::ConfigChange::kSetEntrypoint:

@@ -16,7 +16,8 @@ inline constexpr std::string_view kDefaultPath =
 
 // Applies one change, as Docker does: a variable that is set again keeps its place; an entrypoint
 // that is set drops a command inherited from the base (the caller says whether the stage itself set
-// one with `command_is_own`, which is kept up to date); ports and volumes stay sorted and unique.
+// one with `command_is_own`, which is kept up to date); args_escaped stays once a command was set;
+// ports and volumes stay sorted and unique.
 void ApplyConfigChange(const v1::ConfigChange& change, v1::ImageConfig* config,
                        bool* command_is_own);
 

@@ -34,6 +34,16 @@ TEST_F(ImageConfigTest, EntrypointDropsAnInheritedCommand) {
   config_.mutable_cmd()->add_words("inherited");
   Apply(R"(set_entrypoint { words: "/entry" })");
   EXPECT_FALSE(config_.has_cmd());
+  EXPECT_FALSE(config_.args_escaped());
+}
+
+TEST_F(ImageConfigTest, ACommandIsMarkedAsEscapedForGood) {
+  Apply(R"(set_cmd { words: "own" })");
+  EXPECT_TRUE(config_.args_escaped());
+  command_is_own_ = false;
+  Apply(R"(set_entrypoint { words: "/entry" })");
+  EXPECT_FALSE(config_.has_cmd());
+  EXPECT_TRUE(config_.args_escaped());
 }
 
 TEST_F(ImageConfigTest, EntrypointKeepsTheStagesOwnCommand) {

@@ -113,6 +113,7 @@ v1::ImageConfig ReadImageConfig(const JsonMember& member) {
   config.set_user(member["User"].String());
   config.set_working_dir(member["WorkingDir"].String());
   config.set_stop_signal(member["StopSignal"].String());
+  config.set_args_escaped(member["ArgsEscaped"].Bool());
   ReadNames(member["ExposedPorts"], config.mutable_exposed_ports());
   ReadNames(member["Volumes"], config.mutable_volumes());
   ReadStrings(member["OnBuild"], config.mutable_on_build());

@@ -57,6 +57,7 @@ NewImage FullImage() {
   check.set_start_interval_ns(500'000'000);
   check.set_retries(3);
   config.add_on_build("RUN make");
+  config.set_args_escaped(true);
   image.history.push_back({0, "FROM scratch", "", "", true});
   image.history.push_back({1'500'000'000, "COPY . /", "a comment", "someone", false});
   image.layers.push_back({Digest::Of("layer"), kA, kB, 1234, std::string(kTarGzipMediaType)});
@@ -71,7 +72,7 @@ TEST(ImageJsonTest, ConfigIsWrittenInBuildKitsOrder) {
       R"({"architecture":"arm64","author":"A. Uthor","config":{"User":"1000:100",)"
       R"("ExposedPorts":{"443/tcp":{},"80/tcp":{}},"Env":["PATH=/bin","A=<b>&\"c\""],)"
       R"("Entrypoint":["/bin/app"],"Cmd":["--flag"],"Volumes":{"/data":{}},"WorkingDir":"/w",)"
-      R"("Labels":{"a":"2","z":"1"},"StopSignal":"SIGINT","Healthcheck":{"Test":["CMD-SHELL","true"],)"
+      R"("Labels":{"a":"2","z":"1"},"StopSignal":"SIGINT","ArgsEscaped":true,"Healthcheck":{"Test":["CMD-SHELL","true"],)"
       R"("Interval":30000000000,"Timeout":1000000000,"StartPeriod":2000000000,)"
       R"("StartInterval":500000000,"Retries":3},"OnBuild":["RUN make"],"Shell":["/bin/bash","-c"]},)"
       R"("created":"2023-11-14T22:13:20Z","history":[{"created":"1970-01-01T00:00:00Z",)"

@@ -82,6 +82,9 @@ Json ImageConfigJson(const v1::ImageConfig& config) {
   PutMap(json, "Labels",
          std::map<std::string, std::string>(config.labels().begin(), config.labels().end()));
   Put(json, "StopSignal", config.stop_signal());
+  if (config.args_escaped()) {
+    json["ArgsEscaped"] = true;
+  }
   if (Json check = HealthcheckJson(config.healthcheck()); !check.empty()) {
     json["Healthcheck"] = std::move(check);
   }

@@ -13,7 +13,7 @@ import time
 import images
 
 _CONFIG = ("Env", "Cmd", "Entrypoint", "WorkingDir", "User", "ExposedPorts", "Volumes", "Labels",
-           "Healthcheck", "OnBuild", "Shell", "StopSignal")
+           "Healthcheck", "OnBuild", "Shell", "StopSignal", "ArgsEscaped")
 _SHOWN = 120  # longer contents are shown as their digest
 
 

@@ -18,6 +18,7 @@ from servers import Servers  # noqa: E402
 
 RULING = ("buildkit", "buildah")  # where they differ, the first that was asked rules
 NOBODY = "nobody"
+ESCAPED = "\nArgsEscaped: true"  # which Buildah does not write
 
 
 def modern(body, other):
@@ -53,7 +54,7 @@ def comparable(body, peer, equivalent=False):
 
 def visible(body):
     """What a container sees: to have no directory is to have the root."""
-    return record.result(body).replace('\nWorkingDir: "/"', "")
+    return record.result(body).replace('\nWorkingDir: "/"', "").replace(ESCAPED, "")
 
 
 def reason(message):
