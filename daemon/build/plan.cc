@@ -88,6 +88,7 @@ DockerfileRequest ToRequest(const v1::BuildSpec& spec, const FileToBuild& file) 
   request.build_args = {spec.build_args().begin(), spec.build_args().end()};
   request.target = spec.target();
   request.platform = HostPlatform();
+  request.platform_is_given = spec.platforms_size() > 0;
   request.labels = {spec.labels().begin(), spec.labels().end()};
   request.contexts = {spec.contexts().begin(), spec.contexts().end()};
   request.contexts.erase("");

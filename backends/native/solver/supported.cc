@@ -42,7 +42,11 @@ absl::Status CheckCopy(const v1::Copy& copy) {
   return absl::OkStatus();
 }
 
-absl::Status CheckRun(const v1::Run& run) {
+absl::Status CheckRun(const v1::Run& run, const v1::Platform& platform, const v1::Platform& host) {
+  if (!PlatformMatches(platform, host)) {
+    return Unsupported(fmt::format("RUN in a stage for {} on a host of {}",
+                                   FormatPlatform(platform), FormatPlatform(host)));
+  }
   for (const v1::Mount& mount : run.mounts()) {
     if (mount.type() == v1::Mount::SECRET && mount.required()) {
       return Unsupported("RUN with a secret that is required");
@@ -62,14 +66,11 @@ absl::Status CheckRun(const v1::Run& run) {
 
 absl::Status CheckSupported(const v1::Graph& graph, const v1::Platform& host) {
   for (const v1::Stage& stage : graph.stages()) {
-    if (stage.has_platform() && !PlatformMatches(stage.platform(), host)) {
-      return Unsupported(fmt::format("the platform {} on {}", FormatPlatform(stage.platform()),
-                                     FormatPlatform(host)));
-    }
+    const v1::Platform& platform = stage.has_platform() ? stage.platform() : host;
     for (const v1::Operation& operation : stage.operations()) {
-      RETURN_IF_ERROR(
-          AtSource(operation.has_run() ? CheckRun(operation.run()) : CheckCopy(operation.copy()),
-                   operation.source()));
+      RETURN_IF_ERROR(AtSource(operation.has_run() ? CheckRun(operation.run(), platform, host)
+                                                   : CheckCopy(operation.copy()),
+                               operation.source()));
     }
   }
   return absl::OkStatus();

@@ -47,7 +47,9 @@ constexpr char kCheckArgument[] = "BUILDKIT_DOCKERFILE_CHECK";
 // A stage that is converted.
 struct ConvertedStage {
   uint32_t graph_index = 0;
-  StageState state;  // at its end
+  StageState state;             // at its end
+  v1::Platform platform;        // what its commands run on
+  v1::Platform image_platform;  // what its base image says
 };
 
 std::optional<size_t> BaseStage(const PlannedStage& plan) {
@@ -62,7 +64,7 @@ class Converter {
             const ForgivingResolver* forgiving = nullptr)
       : request_(request),
         contexts_(request.contexts),
-        images_(resolver, request.platform, stop),
+        images_(resolver, stop),
         stop_(std::move(stop)),
         forgiving_(forgiving),
         checks_(request.ignore ? &*request.ignore : nullptr, &findings_) {}
@@ -88,13 +90,16 @@ class Converter {
   absl::Status ConvertStage(size_t index);
   absl::Status ConvertInstructions(const std::vector<Instruction>& instructions, size_t index,
                                    StageConverter* converter, v1::Stage* stage);
-  absl::StatusOr<v1::Operation> ConvertBase(size_t index, StageState* state);
+  absl::StatusOr<v1::Operation> ConvertBase(size_t index, ConvertedStage* converted);
+  absl::Status ConvertBaseImage(size_t index, ConvertedStage* converted);
   v1::Input InputOf(const NamedContext& context) const;
   absl::StatusOr<v1::Input> ResolveFrom(const std::string& from, size_t index);
-  absl::StatusOr<const ResolvedImage*> ResolveImage(const std::string& reference);
+  absl::StatusOr<const ResolvedImage*> ResolveImage(const std::string& reference,
+                                                    const v1::Platform& platform);
   // The status, or OK where it is kept for later and the examination goes on.
   absl::Status Refuse(absl::Status status);
   absl::Status CheckSize(const StageState& state, const v1::Operation& operation);
+  void SetImagePlatform(const ConvertedStage& target, v1::Stage* stage) const;
   void AddRequestLabels(v1::Stage* stage) const;
   void WarnUnusedBuildArgs();
 
@@ -253,14 +258,15 @@ absl::StatusOr<v1::Input> Converter::ResolveFrom(const std::string& from, size_t
     case FilesOf::Kind::kImage:
       break;
   }
-  ASSIGN_OR_RETURN(const ResolvedImage* image, ResolveImage(files.image));
+  ASSIGN_OR_RETURN(const ResolvedImage* image, ResolveImage(files.image, request_.platform));
   input.mutable_image()->set_reference(image->reference);
   input.mutable_image()->set_digest(image->digest);
   return input;
 }
 
-absl::StatusOr<const ResolvedImage*> Converter::ResolveImage(const std::string& reference) {
-  absl::StatusOr<const ResolvedImage*> image = images_.Resolve(reference);
+absl::StatusOr<const ResolvedImage*> Converter::ResolveImage(const std::string& reference,
+                                                             const v1::Platform& platform) {
+  absl::StatusOr<const ResolvedImage*> image = images_.Resolve(reference, platform);
   absl::Status status = image.status();
   if (status.ok() && forgiving_ != nullptr) {
     status = forgiving_->ErrorOf(reference);
@@ -298,9 +304,32 @@ void Converter::AddDownloads() {
   }
 }
 
-// The base operation, and the state that it leads to. PATH is always set, as BuildKit does.
-absl::StatusOr<v1::Operation> Converter::ConvertBase(size_t index, StageState* state) {
+// Only images of a platform that was asked for by name must be of it.
+absl::Status Converter::ConvertBaseImage(size_t index, ConvertedStage* converted) {
   const PlannedStage& plan = *plan_->Get(index);
+  RETURN_IF_ERROR(ResolveImage(plan.base.image, plan.platform).status());
+  const v1::Platform& actual = plan.image->platform;
+  checks_.CheckPlatform(file_.stages[index].from, plan.base.image, plan.platform, actual);
+  if (!PlatformMatches(plan.platform, request_.platform) &&
+      !PlatformMatches(actual, plan.platform)) {
+    return FailedPrecondition(fmt::format(
+        "image {} is for {}, and FROM asks for {}; \"zlayer import\" brings one for that platform",
+        plan.base.image, FormatPlatform(actual), FormatPlatform(plan.platform)));
+  }
+  converted->platform = plan.platform;
+  if (!actual.architecture().empty()) {
+    converted->image_platform = CanonicalPlatform(actual);
+  }
+  converted->state = StageState::FromConfig(plan.image->config);
+  return absl::OkStatus();
+}
+
+// The base operation, and the state that it leads to. PATH is always set, as BuildKit does, and
+// what is no image is for the platform of the request.
+absl::StatusOr<v1::Operation> Converter::ConvertBase(size_t index, ConvertedStage* converted) {
+  const PlannedStage& plan = *plan_->Get(index);
+  StageState* const state = &converted->state;
+  converted->platform = converted->image_platform = request_.platform;
   v1::Operation operation;
   if (plan.base.kind == FilesOf::Kind::kStage) {
     const ConvertedStage& base = converted_.at(plan.base.stage);
@@ -308,13 +337,12 @@ absl::StatusOr<v1::Operation> Converter::ConvertBase(size_t index, StageState* s
     bytes_ += base.state.bytes;
     *state = base.state;
     state->command_is_own = false;
+    converted->platform = base.platform;
+    converted->image_platform = base.image_platform;
   } else if (plan.base.kind == FilesOf::Kind::kImage) {
-    RETURN_IF_ERROR(ResolveImage(plan.base.image).status());
-    checks_.CheckPlatform(file_.stages[index].from, plan.base.image, request_.platform,
-                          plan.image->platform);
+    RETURN_IF_ERROR(ConvertBaseImage(index, converted));
     operation.mutable_image()->set_reference(plan.image->reference);
     operation.mutable_image()->set_digest(plan.image->digest);
-    *state = StageState::FromConfig(plan.image->config);
   } else {
     operation.mutable_scratch();
   }
@@ -386,9 +414,9 @@ absl::Status Converter::ConvertStage(size_t index) {
   v1::Stage* stage = result_.graph.add_stages();
   stage->set_name(source.base().name);
   stage->set_base_text(ToUtf8(plan.base_text));
-  *stage->mutable_platform() = request_.platform;
 
-  absl::StatusOr<v1::Operation> base = ConvertBase(index, &converted.state);
+  absl::StatusOr<v1::Operation> base = ConvertBase(index, &converted);
+  *stage->mutable_platform() = converted.platform;
   absl::Status status = base.ok() ? CheckSize(converted.state, *base) : base.status();
   checks_.Begin(index, BaseStage(plan), status.ok());
   outline_.Begin(index, source.from);
@@ -416,6 +444,17 @@ absl::Status Converter::ConvertStage(size_t index) {
   own_scope.escape = escape_;
   StageConverter own(own_scope, &converted.state);
   return ConvertInstructions(source.instructions, index, &own, stage);
+}
+
+// An image is for what the request asks for, and else for what its base is for. Where a command
+// runs, it is for what that runs on.
+void Converter::SetImagePlatform(const ConvertedStage& target, v1::Stage* stage) const {
+  const auto& operations = stage->operations();
+  if (std::none_of(operations.begin(), operations.end(),
+                   [](const v1::Operation& operation) { return operation.has_run(); })) {
+    *stage->mutable_platform() =
+        request_.platform_is_given ? request_.platform : target.image_platform;
+  }
 }
 
 void Converter::AddRequestLabels(v1::Stage* stage) const {
@@ -483,7 +522,9 @@ absl::StatusOr<DockerfileGraph> Converter::Convert() {
       RETURN_IF_ERROR(ConvertStage(index));
     }
   }
-  AddRequestLabels(result_.graph.mutable_stages(result_.graph.stages_size() - 1));
+  v1::Stage* const target = result_.graph.mutable_stages(result_.graph.stages_size() - 1);
+  SetImagePlatform(converted_.at(target_), target);
+  AddRequestLabels(target);
   result_.graph.add_targets(converted_.at(target_).graph_index);
   WarnUnusedBuildArgs();
   result_.warnings = findings_.warnings();

@@ -20,6 +20,10 @@ namespace zlayer {
 class FakeResolver : public ImageResolver {
  public:
   v1::ImageConfig& Add(const std::string& reference) { return images_[reference]; }
+  // Other images are for any platform.
+  void SetPlatform(const std::string& reference, const v1::Platform& platform) {
+    platforms_[reference] = platform;
+  }
 
   absl::StatusOr<ResolvedImage> Resolve(const std::string& reference, const v1::Platform& platform,
                                         std::stop_token) override {
@@ -28,14 +32,16 @@ class FakeResolver : public ImageResolver {
     if (at == images_.end()) {
       return NotFound("there is no image " + reference);
     }
-    return ResolvedImage{"docker.io/library/" + reference, "sha256:" + reference, platform,
-                         at->second};
+    const auto own = platforms_.find(reference);
+    return ResolvedImage{"docker.io/library/" + reference, "sha256:" + reference,
+                         own == platforms_.end() ? platform : own->second, at->second};
   }
 
   const std::vector<std::string>& asked() const { return asked_; }
 
  private:
   std::map<std::string, v1::ImageConfig> images_;
+  std::map<std::string, v1::Platform> platforms_;
   std::vector<std::string> asked_;
 };
 

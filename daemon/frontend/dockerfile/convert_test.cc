@@ -10,6 +10,7 @@
 #include "base/files.h"
 #include "daemon/frontend/dockerfile/convert_fixture.h"
 #include "proto/error_detail.h"
+#include "registry/image/platform.h"
 
 namespace zlayer {
 namespace {
@@ -159,16 +160,46 @@ TEST_F(ConvertTest, ProxiesReachRunOnly) {
   EXPECT_THAT(warnings_, IsEmpty());
 }
 
-TEST_F(ConvertTest, OnlyTheSamePlatformIsBuilt) {
+TEST_F(ConvertTest, ReadsPlatforms) {
   for (const char* same : {"linux/amd64", "amd64", "linux", "linux/x86_64", "$BUILDPLATFORM",
                            "${TARGETOS}/$TARGETARCH"}) {
     EXPECT_OK(Convert(std::string("FROM --platform=") + same + " busybox")) << same;
   }
-  EXPECT_THAT(Convert("FROM --platform=linux/arm64 busybox"),
-              StatusIs(absl::StatusCode::kUnimplemented, HasSubstr("linux/arm64")));
   EXPECT_THAT(Convert("FROM --platform=what/is/this/then busybox"),
               StatusIs(absl::StatusCode::kInvalidArgument));
   EXPECT_THAT(Convert("FROM --platform=$NO busybox"), StatusIs(absl::StatusCode::kInvalidArgument));
+}
+
+TEST_F(ConvertTest, AnImageIsForThePlatformOfItsBase) {
+  const auto platform = [this](const std::string& text) {
+    const v1::Graph graph = GraphOf(text);
+    return FormatPlatform(graph.stages(graph.stages_size() - 1).platform());
+  };
+  const std::string foreign = "FROM --platform=linux/arm64/v8 busybox AS a\n";
+  EXPECT_EQ(platform(foreign), "linux/arm64");
+  EXPECT_EQ(platform(foreign + "FROM --platform=linux/amd64 a\nCOPY x /\n"), "linux/arm64");
+  EXPECT_EQ(platform(foreign + "FROM busybox\nCOPY --from=a / /\n"), "linux/amd64");
+  EXPECT_EQ(platform("FROM --platform=linux/arm64 scratch\nCOPY x /\n"), "linux/amd64");
+  EXPECT_EQ(platform(foreign + "RUN x\n"), "linux/arm64");
+  request_.platform_is_given = true;
+  EXPECT_EQ(platform(foreign), "linux/amd64");
+  EXPECT_EQ(platform(foreign + "RUN x\n"), "linux/arm64");
+}
+
+TEST_F(ConvertTest, ABaseIsForThePlatformThatFromNames) {
+  v1::Platform arm;
+  arm.set_os("linux");
+  arm.set_architecture("arm");
+  arm.set_variant("v6");
+  resolver_.SetPlatform("busybox", arm);
+  EXPECT_THAT(Convert("FROM --platform=linux/arm64 busybox"),
+              StatusIs(absl::StatusCode::kFailedPrecondition,
+                       AllOf(HasSubstr("is for linux/arm/v6"), HasSubstr("linux/arm64"))));
+  EXPECT_EQ(FormatPlatform(GraphOf("FROM busybox\nCOPY a /\n").stages(0).platform()),
+            "linux/arm/v6");
+  EXPECT_THAT(warnings_, SizeIs(1));
+  // The host tries to run what says that it is for another one.
+  EXPECT_EQ(FormatPlatform(GraphOf("FROM busybox\nRUN x\n").stages(0).platform()), "linux/amd64");
 }
 
 TEST_F(ConvertTest, ResolvesDestinations) {

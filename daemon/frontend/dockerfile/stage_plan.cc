@@ -76,14 +76,16 @@ absl::Status SuggestStage(absl::Status status, const std::string& reference,
              : status;
 }
 
-absl::StatusOr<const ResolvedImage*> BaseImages::Resolve(const std::string& reference) {
-  auto at = images_.find(reference);
+absl::StatusOr<const ResolvedImage*> BaseImages::Resolve(const std::string& reference,
+                                                         const v1::Platform& platform) {
+  const auto key = std::make_pair(reference, FormatPlatform(platform));
+  auto at = images_.find(key);
   if (at == images_.end()) {
     if (!IsUtf8(reference)) {
       return InvalidArgument(fmt::format("{} is not an image's name", GoQuote(reference)));
     }
-    ASSIGN_OR_RETURN(ResolvedImage image, resolver_.Resolve(reference, platform_, stop_));
-    at = images_.emplace(reference, std::move(image)).first;
+    ASSIGN_OR_RETURN(ResolvedImage image, resolver_.Resolve(reference, platform, stop_));
+    at = images_.emplace(key, std::move(image)).first;
   }
   return &at->second;
 }
@@ -178,18 +180,12 @@ absl::StatusOr<FilesOf> StagePlan::ResolveFrom(const std::string& from, size_t s
   return files;
 }
 
-absl::Status StagePlan::CheckPlatform(const FromInstruction& from) {
+absl::StatusOr<v1::Platform> StagePlan::PlatformOf(const FromInstruction& from) const {
   if (from.platform.empty()) {
-    return absl::OkStatus();
+    return platform_;
   }
   ASSIGN_OR_RETURN(const std::string text, expand_(from.platform));
-  ASSIGN_OR_RETURN(const v1::Platform platform, ParsePlatform(text, platform_));
-  if (!PlatformMatches(platform, platform_)) {
-    return Unimplemented(
-        fmt::format("FROM --platform={} in a build for {} is not supported by this version",
-                    FormatPlatform(platform), FormatPlatform(platform_)));
-  }
-  return absl::OkStatus();
+  return ParsePlatform(text, platform_);
 }
 
 absl::Status StagePlan::PlanBase(size_t index) {
@@ -201,7 +197,7 @@ absl::Status StagePlan::PlanBase(size_t index) {
         fmt::format("the base {} is empty; an ARG before the first FROM, with a value, can set it",
                     GoQuote(from.base)));
   }
-  RETURN_IF_ERROR(CheckPlatform(from));
+  ASSIGN_OR_RETURN(plan.platform, PlatformOf(from));
   if (const NamedContext* context = from.name.empty() ? nullptr : contexts_.Find(from.name);
       context != nullptr) {
     plan.base = OfContext(*context);
@@ -296,7 +292,8 @@ absl::StatusOr<bool> StagePlan::ResolveImages() {
     if (plan.base.kind != FilesOf::Kind::kImage || plan.image != nullptr) {
       continue;
     }
-    const absl::StatusOr<const ResolvedImage*> image = images_.Resolve(plan.base.image);
+    const absl::StatusOr<const ResolvedImage*> image =
+        images_.Resolve(plan.base.image, plan.platform);
     absl::Status status = SuggestStage(image.status(), plan.base.image, Names());
     if (status.ok()) {
       plan.image = *image;

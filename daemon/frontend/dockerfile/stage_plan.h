@@ -39,26 +39,27 @@ struct PlannedStage {
   std::string base_text;  // FROM, expanded
   FilesOf base;
   const ResolvedImage* image = nullptr;  // where the base is one
+  v1::Platform platform;                 // that the image is to be for
   // The stage is a named context: its instructions do not run.
   bool replaced = false;
   std::vector<Instruction> triggers;  // ONBUILD of the base; run before the stage's own
 };
 
-// Looks up each image once.
+// Looks up each image once for each platform.
 class BaseImages {
  public:
-  BaseImages(ImageResolver& resolver, v1::Platform platform, std::stop_token stop)
-      : resolver_(resolver), platform_(std::move(platform)), stop_(std::move(stop)) {}
+  BaseImages(ImageResolver& resolver, std::stop_token stop)
+      : resolver_(resolver), stop_(std::move(stop)) {}
 
   // kInvalidArgument: not a reference; else what the resolver said. The result lives as long as
   // this object.
-  absl::StatusOr<const ResolvedImage*> Resolve(const std::string& reference);
+  absl::StatusOr<const ResolvedImage*> Resolve(const std::string& reference,
+                                               const v1::Platform& platform);
 
  private:
   ImageResolver& resolver_;
-  const v1::Platform platform_;
   const std::stop_token stop_;
-  std::map<std::string, ResolvedImage> images_;
+  std::map<std::pair<std::string, std::string>, ResolvedImage> images_;  // by name and platform
 };
 
 // The error of an image that is not there, which may be a stage whose name is misspelled.
@@ -101,7 +102,7 @@ class StagePlan {
  private:
   absl::Status Mark(size_t target);
   absl::Status PlanBase(size_t index);
-  absl::Status CheckPlatform(const FromInstruction& from);
+  absl::StatusOr<v1::Platform> PlatformOf(const FromInstruction& from) const;
   absl::Status MarkSources(const Instruction& instruction, size_t index);
   void Need(const FilesOf& files);
   absl::StatusOr<bool> ResolveImages();
