@@ -5,16 +5,19 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "base/errors.h"
 #include "base/status_macros.h"
 #include "base/strings.h"
+#include "daemon/frontend/dockerfile/go_text.h"
 
 namespace zlayer {
 namespace {
 
 constexpr size_t kMaxSteps = 4'000'000;
+constexpr size_t kMaxLength = 1 << 20;  // of a result
 constexpr size_t kNone = static_cast<size_t>(-1);
 
 using Characters = std::vector<std::string_view>;
@@ -136,6 +139,50 @@ std::string JoinCharacters(const Characters& characters, size_t begin, size_t en
   return text;
 }
 
+// Takes "name" or "{name}" from the text; empty where it does not begin with one.
+std::string_view TakeGroupName(std::string_view* text) {
+  const bool braces = text->starts_with('{');
+  const std::string_view inner = text->substr(braces ? 1 : 0);
+  size_t length = 0;
+  while (length < inner.size()) {
+    const CodePoint point = FirstCodePoint(inner.substr(length));
+    const bool digit = inner[length] >= '0' && inner[length] <= '9';
+    if (!digit && inner[length] != '_' && !IsGoLetter(point.value)) {
+      break;
+    }
+    length += point.length;
+  }
+  if (length == 0 || (braces && !inner.substr(length).starts_with('}'))) {
+    return {};
+  }
+  text->remove_prefix(length + (braces ? 2 : 0));
+  return inner.substr(0, length);
+}
+
+// A replacement as Go's regular expressions fill it in: "$0" is the match, "$$" a dollar, and other
+// names are of groups, which patterns do not have. nullopt where that is too long.
+std::optional<std::string> FillIn(std::string_view text, std::string_view match) {
+  std::string filled;
+  while (!text.empty() && filled.size() <= kMaxLength) {
+    const size_t dollar = std::min(text.find('$'), text.size());
+    filled += text.substr(0, dollar);
+    text.remove_prefix(dollar);
+    if (text.empty()) {
+      break;
+    }
+    text.remove_prefix(1);
+    if (text.starts_with('$')) {
+      text.remove_prefix(1);
+      filled += '$';
+    } else if (const std::string_view name = TakeGroupName(&text); name.empty()) {
+      filled += '$';
+    } else if (name == "0") {
+      filled += match;
+    }
+  }
+  return filled.size() <= kMaxLength ? std::make_optional(filled) : std::nullopt;
+}
+
 }  // namespace
 
 absl::StatusOr<std::string> TrimPattern(std::string_view value, std::string_view pattern,
@@ -167,17 +214,25 @@ absl::StatusOr<std::string> ReplacePattern(std::string_view value, std::string_v
   const Characters characters = SplitCharacters(value);
   Matcher matcher(tokens);
   std::string result;
-  bool replaced = false;
+  size_t last_end = kNone;  // of the match before
   size_t at = 0;
   while (at <= characters.size()) {
-    const size_t end =
-        replaced && !all ? kNone : matcher.Match(characters, at, TrimLength::kLongest);
+    const bool done = last_end != kNone && !all;
+    size_t end = done ? kNone : matcher.Match(characters, at, TrimLength::kLongest);
     if (matcher.exhausted()) {
       return TooLong();
     }
+    if (end == at && last_end == at) {
+      end = kNone;  // nothing, right behind a match
+    }
     if (end != kNone) {
-      result += replacement;
-      replaced = true;
+      const std::optional<std::string> filled =
+          all ? FillIn(replacement, JoinCharacters(characters, at, end)) : std::string(replacement);
+      if (!filled || result.size() + filled->size() > kMaxLength) {
+        return InvalidArgument("the result is longer than 1 MiB");
+      }
+      result += *filled;
+      last_end = end;
     }
     if (end != kNone && end > at) {
       at = end;

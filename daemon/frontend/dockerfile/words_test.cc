@@ -141,6 +141,27 @@ TEST(WordsTest, ReplacesPatterns) {
   EXPECT_THAT(Text("${p/x", variables), StatusIs(absl::StatusCode::kInvalidArgument));
 }
 
+TEST(WordsTest, FillsInReplacementsOfAllMatches) {
+  const Variables variables = {{"p", "a.b"}, {"lines", "a\nb"}};
+  EXPECT_THAT(Text("${p//?/'<$0>'}", variables), IsOkAndHolds("<a><.><b>"));
+  EXPECT_THAT(Text("${p//./'${0}$$'}", variables), IsOkAndHolds("a.$b"));
+  EXPECT_THAT(Text("${p//./'[$1${name}$0x]'}", variables), IsOkAndHolds("a[]b"));
+  EXPECT_THAT(Text("${p//./'$-${0'}", variables), IsOkAndHolds("a$-${0b"));
+  EXPECT_THAT(Text("${p//./\\$0}", variables), IsOkAndHolds("a\\.b"));
+  EXPECT_THAT(Text("${p/./'$0$$'}", variables), IsOkAndHolds("a$0$$b"));
+  EXPECT_THAT(Text("${lines//*/x}", variables), IsOkAndHolds("x\nx"));
+  EXPECT_THAT(Text("${p///-}", variables), IsOkAndHolds("-a-.-b-"));
+}
+
+TEST(WordsTest, BoundsWhatReplacingMakes) {
+  const Variables variables = {{"a", std::string(500'000, 'a')}, {"b", std::string(500'000, 'b')}};
+  for (const char* word : {"${a//?/$b}", "${a//*/'$0$0$0'}"}) {
+    EXPECT_THAT(Text(word, variables),
+                StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("1 MiB")))
+        << word;
+  }
+}
+
 TEST(WordsTest, ReportsUnsetNamesOnce) {
   ASSERT_OK_AND_ASSIGN(const ExpandedWord result,
                        ExpandWord("$x ${z:-1} $x $a ${y}", In({{"a", ""}})));
