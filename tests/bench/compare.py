@@ -10,87 +10,8 @@ import tempfile
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "..", "peers"))
-import images  # noqa: E402
-from builders import (TOP, BuildOptions, Buildah, BuildKit, Zlayer, programs,  # noqa: E402
-                      remove_work)
-
-
-class Row:
-    """A workload. `run` does it once with a peer: (seconds or None, KiB or None)."""
-
-    rounds_factor = 1
-
-    def prepare(self, peer):
-        pass
-
-    def check(self, peers):
-        """Whether all peers made the same; returns complaints."""
-        return []
-
-
-class TwentySteps(Row):
-    """10 RUN echo, 5 small COPY, 5 of configuration on busybox."""
-
-    def __init__(self, work, cached):
-        self.name = "20 steps " + ("cached" if cached else "cold")
-        self.cached = cached
-        self.work = work
-        self.context = os.path.join(work, "twenty")
-        os.makedirs(self.context, exist_ok=True)
-        lines = ["FROM busybox"]
-        for i in range(1, 6):
-            with open(os.path.join(self.context, f"f{i}"), "w") as file:
-                file.write(f"{i}\n")
-            lines += [f"RUN echo {i} > /r{i}", f"COPY f{i} /f{i}", f"ENV V{i}={i}",
-                      f"RUN echo {i}{i} > /s{i}"]
-        with open(os.path.join(self.context, "Dockerfile"), "w") as file:
-            file.write("\n".join(lines) + "\n")
-
-    def prepare(self, peer):
-        peer.timed(peer.build_argv(self.context, "twenty", BuildOptions()))
-
-    def run(self, peer):
-        peer.reset_peak()
-        seconds, client_kib = peer.timed(
-            peer.build_argv(self.context, "twenty", BuildOptions(cached=self.cached)))
-        return seconds, client_kib + peer.peak_kib()
-
-    def check(self, peers):
-        contents = {}
-        for peer in peers:
-            archive = os.path.join(self.work, peer.name + ".tar")
-            peer.export("twenty", archive)
-            contents[peer.name] = images.read(archive)
-            os.unlink(archive)
-        first = peers[0].name
-        return [f"{first} | {other}: {line}" for other in contents if other != first
-                for line in images.differences(contents[first], contents[other])]
-
-
-class Start(Row):
-    """From the start of the daemon to its first answer, the client's own start included."""
-
-    name = "daemon start"
-
-    def run(self, peer):
-        if not peer.has_daemon:
-            return None, None
-        peer.stop()
-        return peer.start(), None
-
-
-class Idle(Row):
-    """Memory of a daemon that was just started and does nothing, with all its processes."""
-
-    name = "idle memory"
-
-    def run(self, peer):
-        if not peer.has_daemon:
-            return None, None
-        peer.stop()
-        peer.start()
-        time.sleep(1)
-        return None, peer.idle_kib()
+from builders import TOP, Buildah, BuildKit, Zlayer, programs, remove_work  # noqa: E402
+from workloads import Result, Workloads  # noqa: E402
 
 
 def make_base(work):
@@ -107,35 +28,42 @@ def make_base(work):
 
 
 def measure(row, peers, rounds):
-    """{peer: ([seconds], [KiB])}; the peers take turns, and another one begins each round."""
-    results = {peer.name: ([], []) for peer in peers}
+    """{name: [Result]}; the peers take turns, and another one begins each round."""
+    results = {peer.name: [] for peer in peers}
     for peer in peers:
         row.prepare(peer)
     time.sleep(2.1)  # the files are young no more: clients may trust what they remember of them
-    for number in range(rounds):
+    for number in range(min(rounds, row.most_rounds)):
         turn = number % len(peers)
         for peer in peers[turn:] + peers[:turn]:
-            seconds, kib = row.run(peer)
-            if seconds is not None:
-                results[peer.name][0].append(seconds)
-            if kib is not None:
-                results[peer.name][1].append(kib)
+            row.before(peer)
+            os.sync()  # what others wrote is no one's to wait for
+            results[peer.name].append(row.run(peer))
+            peer.after_run()
+        os.sync()
+        limit = row.limit()
+        if limit is not None:
+            results.setdefault("(limit)", []).append(Result(limit))
     return results
 
 
-def print_row(row, results, first):
-    for name, (seconds, kib) in results.items():
-        if not seconds and not kib:
-            continue
-        values = [value * 1e3 for value in seconds] or [value / 1024 for value in kib]
-        base = results[first]
-        base_values = base[0] if seconds else base[1]
-        own = statistics.median(seconds or kib)
-        ratio = statistics.median(base_values) / own if base_values else float("nan")
-        unit = "ms" if seconds else "MiB"
-        memory = f"{max(kib) / 1024:8.1f}" if kib else " " * 8
-        print(f"{row.name:20} {name:10} {min(values):9.1f} {statistics.median(values):9.1f} "
-              f"{max(values):9.1f} {unit:4} {ratio:7.2f} {memory}", flush=True)
+def values(results, field, factor):
+    return [getattr(result, field) * factor for result in results
+            if getattr(result, field) is not None]
+
+
+def print_row(row, results):
+    first = None
+    for name, runs in results.items():
+        kib = values(runs, "daemon_kib", 1 / 1024)
+        numbers = values(runs, "seconds", 1e3) or kib
+        unit = "ms" if runs[0].seconds is not None else "MiB"
+        median = statistics.median(numbers)
+        first = first or median
+        client = values(runs, "client_kib", 1 / 1024)
+        memory = "".join(f"{max(column):8.1f}" if column else " " * 8 for column in (kib, client))
+        print(f"{row.name:17} {name:9} {min(numbers):9.1f} {median:9.1f} {max(numbers):9.1f} "
+              f"{unit:4}{first / median:7.2f}{memory}", flush=True)
 
 
 def machine():
@@ -169,21 +97,24 @@ def main():
             peers.append(makers[name]())
             peers[-1].start()
             peers[-1].import_root(base, "busybox")
-        rows = [TwentySteps(work, False), TwentySteps(work, True), Start(), Idle()]
+        workloads = Workloads(work, base)
         wanted = [name.strip() for name in options.rows.split(",") if name.strip()]
-        unknown = set(wanted) - {row.name for row in rows}
-        if unknown:
-            sys.exit(f'no rows {", ".join(unknown)}; known are {", ".join(row.name for row in rows)}')
+        wanted = wanted or workloads.names()
+        if unknown := set(wanted) - set(workloads.names()):
+            sys.exit(f'no rows {", ".join(unknown)}; known are {", ".join(workloads.names())}')
         print(machine())
-        print(f"{'row':20} {'':10} {'min':>9} {'median':>9} {'max':>9} {'':4} {'ratio':>7} {'peak MiB':>8}")
-        for row in rows:
-            if wanted and row.name not in wanted:
+        print(f"{'row':17} {'':9} {'min':>9} {'median':>9} {'max':>9} {'':4}{'ratio':>7}"
+              f"{'daemon':>8}{'client':>8}")
+        for name in wanted:
+            row = workloads.make(name)
+            competing = [peer for peer in peers if peer.name in row.peers]
+            if not competing:
                 continue
-            print_row(row, measure(row, peers, options.rounds), peers[0].name)
-            for complaint in row.check(peers):
+            print_row(row, measure(row, competing, options.rounds))
+            for complaint in row.check(competing):
                 failed = True
                 print("DIFFERENT: " + complaint)
-        print(f"ratio: median of {peers[0].name} over median of the line's builder")
+        print("ratio: the first line's median over this line's; daemon, client: peak memory in MiB")
     finally:
         for peer in peers:
             peer.stop()

@@ -27,12 +27,20 @@ def _succeeds(argv, env):
                           stderr=subprocess.DEVNULL).returncode == 0
 
 
-def _kib(pid, file, key):
+def _kib(pid, file, *keys):
+    """The sum of lines with these keys; 0 where the process is gone."""
     try:
         with open(f"/proc/{pid}/{file}") as status:
-            return next((int(line.split()[1]) for line in status if line.startswith(key + ":")), 0)
+            return sum(int(line.split()[1]) for line in status if line.split(":")[0] in keys)
     except OSError:
         return 0
+
+
+def _image(pid):
+    try:
+        return os.readlink(f"/proc/{pid}/exe")
+    except OSError:
+        return ""
 
 
 def _tree(pid):
@@ -52,16 +60,19 @@ def _tree(pid):
     return pids
 
 
-def programs():
-    """Paths of zlayerd and zlayer: of ZLAYER_BIN, else of the last build."""
+def program(name):
+    """Path of a built program, "daemon/zlayerd": in ZLAYER_BIN, else of the last build."""
     directory = os.environ.get("ZLAYER_BIN")
-    paths = ([os.path.join(directory, name) for name in ("zlayerd", "zlayer")] if directory else
-             [os.path.join(TOP, "bazel-bin", "daemon", "zlayerd"),
-              os.path.join(TOP, "bazel-bin", "client", "cli", "zlayer")])
-    for path in paths:
-        if not os.access(path, os.X_OK):
-            sys.exit(f"{path} is not there: build //daemon:zlayerd and //client/cli:zlayer first")
-    return paths
+    path = (os.path.join(directory, os.path.basename(name)) if directory else
+            os.path.join(TOP, "bazel-bin", name))
+    if not os.access(path, os.X_OK):
+        sys.exit(f"{path} is not there: build //{':'.join(os.path.split(name))} first")
+    return path
+
+
+def programs():
+    """Paths of zlayerd and zlayer."""
+    return program("daemon/zlayerd"), program("client/cli/zlayer")
 
 
 def remove_work(directory):
@@ -102,6 +113,20 @@ class Peer:
                 raise RuntimeError(f"{argv} failed:\n{log.read()}")
         return seconds, usage.ru_maxrss
 
+    def timed_at_once(self, argvs):
+        """Seconds until all of the commands, started together, have ended."""
+        errors = os.path.join(self.work, "errors")
+        with open(errors, "w") as log:
+            begin = time.monotonic()
+            children = [subprocess.Popen(argv, env=self.env, stdin=subprocess.DEVNULL,
+                                         stdout=subprocess.DEVNULL, stderr=log) for argv in argvs]
+            codes = [child.wait() for child in children]
+            seconds = time.monotonic() - begin
+        if any(codes):
+            with open(errors) as log:
+                raise RuntimeError(f"{len(argvs)} builds at once, of which some failed:\n{log.read()}")
+        return seconds
+
     def build(self, context, tag, options):
         """Builds; returns what it said where it failed, else None."""
         finished = subprocess.run(self.build_argv(context, tag, options), env=self.env, text=True,
@@ -141,9 +166,16 @@ class Peer:
                     clear.write("5")  # proc(5): resets the peak resident set size
 
     def peak_kib(self):
+        """Peak memory of the daemon and what it started; what a fork shares with it counts once."""
         if self.daemon is None:
-            return 0
-        return sum(_kib(pid, "status", "VmHWM") for pid in _tree(self.daemon.pid))
+            return None
+        first = self.daemon.pid
+        forks = [pid for pid in _tree(first) if pid != first and _image(pid) == _image(first)]
+        return sum(_kib(pid, "smaps_rollup", "Private_Clean", "Private_Dirty") if pid in forks else
+                   _kib(pid, "status", "VmHWM") for pid in _tree(first))
+
+    def after_run(self):
+        """After each run that was measured."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -154,6 +186,7 @@ class BuildOptions:
     target: str = ""
     arguments: tuple = ()  # NAME=VALUE
     contexts: tuple = ()  # NAME=DIRECTORY, for those that know named contexts
+    jobs: int = 1  # stages at a time, for those that must be told
 
     def argv(self, contexts=False):
         return ([] if self.cached else ["--no-cache"]) + [
@@ -184,6 +217,13 @@ class Zlayer(Peer):
 
     def import_root(self, tar, name):
         self.run([self.zlayer, "import", tar, name])
+
+    def forget(self):
+        """Goes back to an empty store, without images and without what the client remembers."""
+        self.stop()
+        for name in ("root", "cache"):
+            shutil.rmtree(os.path.join(self.work, name), ignore_errors=True)
+        self.start()
 
     def load(self, archive):
         self.run([self.zlayer, "import", archive])
@@ -220,6 +260,10 @@ class BuildKit(Peer):
     def import_root(self, tar, name):
         self.run([self.docker, "import", tar, name])
 
+    def forget(self):
+        self.run([self.docker, "image", "prune", "-af"])
+        self.run([self.docker, "builder", "prune", "-af"])
+
     def load(self, archive):
         self.run([self.docker, "load", "-q", "-i", archive])
 
@@ -252,11 +296,16 @@ class Buildah(Peer):
 
     def build_argv(self, context, tag, options):
         return (self.buildah + ["bud", "-q", "--isolation", "chroot", "--network", "host", "--layers",
-                                "--identity-label=false", "--pull-never", "-t", tag] +
+                                "--identity-label=false", "--pull-never", "--jobs",
+                                str(options.jobs), "-t", tag] +
                 options.argv() + [context])
 
-    def after_round(self):
-        """Its timings grow with what earlier builds left."""
+    def forget(self):
+        subprocess.run(self.buildah + ["rmi", "-a", "-f"], env=self.env, stdout=subprocess.DEVNULL,
+                       stderr=subprocess.DEVNULL)
+
+    def after_run(self):
+        # Its timings grow with what earlier builds left.
         subprocess.run(self.buildah + ["rmi", "-p", "-f"], env=self.env, stdout=subprocess.DEVNULL,
                        stderr=subprocess.DEVNULL)
 
