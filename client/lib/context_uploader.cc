@@ -46,12 +46,11 @@ absl::StatusOr<FileIdentity> Identify(int fd, const std::string& path) {
   return FileIdentity::Of(info);
 }
 
-// Fills `buffer` as far as the file goes; `buffer` is then as long as what was read.
-absl::Status ReadFrame(int fd, const std::string& path, size_t size, std::string* buffer) {
-  buffer->resize(size);
+// Reads up to `size` bytes, fewer where the file ends; returns how many.
+absl::StatusOr<size_t> ReadUpTo(int fd, const std::string& path, char* to, size_t size) {
   size_t done = 0;
   while (done < size) {
-    ssize_t count = read(fd, buffer->data() + done, size - done);
+    ssize_t count = read(fd, to + done, size - done);
     if (count < 0 && errno == EINTR) {
       continue;
     }
@@ -63,8 +62,7 @@ absl::Status ReadFrame(int fd, const std::string& path, size_t size, std::string
     }
     done += static_cast<size_t>(count);
   }
-  buffer->resize(done);
-  return absl::OkStatus();
+  return done;
 }
 
 // What is kept of each entry until its content is sent.
@@ -89,7 +87,8 @@ class DirectoryUpload {
   absl::Status AddEntry(v1::ContextEntry entry, const FileIdentity& identity);
   absl::Status FlushEntries(bool last);
   absl::Status SendContents();
-  absl::Status SendSmall(uint64_t index, const LocalFile& file);
+  absl::Status AddSmall(uint64_t index, const LocalFile& file);
+  absl::Status FlushSmall();
   absl::Status SendLarge(uint64_t index, const LocalFile& file);
   // Whether a file that is `now` is still what the index said.
   static bool Fits(const LocalFile& file, const FileIdentity& now) {
@@ -105,6 +104,8 @@ class DirectoryUpload {
   std::vector<LocalFile> files_;  // by entry number
   v1::UploadContextRequest batch_;
   size_t batch_bytes_ = 0;
+  v1::UploadContextRequest small_;  // files that are sent together
+  size_t small_bytes_ = 0;
   UploadCounts counts_;
 };
 
@@ -114,8 +115,8 @@ absl::Status DirectoryUpload::Write(const v1::UploadContextRequest& request) {
   }
   if (options_.progress) {
     counts_.entries += static_cast<uint64_t>(request.entries().entries_size());
-    counts_.files += request.content().last() ? 1 : 0;
-    counts_.bytes += request.content().data().size();
+    counts_.files += request.contents().count() + (request.content().last() ? 1 : 0);
+    counts_.bytes += request.contents().data().size() + request.content().data().size();
     options_.progress(counts_);
   }
   return absl::OkStatus();
@@ -190,33 +191,49 @@ absl::Status DirectoryUpload::SendContents() {
       return Internal(fmt::format("the daemon asked for entry {}, which is no file", *index));
     }
     const LocalFile& file = files_[*index];
-    absl::Status status =
-        file.identity.size <= kFrame ? SendSmall(*index, file) : SendLarge(*index, file);
-    if (!status.ok()) {
-      return status;
+    if (file.identity.size > kFrame - small_bytes_) {
+      RETURN_IF_ERROR(FlushSmall());
     }
+    RETURN_IF_ERROR(file.identity.size <= kFrame ? AddSmall(*index, file)
+                                                 : SendLarge(*index, file));
   }
-  return absl::OkStatus();
+  return FlushSmall();
 }
 
-absl::Status DirectoryUpload::SendSmall(uint64_t index, const LocalFile& file) {
-  v1::UploadContextRequest request;
-  v1::FileContent* content = request.mutable_content();
+// The message's data is as long as it can become, so that it need not be cleared for each file.
+absl::Status DirectoryUpload::AddSmall(uint64_t index, const LocalFile& file) {
+  v1::FileContents* contents = small_.mutable_contents();
+  contents->mutable_data()->resize(kFrame);
+  char* const to = contents->mutable_data()->data() + small_bytes_;
+  const size_t size = file.identity.size;
   for (int attempt = 0; attempt < 2; ++attempt) {
     int64_t read_at = SystemClock()->NowNs();
     ASSIGN_OR_RETURN(UniqueFd fd, OpenContextFile(root_, file.path));
     ASSIGN_OR_RETURN(FileIdentity before, Identify(fd.get(), file.path));
-    RETURN_IF_ERROR(
-        ReadFrame(fd.get(), file.path, file.identity.size + 1, content->mutable_data()));
+    ASSIGN_OR_RETURN(size_t done, ReadUpTo(fd.get(), file.path, to, size));
     ASSIGN_OR_RETURN(FileIdentity after, Identify(fd.get(), file.path));
-    if (before == after && Fits(file, after) && content->data().size() == after.size) {
-      content->set_entry(index);
-      content->set_last(true);
-      Learn(after, read_at, Digest::Of(content->data()));
-      return Write(request);
+    if (before == after && Fits(file, after) && done == size) {
+      if (contents->count() == 0) {
+        contents->set_first(index);
+      }
+      contents->set_count(contents->count() + 1);
+      small_bytes_ += size;
+      Learn(after, read_at, Digest::Of({to, size}));
+      return absl::OkStatus();
     }
   }
   return Changed(file.path);
+}
+
+absl::Status DirectoryUpload::FlushSmall() {
+  if (small_.contents().count() == 0) {
+    return absl::OkStatus();
+  }
+  small_.mutable_contents()->mutable_data()->resize(small_bytes_);
+  absl::Status status = Write(small_);
+  small_.mutable_contents()->set_count(0);
+  small_bytes_ = 0;
+  return status;
 }
 
 absl::Status DirectoryUpload::SendLarge(uint64_t index, const LocalFile& file) {
@@ -232,12 +249,14 @@ absl::Status DirectoryUpload::SendLarge(uint64_t index, const LocalFile& file) {
   content->set_entry(index);
   for (uint64_t left = before.size; left > 0;) {
     size_t size = left < kFrame ? static_cast<size_t>(left) : kFrame;
-    RETURN_IF_ERROR(ReadFrame(fd.get(), file.path, size, content->mutable_data()));
-    digest.Update(content->data());
-    left -= size;
-    if (content->data().size() != size) {
+    content->mutable_data()->resize(size);
+    ASSIGN_OR_RETURN(size_t done,
+                     ReadUpTo(fd.get(), file.path, content->mutable_data()->data(), size));
+    if (done != size) {
       return Changed(file.path);
     }
+    digest.Update(content->data());
+    left -= size;
     if (left == 0) {
       ASSIGN_OR_RETURN(FileIdentity after, Identify(fd.get(), file.path));
       if (after != before) {

@@ -54,6 +54,9 @@ class ContextUploaderTest : public FakeDaemonTest {
         }
       } else if (request.has_tar()) {
         tar_ += request.tar().data();
+      } else if (request.has_contents()) {
+        largest_ = std::max(largest_, request.ByteSizeLong());
+        TakeApart(request.contents());
       } else {
         largest_ = std::max(largest_, request.ByteSizeLong());
         contents_[request.content().entry()] += request.content().data();
@@ -67,6 +70,17 @@ class ContextUploaderTest : public FakeDaemonTest {
     response.mutable_ready()->set_context_id("c1");
     stream->Write(response);
     return grpc::Status::OK;
+  }
+
+  void TakeApart(const v1::FileContents& contents) {
+    std::string_view data = contents.data();
+    auto entry = std::find(wanted_.begin(), wanted_.end(), contents.first());
+    for (uint64_t i = 0; i < contents.count() && entry != wanted_.end(); ++i, ++entry, ++ends_) {
+      contents_[*entry] = data.substr(0, entries_[*entry].size());
+      data.remove_prefix(contents_[*entry].size());
+    }
+    EXPECT_EQ(data, "");
+    ++messages_;
   }
 
   void Ask(FakeBuildService::Upload* stream) {
@@ -111,7 +125,29 @@ class ContextUploaderTest : public FakeDaemonTest {
   std::string tar_;
   size_t largest_ = 0;
   int ends_ = 0;
+  int messages_ = 0;  // with several files
 };
+
+TEST_F(ContextUploaderTest, SendsSmallFilesTogether) {
+  const std::string half(700'000, 'h');
+  Write("a", half);
+  Write("b", "");
+  Write("c", half);
+  Write("d", std::string(2'000'000, 'l'));
+  Write("e", "last");
+  wanted_ = {0, 1, 2, 3, 4};
+  ASSERT_OK(Upload());
+  EXPECT_EQ(messages_, 3);
+  EXPECT_EQ(ends_, 5);
+  EXPECT_EQ(counts_.files, 5u);
+  EXPECT_EQ(counts_.bytes, 3'400'004u);
+  EXPECT_EQ(contents_[0], half);
+  EXPECT_EQ(contents_[1], "");
+  EXPECT_EQ(contents_[2], half);
+  EXPECT_EQ(contents_[3].size(), 2'000'000u);
+  EXPECT_EQ(contents_[4], "last");
+  EXPECT_LT(largest_, size_t{1'100'000});
+}
 
 TEST_F(ContextUploaderTest, SendsTheIndexAndOnlyWhatIsWanted) {
   spec_.set_target("final");

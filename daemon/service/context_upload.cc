@@ -57,7 +57,10 @@ class ContextReceiver : public ContextUpload {
   absl::Status FindWanted();
   void AskForWanted(std::vector<Response>* replies) const;
   absl::Status AddContent(const v1::FileContent& content, std::vector<Response>* replies);
-  absl::Status EndFile(uint64_t position);
+  absl::Status AddContents(const v1::FileContents& contents, std::vector<Response>* replies);
+  absl::Status CheckTurn(uint64_t entry) const;
+  absl::Status Append(std::string_view data);
+  absl::Status EndFile();
   absl::Status StoreEntries(std::vector<Response>* replies);
   absl::Status StoreTar(std::vector<Response>* replies, std::stop_token stop);
   absl::Status Ready(const std::string& index, bool from_tar, std::vector<Response>* replies);
@@ -96,6 +99,9 @@ absl::Status ContextReceiver::Receive(Request& message, std::vector<Response>* r
     case Request::kContent:
       return state_ == State::kContents ? AddContent(message.content(), replies)
                                         : Unexpected("FileContent");
+    case Request::kContents:
+      return state_ == State::kContents ? AddContents(message.contents(), replies)
+                                        : Unexpected("FileContents");
     case Request::MESSAGE_NOT_SET:
       break;
   }
@@ -204,33 +210,69 @@ void ContextReceiver::AskForWanted(std::vector<Response>* replies) const {
 
 absl::Status ContextReceiver::AddContent(const v1::FileContent& content,
                                          std::vector<Response>* replies) {
-  uint64_t position = wanted_[next_wanted_];
-  const Entry& file = entries_.At(position);
-  if (content.entry() != position) {
-    return InvalidArgument(
-        fmt::format("the content of entry {} was sent where that of entry {} ({}) was due",
-                    content.entry(), position, ToUtf8(file.path)));
-  }
+  RETURN_IF_ERROR(CheckTurn(content.entry()));
+  const Entry& file = entries_.At(content.entry());
   if (!content.error().empty()) {
     return FileError(file, ToUtf8(content.error().substr(0, kMaxReason)));
   }
-  file_bytes_ += content.data().size();
-  if (file_bytes_ > file.size) {
+  if (content.data().size() > file.size - file_bytes_) {
     return FileError(file, "the file grew while it was sent; build again when it is at rest");
   }
-  if (pack_ == nullptr) {
-    ASSIGN_OR_RETURN(pack_, options_.store->contents().NewPack());
-  }
-  RETURN_IF_ERROR(pack_->Append(content.data()));
-  counters_.set_bytes_received(counters_.bytes_received() + content.data().size());
+  RETURN_IF_ERROR(Append(content.data()));
   if (!content.last()) {
     return absl::OkStatus();
   }
-  RETURN_IF_ERROR(EndFile(position));
-  return ++next_wanted_ == wanted_.size() ? StoreEntries(replies) : absl::OkStatus();
+  RETURN_IF_ERROR(EndFile());
+  return next_wanted_ == wanted_.size() ? StoreEntries(replies) : absl::OkStatus();
 }
 
-absl::Status ContextReceiver::EndFile(uint64_t position) {
+absl::Status ContextReceiver::AddContents(const v1::FileContents& contents,
+                                          std::vector<Response>* replies) {
+  RETURN_IF_ERROR(CheckTurn(contents.first()));
+  if (file_bytes_ > 0) {
+    return Unexpected("FileContents within a file");
+  }
+  if (contents.count() > wanted_.size() - next_wanted_) {
+    return InvalidArgument(fmt::format("{} contents were sent where {} were due", contents.count(),
+                                       wanted_.size() - next_wanted_));
+  }
+  std::string_view data = contents.data();
+  for (uint64_t i = 0; i < contents.count(); ++i) {
+    const Entry& file = entries_.At(wanted_[next_wanted_]);
+    const std::string_view content = data.substr(0, file.size);
+    data.remove_prefix(content.size());
+    RETURN_IF_ERROR(Append(content));
+    RETURN_IF_ERROR(EndFile());
+  }
+  if (!data.empty()) {
+    return InvalidArgument(
+        fmt::format("{} contents were sent with {} bytes too many", contents.count(), data.size()));
+  }
+  return next_wanted_ == wanted_.size() ? StoreEntries(replies) : absl::OkStatus();
+}
+
+// Whether the file at `entry` is the one under way, or the next one.
+absl::Status ContextReceiver::CheckTurn(uint64_t entry) const {
+  const uint64_t due = wanted_[next_wanted_];
+  if (entry == due) {
+    return absl::OkStatus();
+  }
+  return InvalidArgument(
+      fmt::format("the content of entry {} was sent where that of entry {} ({}) was due", entry,
+                  due, ToUtf8(entries_.At(due).path)));
+}
+
+absl::Status ContextReceiver::Append(std::string_view data) {
+  if (pack_ == nullptr) {
+    ASSIGN_OR_RETURN(pack_, options_.store->contents().NewPack());
+  }
+  file_bytes_ += data.size();
+  counters_.set_bytes_received(counters_.bytes_received() + data.size());
+  return pack_->Append(data);
+}
+
+absl::Status ContextReceiver::EndFile() {
+  const uint64_t position = wanted_[next_wanted_];
   const Entry& file = entries_.At(position);
   if (file_bytes_ != file.size) {
     return FileError(file, "the file shrank while it was sent; build again when it is at rest");
@@ -241,6 +283,7 @@ absl::Status ContextReceiver::EndFile(uint64_t position) {
   }
   entries_.SetContent(position, digest);
   file_bytes_ = 0;
+  ++next_wanted_;
   return absl::OkStatus();
 }
 

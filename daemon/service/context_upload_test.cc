@@ -95,6 +95,14 @@ class ContextUploadTest : public ::testing::Test {
     return upload_->Receive(request, &replies_, {});
   }
 
+  absl::Status Contents(uint64_t first, uint64_t count, const std::string& data) {
+    v1::UploadContextRequest request;
+    request.mutable_contents()->set_first(first);
+    request.mutable_contents()->set_count(count);
+    request.mutable_contents()->set_data(data);
+    return upload_->Receive(request, &replies_, {});
+  }
+
   absl::Status Tar(const std::string& data) {
     v1::UploadContextRequest request;
     request.mutable_tar()->set_data(data);
@@ -159,7 +167,7 @@ class ContextUploadTest : public ::testing::Test {
   Replies replies_;
 };
 
-using Contents = std::map<std::string, std::string>;
+using Files = std::map<std::string, std::string>;
 
 TEST_F(ContextUploadTest, WantsFilesWhoseDigestIsNotKnown) {
   ASSERT_OK(Start());
@@ -177,7 +185,40 @@ TEST_F(ContextUploadTest, WantsFilesWhoseDigestIsNotKnown) {
   EXPECT_EQ(Ready().files_selected(), 3u);
   EXPECT_EQ(Ready().bytes_selected(), 6u);
   EXPECT_EQ(Ready().bytes_received(), 6u);
-  EXPECT_EQ(Stored(), (Contents{{"a", "one"}, {"d", ""}, {"d/b", "two"}, {"empty", ""}}));
+  EXPECT_EQ(Stored(), (Files{{"a", "one"}, {"d", ""}, {"d/b", "two"}, {"empty", ""}}));
+}
+
+TEST_F(ContextUploadTest, TakesSeveralFilesInOneMessage) {
+  ASSERT_OK(Start());
+  ASSERT_OK(Entries({File("a", "one"), Directory("d"), File("d/b", "two"), File("empty", ""),
+                     File("z", "large")}));
+  ASSERT_OK(Contents(0, 2, "onetwo"));
+  ASSERT_OK(Contents(3, 1, ""));
+  ASSERT_OK(Content(4, "la", false));
+  ASSERT_OK(Content(4, "rge"));
+  ASSERT_TRUE(upload_->Done());
+  EXPECT_EQ(Ready().bytes_received(), 11u);
+  EXPECT_EQ(Stored(),
+            (Files{{"a", "one"}, {"d", ""}, {"d/b", "two"}, {"empty", ""}, {"z", "large"}}));
+}
+
+TEST_F(ContextUploadTest, RefusesFilesTogetherThatDoNotFit) {
+  const auto refusal = [this](uint64_t first, uint64_t count, const std::string& data) {
+    Begin();
+    EXPECT_OK(Start());
+    EXPECT_OK(Entries({File("a", "one"), File("b", "two", true)}));
+    return Contents(first, count, data);
+  };
+  EXPECT_THAT(Message(refusal(1, 1, "two")), HasSubstr("where that of entry 0 (a) was due"));
+  EXPECT_THAT(Message(refusal(0, 3, "onetwo")), HasSubstr("3 contents were sent where 2 were due"));
+  EXPECT_THAT(Message(refusal(0, 2, "onetw")), HasSubstr("b: the file shrank"));
+  EXPECT_THAT(Message(refusal(0, 2, "onetwo3")), HasSubstr("1 bytes too many"));
+  EXPECT_THAT(Message(refusal(0, 2, "onetow")), HasSubstr("not what the client digested"));
+  Begin();
+  ASSERT_OK(Start());
+  ASSERT_OK(Entries({File("a", "one")}));
+  ASSERT_OK(Content(0, "o", false));
+  EXPECT_THAT(Message(Contents(0, 1, "ne")), HasSubstr("out of place"));
 }
 
 TEST_F(ContextUploadTest, WantsNothingThatTheStoreHas) {
@@ -195,7 +236,7 @@ TEST_F(ContextUploadTest, WantsNothingThatTheStoreHas) {
   EXPECT_NE(Ready().context_id(), first);
   EXPECT_EQ(Ready().bytes_received(), 3u);
   EXPECT_EQ(Ready().bytes_selected(), 9u);
-  EXPECT_EQ(Stored(), (Contents{{"a", "one"}, {"b", "new"}, {"c", "two"}}));
+  EXPECT_EQ(Stored(), (Files{{"a", "one"}, {"b", "new"}, {"c", "two"}}));
 }
 
 TEST_F(ContextUploadTest, AnEmptyContextIsReadyAtOnce) {
@@ -204,7 +245,7 @@ TEST_F(ContextUploadTest, AnEmptyContextIsReadyAtOnce) {
   ASSERT_TRUE(upload_->Done());
   ASSERT_EQ(replies_.size(), 2u);
   EXPECT_TRUE(replies_[0].wanted().last());
-  EXPECT_EQ(Stored(), Contents{});
+  EXPECT_EQ(Stored(), Files{});
 }
 
 TEST_F(ContextUploadTest, KeepsMetadataAndLinks) {
@@ -239,7 +280,7 @@ TEST_F(ContextUploadTest, HardLinksTravelOnce) {
   ASSERT_OK(Content(0, "same"));
   ASSERT_OK_AND_ASSIGN(LayerRef layer, Layer());
   EXPECT_EQ(layer->At(1).hard_link, "a");
-  EXPECT_EQ(Stored(), (Contents{{"a", "same"}, {"b", "same"}}));
+  EXPECT_EQ(Stored(), (Files{{"a", "same"}, {"b", "same"}}));
 }
 
 // COPY src /, from the build context.
@@ -269,7 +310,7 @@ TEST_F(ContextUploadTest, OnlyWhatTheGraphSelectsTravels) {
   EXPECT_THAT(Wanted(), ElementsAre(2));
   ASSERT_OK(Content(2, "a"));
   EXPECT_EQ(Ready().files_selected(), 1u);
-  EXPECT_EQ(Stored(), (Contents{{"src", ""}, {"src/a.c", "a"}}));
+  EXPECT_EQ(Stored(), (Files{{"src", ""}, {"src/a.c", "a"}}));
 }
 
 TEST_F(ContextUploadTest, WithoutAnAnswerOfThePlanAllIsSelected) {
@@ -507,7 +548,7 @@ TEST_F(ContextUploadTest, ATarComesInPieces) {
   ASSERT_OK(Tar(tar.substr(700)));
   ASSERT_OK(upload_->End(&replies_, {}));
   ASSERT_TRUE(upload_->Done());
-  EXPECT_EQ(Stored(), (Contents{{"Dockerfile", "FROM scratch"}, {"d", ""}, {"d/file", "text"}}));
+  EXPECT_EQ(Stored(), (Files{{"Dockerfile", "FROM scratch"}, {"d", ""}, {"d/file", "text"}}));
   ASSERT_OK_AND_ASSIGN(StoredContext context, store_->contexts().Get("team", Ready().context_id()));
   EXPECT_TRUE(context.from_tar);
 }

@@ -115,6 +115,7 @@ constexpr FieldLimit kLimits[] = {
     {ZLAYER_V1 "TarChunk.data", kChunk},
     {ZLAYER_V1 "FileContent.data", kChunk},
     {ZLAYER_V1 "FileContent.error", kPath},
+    {ZLAYER_V1 "FileContents.data", kChunk},
 
     // graph.proto.
     {ZLAYER_V1 "SourceRange.file", kPath},

@@ -1,5 +1,5 @@
 // Calls in which the client sends a stream: UploadStream answers while it receives, UploadCall once
-// at the end. A message is read when the one before it was handled, so a fast client waits and no
+// at the end. One message is read while the one before it is handled, so a fast client waits and no
 // memory grows; replies go out meanwhile, so that a client that sends before it reads does not
 // stand still. How many bytes a call may send is its handler's to say; how large the parts of a
 // message may be is in request_limits.h, and how many messages there may be in call_host.h.
@@ -31,6 +31,9 @@ namespace zlayer {
 
 // What both kinds share. `Reactor` is gRPC's base class.
 //
+// Reads and steps alternate: a step takes the message that was read and begins the next read, whose
+// end waits for the step's. What a read brings after the last step is dropped.
+//
 // The call has a result as soon as the handler is done or failed, the client is gone, nothing
 // moves, or the daemon stops. It finishes when it has a result, no step runs, nobody is about to
 // call gRPC and no write is in flight; Settle decides that under the lock, and gRPC is called
@@ -60,10 +63,14 @@ class UploadBase : public Reactor {
       if (result_.has_value()) {
         return;
       }
+      if (stepping_) {
+        read_ = ok;
+        return;
+      }
       stepping_ = true;
     }
     timer_->Touch();
-    host_.transfers->Submit([this, self = self_, ok] { Step(ok); });
+    host_.transfers->Submit([this, self = self_, ok] { Work(ok); });
   }
 
   void OnCancel() override {
@@ -128,14 +135,25 @@ class UploadBase : public Reactor {
     Release(std::nullopt);
   }
 
+  // Steps as long as messages are there.
+  void Work(bool ok) {
+    for (std::optional<bool> next = ok; next.has_value();) {
+      next = Step(*next);
+    }
+    Settle();
+  }
+
   // `ok` is false where the client sent its last message or is gone; OnCancel tells the latter.
-  void Step(bool ok) {
+  // Returns the same of the next message where it was read meanwhile.
+  std::optional<bool> Step(bool ok) {
     std::vector<Response> replies;
     absl::Status status;
     if (ok) {
+      std::swap(message_, current_);
+      Read();
       status = CheckMessage();
       if (status.ok()) {
-        status = handler_->Receive(message_, &replies, stop_.get_token());
+        status = handler_->Receive(current_, &replies, stop_.get_token());
       }
     } else if (!context_->IsCancelled()) {
       status = handler_->End(&replies, stop_.get_token());
@@ -143,30 +161,31 @@ class UploadBase : public Reactor {
     bool over = !ok || !status.ok() || handler_->Done();
     timer_->Touch();
     bool write = false;
+    std::optional<bool> next;
     {
       MutexLock lock(&mutex_);
-      stepping_ = false;
       if (status.ok() && !result_.has_value()) {
         write = Queue(std::move(replies));
       }
       if (over && !result_.has_value()) {
         result_ = status;
       }
+      if (!result_.has_value()) {
+        next = std::exchange(read_, std::nullopt);
+      }
+      stepping_ = next.has_value();
     }
     if (write) {
       Write();
     }
-    if (!over) {
-      Read();
-    }
-    Settle();
+    return next;
   }
 
   absl::Status CheckMessage() {
     if (++messages_ > host_.max_messages) {
       return ResourceExhausted("the upload has more messages than can be; send larger ones");
     }
-    return CheckLimits(message_);
+    return CheckLimits(current_);
   }
 
   bool OnIdle() {
@@ -204,11 +223,13 @@ class UploadBase : public Reactor {
   std::shared_ptr<UploadBase> self_;
   std::optional<std::stop_callback<std::function<void()>>> on_stopping_;
   std::stop_source stop_;
-  Request message_;  // of the read in flight, then of the step
+  Request message_;  // of the read
+  Request current_;  // of the step
   uint64_t messages_ = 0;
 
   bool stepping_ ABSL_GUARDED_BY(mutex_) = false;
-  int holds_ ABSL_GUARDED_BY(mutex_) = 0;  // of those about to call gRPC
+  std::optional<bool> read_ ABSL_GUARDED_BY(mutex_);  // how a read ended that a step is to see
+  int holds_ ABSL_GUARDED_BY(mutex_) = 0;             // of those about to call gRPC
   bool finished_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
