@@ -14,6 +14,7 @@
 
 #include "backends/api/event_sink.h"
 #include "registry/image/image_store.h"
+#include "registry/layer/layer_tar.h"
 #include "zlayer/v1/graph.pb.h"
 #include "zlayer/v1/system.pb.h"
 
@@ -23,7 +24,7 @@ namespace zlayer {
 struct BuildJob {
   std::string build_id;
   std::string name_space;
-  std::shared_ptr<const v1::Graph> graph;      // validated (backends/graph/validate.h)
+  std::shared_ptr<const v1::Graph> graph;       // validated (backends/graph/validate.h)
   std::map<std::string, std::string> contexts;  // name to id in the ContextStore
   // Builds of the same target are compared to say what changed: "app:1".
   std::string target;
@@ -32,6 +33,7 @@ struct BuildJob {
   // What is cached and older counts as not there.
   std::optional<std::chrono::nanoseconds> cache_ttl;
   std::vector<std::string> entitlements;  // that the request grants: "security.insecure"
+  TarEpoch layer_epoch;  // of the tars that the image's own layers will be described by
 };
 
 // Thread-safe: builds run at the same time.

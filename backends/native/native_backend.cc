@@ -77,9 +77,9 @@ class NativeBackend : public Backend {
         // The commit asks for the same digests and then finds them, or waits for the rest. An error
         // comes up again there.
         .kept_layer =
-            [this, layers](const LayerRef& layer) {
-              digests_.Submit([layers, layer, stop = stop_.get_token()] {
-                (void)layers->EnsureTarIdentity(layer, stop);
+            [this, layers, epoch = job.layer_epoch](const LayerRef& layer) {
+              digests_.Submit([layers, layer, epoch, stop = stop_.get_token()] {
+                (void)layers->EnsureTarIdentity(layer, epoch, stop);
               });
             },
     };

@@ -97,7 +97,7 @@ class Exporter {
     ASSIGN_OR_RETURN(LayerRef index, parts_.layers->Get(layer.layer));
     Sha256 digest;
     RETURN_IF_ERROR(parts_.layers->WriteTar(
-        index,
+        index, layer.digest,
         [&](std::string_view data) {
           digest.Update(data);
           return write(data);

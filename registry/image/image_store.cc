@@ -205,7 +205,7 @@ class DatabaseImageStore : public ImageStore {
   absl::StatusOr<StoredImage> LoadManifest(std::string_view name_space, const Digest& manifest);
   absl::Status Insert(std::string_view name_space, const ImageRow& row,
                       const std::vector<std::string>& names);
-  absl::Status DescribeLayer(ImageLayer* layer, BlobLeases::Lease* lease);
+  absl::Status DescribeLayer(TarEpoch epoch, ImageLayer* layer, BlobLeases::Lease* lease);
   absl::StatusOr<Digest> WriteDocument(const std::string& json, BlobLeases::Lease* lease);
   template <typename ArchiveImport>
   absl::StatusOr<std::vector<StoredImage>> ImportImages(std::string_view name_space,
@@ -309,18 +309,20 @@ absl::Status DatabaseImageStore::Insert(std::string_view name_space, const Image
 }
 
 // Fills in what a layer lacks, and describes one anew whose bytes no one could produce any more.
-absl::Status DatabaseImageStore::DescribeLayer(ImageLayer* layer, BlobLeases::Lease* lease) {
+absl::Status DatabaseImageStore::DescribeLayer(TarEpoch epoch, ImageLayer* layer,
+                                               BlobLeases::Lease* lease) {
   if (!layer->digest.IsNone()) {
     lease->Add(layer->digest);
     if (parts_.blobs->Has(layer->digest)) {
       return absl::OkStatus();
     }
+    ASSIGN_OR_RETURN(const bool can_be_made, parts_.layers->HasTar(layer->layer, layer->digest));
+    if (can_be_made) {
+      return absl::OkStatus();
+    }
   }
   ASSIGN_OR_RETURN(LayerRef index, parts_.layers->Get(layer->layer));
-  ASSIGN_OR_RETURN(TarIdentity tar, parts_.layers->EnsureTarIdentity(index, std::stop_token()));
-  if (layer->digest == tar.diff_id) {
-    return absl::OkStatus();
-  }
+  ASSIGN_OR_RETURN(TarIdentity tar, parts_.layers->EnsureTarIdentity(index, epoch, {}));
   lease->Add(tar.diff_id);
   *layer = {layer->layer, tar.diff_id, tar.diff_id, tar.size, std::string(kTarMediaType)};
   return absl::OkStatus();
@@ -343,7 +345,7 @@ absl::StatusOr<StoredImage> DatabaseImageStore::Commit(std::string_view name_spa
   BlobLeases::Lease lease(&leases_);
   NewImage complete = image;
   for (ImageLayer& layer : complete.layers) {
-    RETURN_IF_ERROR(DescribeLayer(&layer, &lease));
+    RETURN_IF_ERROR(DescribeLayer(image.layer_epoch, &layer, &lease));
   }
   std::string config = WriteConfig(complete);
   ImageRow row{{}, {}, complete.created_ns, complete.layers};

@@ -70,6 +70,8 @@ struct NewImage {
   std::vector<ImageLayer> layers;  // lowest first
   int64_t created_ns = 0;
   std::map<std::string, std::string> annotations;
+  // What no time in the tars of the build's own layers is later than (TarEpoch).
+  std::optional<int64_t> layer_epoch;
 };
 
 // A place in the list of a namespace's images: sorted by name, then by manifest. The name is

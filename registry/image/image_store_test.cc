@@ -38,7 +38,7 @@ TEST_F(ImageStoreTest, CommitDescribesItsLayersByTheirTars) {
   StoredImage stored = Commit(image, {"app:v1"});
   ASSERT_EQ(stored.layers.size(), 1);
   ASSERT_OK_AND_ASSIGN(LayerRef layer, layers_->Get(image.layers[0].layer));
-  ASSERT_OK_AND_ASSIGN(TarIdentity tar, layers_->EnsureTarIdentity(layer, {}));
+  ASSERT_OK_AND_ASSIGN(TarIdentity tar, layers_->EnsureTarIdentity(layer, {}, {}));
   EXPECT_EQ(stored.layers[0].diff_id, tar.diff_id);
   EXPECT_EQ(stored.layers[0].digest, tar.diff_id);
   EXPECT_EQ(stored.layers[0].size, tar.size);
@@ -50,6 +50,42 @@ TEST_F(ImageStoreTest, CommitDescribesItsLayersByTheirTars) {
   EXPECT_EQ(Digest::Of(stored.manifest_json), stored.manifest);
   EXPECT_EQ(Digest::Of(stored.config_json), stored.config_digest);
   EXPECT_FALSE(blobs_->Has(tar.diff_id));
+}
+
+TEST_F(ImageStoreTest, AnEpochClampsTheTarsOfNewLayersAlone) {
+  StoredImage base = Commit(MakeImageAt({{"base", "x"}}, 1'700'000'000), {"base"});
+  NewImage image = MakeImageAt({{"f", "content"}}, 1'700'000'000);
+  image.layers.insert(image.layers.begin(), base.layers[0]);
+  image.layer_epoch = 1'600'000'000;
+  StoredImage one = Commit(image, {"app"});
+  EXPECT_EQ(one.layers[0].digest, base.layers[0].digest);
+  ASSERT_OK_AND_ASSIGN(LayerRef layer, layers_->Get(image.layers[1].layer));
+  ASSERT_OK_AND_ASSIGN(TarIdentity plain, layers_->EnsureTarIdentity(layer, {}, {}));
+  EXPECT_NE(one.layers[1].digest, plain.diff_id);
+
+  // The same files at another time are another layer, and the same image.
+  image.layers[1] = MakeImageAt({{"f", "content"}}, 1'700'000'007).layers[0];
+  ASSERT_NE(image.layers[1].layer, layer->id());
+  EXPECT_EQ(Commit(image, {"app"}).manifest, one.manifest);
+
+  // Who builds on it keeps its layers as they are, with or without an epoch.
+  NewImage derived = MakeImageAt({{"g", ""}}, 1'700'000'000);
+  derived.layers.insert(derived.layers.begin(), one.layers.begin(), one.layers.end());
+  EXPECT_EQ(Commit(derived, {"derived"}).layers[1].digest, one.layers[1].digest);
+}
+
+TEST_F(ImageStoreTest, ClampedLayersAreExported) {
+  NewImage image = MakeImageAt({{"f", "content"}}, 1'700'000'000);
+  image.layer_epoch = 1'600'000'000;
+  StoredImage stored = Commit(image, {"app"});
+  const std::string archive = Export("app");
+  EXPECT_NE(archive.find(std::string("\00013727410000\0", 12)), std::string::npos);
+  ASSERT_OK(Remove("app").status());
+  ASSERT_OK_AND_ASSIGN(std::vector<StoredImage> again, Import(archive));
+  EXPECT_EQ(again[0].manifest, stored.manifest);
+  Commit(image, {"docker"});
+  EXPECT_OK(images_->Export("n", {ArchiveRequest::Format::kDocker, {"docker"}},
+                            [](std::string_view) { return absl::OkStatus(); }, {}));
 }
 
 TEST_F(ImageStoreTest, TheSameImageIsCommittedOnce) {
@@ -379,7 +415,7 @@ TEST_F(ImageStoreTest, ExportOfDamagedContentsIsDataLoss) {
   }));
   EXPECT_THAT(images_->Export("n", {ArchiveRequest::Format::kOci, {"app"}},
                               [](std::string_view) { return absl::OkStatus(); }, {}),
-              StatusIs(absl::StatusCode::kDataLoss, HasSubstr("cannot make the layer")));
+              StatusIs(absl::StatusCode::kDataLoss, HasSubstr("cannot make the tar")));
 }
 
 // Whatever the order, an image that was committed last is whole.

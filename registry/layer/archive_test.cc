@@ -117,7 +117,7 @@ TEST_F(ArchiveTest, OddLayersComeBackThroughTheirTars) {
   ASSERT_OK_AND_ASSIGN(std::string bytes, builder.Serialize());
   ASSERT_OK_AND_ASSIGN(auto index, LayerIndex::FromBytes(bytes));
   std::string tar;
-  ASSERT_OK(WriteLayerTar(*index, TreeOpener(directory.path()),
+  ASSERT_OK(WriteLayerTar({*index, TreeOpener(directory.path()), {}},
                           [&tar](std::string_view piece) {
                             tar += piece;
                             return absl::OkStatus();

@@ -56,12 +56,13 @@ class DiskLayerStore final : public LayerStore {
   absl::StatusOr<LayerRef> Get(const Digest& id) override;
   absl::StatusOr<uint64_t> EnsureTree(const LayerRef& layer, std::stop_token stop) override;
   const std::string& trees_directory() const override { return trees_directory_; }
-  absl::StatusOr<TarIdentity> EnsureTarIdentity(const LayerRef& layer,
+  absl::StatusOr<TarIdentity> EnsureTarIdentity(const LayerRef& layer, TarEpoch epoch,
                                                 std::stop_token stop) override;
+  absl::StatusOr<bool> HasTar(const Digest& layer, const Digest& diff_id) override;
   absl::Status SetTarIdentity(const Digest& layer, const TarIdentity& tar) override {
     return rows_.SetTar(layer, tar.diff_id, tar.size, true);
   }
-  absl::Status WriteTar(const LayerRef& layer,
+  absl::Status WriteTar(const LayerRef& layer, const Digest& diff_id,
                         const std::function<absl::Status(std::string_view)>& sink,
                         std::stop_token stop) override;
   absl::StatusOr<ContentFile> OpenContent(const LayerIndex& layer, const Entry& file) override;
@@ -76,8 +77,10 @@ class DiskLayerStore final : public LayerStore {
   absl::StatusOr<uint64_t> TakeOver(const std::string& tree);
   absl::StatusOr<LayerRef> Open(const Digest& id);
   absl::StatusOr<uint64_t> MakeTree(const LayerIndex& layer, std::stop_token stop);
-  absl::StatusOr<TarIdentity> MakeTarIdentity(const LayerIndex& layer, std::stop_token stop);
-  absl::Status StreamTar(const LayerIndex& layer, const LayerRow& row,
+  absl::StatusOr<std::optional<TarIdentity>> FindTar(const Digest& layer, TarEpoch epoch);
+  absl::StatusOr<TarIdentity> MakeTarIdentity(const LayerIndex& layer, TarEpoch epoch,
+                                              std::stop_token stop);
+  absl::Status StreamTar(const LayerIndex& layer, TarEpoch epoch,
                          const std::function<absl::Status(std::string_view)>& sink,
                          std::stop_token stop);
 
@@ -88,7 +91,7 @@ class DiskLayerStore final : public LayerStore {
   const Clock* const clock_;
   LayerRows rows_;
   SingleFlight<uint64_t> trees_;
-  SingleFlight<TarIdentity> tars_;
+  SingleFlight<TarIdentity, std::pair<Digest, TarEpoch>> tars_;
 
   Mutex mutex_;
   std::map<Digest, std::weak_ptr<const LayerIndex>> opened_ ABSL_GUARDED_BY(mutex_);
@@ -197,52 +200,83 @@ absl::StatusOr<uint64_t> DiskLayerStore::MakeTree(const LayerIndex& layer, std::
   return kept;
 }
 
-absl::StatusOr<TarIdentity> DiskLayerStore::EnsureTarIdentity(const LayerRef& layer,
+// Nothing where it was not made yet.
+absl::StatusOr<std::optional<TarIdentity>> DiskLayerStore::FindTar(const Digest& layer,
+                                                                   TarEpoch epoch) {
+  ASSIGN_OR_RETURN(LayerRow row, FindRow(layer));
+  if (epoch) {
+    return rows_.FindClampedTar(layer, *epoch);
+  }
+  return row.diff_id.IsNone() ? std::nullopt
+                              : std::optional<TarIdentity>({row.diff_id, row.tar_size});
+}
+
+absl::StatusOr<TarIdentity> DiskLayerStore::EnsureTarIdentity(const LayerRef& layer, TarEpoch epoch,
                                                               std::stop_token stop) {
-  ASSIGN_OR_RETURN(LayerRow row, FindRow(layer->id()));
-  if (!row.diff_id.IsNone()) {
-    return TarIdentity{row.diff_id, row.tar_size};
+  ASSIGN_OR_RETURN(std::optional<TarIdentity> known, FindTar(layer->id(), epoch));
+  if (known) {
+    return *known;
   }
-  return tars_.Do(layer->id(), stop,
-                  [this, &layer, stop] { return MakeTarIdentity(*layer, stop); });
+  return tars_.Do({layer->id(), epoch}, stop,
+                  [this, &layer, epoch, stop] { return MakeTarIdentity(*layer, epoch, stop); });
 }
 
-absl::StatusOr<TarIdentity> DiskLayerStore::MakeTarIdentity(const LayerIndex& layer,
+absl::StatusOr<TarIdentity> DiskLayerStore::MakeTarIdentity(const LayerIndex& layer, TarEpoch epoch,
                                                             std::stop_token stop) {
-  ASSIGN_OR_RETURN(LayerRow row, FindRow(layer.id()));
-  if (row.diff_id.IsNone()) {
-    Sha256 sha256;
-    uint64_t size = 0;
-    RETURN_IF_ERROR(StreamTar(
-        layer, row,
-        [&sha256, &size](std::string_view piece) {
-          sha256.Update(piece);
-          size += piece.size();
-          return absl::OkStatus();
-        },
-        std::move(stop)));
-    RETURN_IF_ERROR(rows_.SetTar(layer.id(), sha256.Finish(), size, false));
-    // What arrived meanwhile stays.
-    ASSIGN_OR_RETURN(row, FindRow(layer.id()));
+  ASSIGN_OR_RETURN(std::optional<TarIdentity> known, FindTar(layer.id(), epoch));
+  if (known) {
+    return *known;
   }
-  return TarIdentity{row.diff_id, row.tar_size};
+  Sha256 sha256;
+  TarIdentity made;
+  RETURN_IF_ERROR(StreamTar(
+      layer, epoch,
+      [&sha256, &made](std::string_view piece) {
+        sha256.Update(piece);
+        made.size += piece.size();
+        return absl::OkStatus();
+      },
+      std::move(stop)));
+  made.diff_id = sha256.Finish();
+  RETURN_IF_ERROR(epoch ? rows_.AddClampedTar(layer.id(), *epoch, made)
+                        : rows_.SetTar(layer.id(), made.diff_id, made.size, false));
+  // What arrived meanwhile stays.
+  ASSIGN_OR_RETURN(known, FindTar(layer.id(), epoch));
+  return known.value_or(made);
 }
 
-absl::Status DiskLayerStore::WriteTar(const LayerRef& layer,
+absl::StatusOr<bool> DiskLayerStore::HasTar(const Digest& layer, const Digest& diff_id) {
+  ASSIGN_OR_RETURN(LayerRow row, FindRow(layer));
+  if (row.diff_id == diff_id) {
+    return true;
+  }
+  ASSIGN_OR_RETURN(TarEpoch epoch, rows_.FindEpoch(layer, diff_id));
+  return epoch.has_value();
+}
+
+absl::Status DiskLayerStore::WriteTar(const LayerRef& layer, const Digest& diff_id,
                                       const std::function<absl::Status(std::string_view)>& sink,
                                       std::stop_token stop) {
   ASSIGN_OR_RETURN(LayerRow row, FindRow(layer->id()));
-  if (row.arrived) {
+  TarEpoch epoch;
+  if (row.diff_id != diff_id) {
+    ASSIGN_OR_RETURN(epoch, rows_.FindEpoch(layer->id(), diff_id));
+    if (!epoch) {
+      return DataLoss(fmt::format("the store cannot make the tar {} of the layer {} again",
+                                  diff_id.ToString(), layer->id().ToString()));
+    }
+  } else if (row.arrived) {
     return FailedPrecondition(fmt::format("layer {} arrived as the tar {}; its bytes are that blob",
-                                          layer->id().ToString(), row.diff_id.ToString()));
+                                          layer->id().ToString(), diff_id.ToString()));
   }
-  return StreamTar(*layer, row, sink, std::move(stop));
+  return StreamTar(*layer, epoch, sink, std::move(stop));
 }
 
 // A tree is one open call away; the content store asks the database for each file.
-absl::Status DiskLayerStore::StreamTar(const LayerIndex& layer, const LayerRow& row,
+absl::Status DiskLayerStore::StreamTar(const LayerIndex& layer, TarEpoch epoch,
                                        const std::function<absl::Status(std::string_view)>& sink,
                                        std::stop_token stop) {
+  ASSIGN_OR_RETURN(LayerRow row, FindRow(layer.id()));
   UniqueFd tree;
   if (row.tree) {
     ASSIGN_OR_RETURN(tree, OpenFile(TreeDirectory(*row.tree), O_PATH | O_DIRECTORY));
@@ -256,7 +290,7 @@ absl::Status DiskLayerStore::StreamTar(const LayerIndex& layer, const LayerRow& 
     }
     return OpenContent(layer, file);
   };
-  return WriteLayerTar(layer, open, sink, std::move(stop));
+  return WriteLayerTar({layer, open, epoch}, sink, std::move(stop));
 }
 
 absl::StatusOr<ContentFile> DiskLayerStore::OpenContent(const LayerIndex& layer,

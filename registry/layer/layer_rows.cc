@@ -4,7 +4,6 @@
 
 #include "base/errors.h"
 #include "base/status_macros.h"
-#include "registry/layer/layer_tar.h"
 #include "registry/meta/boot.h"
 
 namespace zlayer {
@@ -119,6 +118,56 @@ absl::Status LayerRows::SetTar(const Digest& layer, const Digest& diff_id, uint6
         .Bind(6, kTarFormat)
         .Run();
   });
+}
+
+absl::StatusOr<std::optional<TarIdentity>> LayerRows::FindClampedTar(const Digest& layer,
+                                                                     int64_t epoch) {
+  std::optional<TarIdentity> tar;
+  RETURN_IF_ERROR(database_->Read([&](Connection& connection) -> absl::Status {
+    ASSIGN_OR_RETURN(Statement select,
+                     connection.Prepare("SELECT diff_id, size FROM clamped_tars "
+                                        "WHERE layer = ? AND epoch = ? AND format = ?"));
+    ASSIGN_OR_RETURN(bool found,
+                     select.BindDigest(1, layer).Bind(2, epoch).Bind(3, kTarFormat).Step());
+    if (found) {
+      tar.emplace();
+      ASSIGN_OR_RETURN(tar->diff_id, select.DigestAt(0));
+      tar->size = static_cast<uint64_t>(select.Int(1));
+    }
+    return absl::OkStatus();
+  }));
+  return tar;
+}
+
+absl::Status LayerRows::AddClampedTar(const Digest& layer, int64_t epoch, const TarIdentity& tar) {
+  return database_->WriteUnsynced([&](Connection& connection) -> absl::Status {
+    RETURN_IF_ERROR(TreeOf(connection, layer).status());
+    ASSIGN_OR_RETURN(Statement insert,
+                     connection.Prepare("INSERT INTO clamped_tars (layer, epoch, format, diff_id, "
+                                        "size) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"));
+    return insert.BindDigest(1, layer)
+        .Bind(2, epoch)
+        .Bind(3, kTarFormat)
+        .BindDigest(4, tar.diff_id)
+        .Bind(5, static_cast<int64_t>(tar.size))
+        .Run();
+  });
+}
+
+absl::StatusOr<TarEpoch> LayerRows::FindEpoch(const Digest& layer, const Digest& diff_id) {
+  TarEpoch epoch;
+  RETURN_IF_ERROR(database_->Read([&](Connection& connection) -> absl::Status {
+    ASSIGN_OR_RETURN(Statement select,
+                     connection.Prepare("SELECT epoch FROM clamped_tars "
+                                        "WHERE diff_id = ? AND layer = ? AND format = ?"));
+    ASSIGN_OR_RETURN(bool found,
+                     select.BindDigest(1, diff_id).BindDigest(2, layer).Bind(3, kTarFormat).Step());
+    if (found) {
+      epoch = select.Int(0);
+    }
+    return absl::OkStatus();
+  }));
+  return epoch;
 }
 
 absl::StatusOr<uint64_t> LayerRows::NewTreeNumber() {

@@ -10,6 +10,7 @@
 
 #include "base/digest.h"
 #include "base/mutex.h"
+#include "registry/layer/layer_tar.h"
 #include "registry/meta/database.h"
 
 namespace zlayer {
@@ -44,6 +45,12 @@ class LayerRows {
   // Keeps an identity that is there, unless it is of another version of our writer. kNotFound where
   // there is no such layer.
   absl::Status SetTar(const Digest& layer, const Digest& diff_id, uint64_t size, bool arrived);
+
+  // The same of tars with an epoch: nothing where it is not known for this version of our writer.
+  absl::StatusOr<std::optional<TarIdentity>> FindClampedTar(const Digest& layer, int64_t epoch);
+  absl::Status AddClampedTar(const Digest& layer, int64_t epoch, const TarIdentity& tar);
+  // The epoch that makes this tar of the layer.
+  absl::StatusOr<TarEpoch> FindEpoch(const Digest& layer, const Digest& diff_id);
 
   // A number that no tree ever had.
   absl::StatusOr<uint64_t> NewTreeNumber();

@@ -18,16 +18,11 @@
 #include "base/digest.h"
 #include "registry/content/content_store.h"
 #include "registry/layer/index.h"
+#include "registry/layer/layer_tar.h"
 #include "registry/layer/tree.h"
 #include "registry/meta/database.h"
 
 namespace zlayer {
-
-// A layer's tar: its digest (the diff id) and length.
-struct TarIdentity {
-  Digest diff_id;
-  uint64_t size = 0;
-};
 
 // A layer of the store; its index stays mapped as long as the object lives.
 using LayerRef = std::shared_ptr<const LayerIndex>;
@@ -57,17 +52,21 @@ class LayerStore {
   virtual const std::string& trees_directory() const = 0;
 
   // Streams the tar through the digest the first time, remembers it. For a layer that arrived as a
-  // tar: that tar's.
-  virtual absl::StatusOr<TarIdentity> EnsureTarIdentity(const LayerRef& layer,
+  // tar, without an epoch: that tar's.
+  virtual absl::StatusOr<TarIdentity> EnsureTarIdentity(const LayerRef& layer, TarEpoch epoch,
                                                         std::stop_token stop) = 0;
+  // Whether EnsureTarIdentity, or SetTarIdentity, named this tar of the layer. kNotFound where
+  // there is no such layer.
+  virtual absl::StatusOr<bool> HasTar(const Digest& layer, const Digest& diff_id) = 0;
   // Says what the tar of an imported layer is, with its verbatim digest and length. A layer that
   // has a tar identity already keeps that: what was built on it refers to it. kNotFound where there
   // is no such layer.
   virtual absl::Status SetTarIdentity(const Digest& layer, const TarIdentity& tar) = 0;
 
-  // Generates the tar (tar format 1). kFailedPrecondition for layers that arrived as a tar: their
-  // blob is the tar.
-  virtual absl::Status WriteTar(const LayerRef& layer,
+  // Generates the tar (tar format 1) with this diff id, which the caller compares with what it got.
+  // kDataLoss where the layer has no such tar, kFailedPrecondition for one that arrived: its blob
+  // is the tar.
+  virtual absl::Status WriteTar(const LayerRef& layer, const Digest& diff_id,
                                 const std::function<absl::Status(std::string_view)>& sink,
                                 std::stop_token stop) = 0;
 

@@ -81,9 +81,9 @@ class LayerStoreTest : public ::testing::Test {
     return names;
   }
 
-  absl::StatusOr<std::string> TarOf(const LayerRef& layer) {
+  absl::StatusOr<std::string> TarOf(const LayerRef& layer, const Digest& diff_id) {
     std::string tar;
-    absl::Status written = layers_->WriteTar(layer,
+    absl::Status written = layers_->WriteTar(layer, diff_id,
                                              [&tar](std::string_view piece) {
                                                tar += piece;
                                                return absl::OkStatus();
@@ -197,7 +197,7 @@ TEST_F(LayerStoreTest, CallsAtOnceShareTheTreeAndTheTar) {
     for (size_t i = 0; i < numbers.size(); ++i) {
       threads.emplace_back([this, &layer, &numbers, &diff_ids, i] {
         numbers[i] = layers_->EnsureTree(layer, {}).value_or(0);
-        auto tar = layers_->EnsureTarIdentity(layer, {});
+        auto tar = layers_->EnsureTarIdentity(layer, {}, {});
         diff_ids[i] = tar.ok() ? tar->diff_id : Digest();
       });
     }
@@ -213,28 +213,28 @@ TEST_F(LayerStoreTest, TheTarIdentityIsThatOfTheTar) {
   std::string tree = RunTree("in the tree only");
   ASSERT_OK_AND_ASSIGN(LayerRef run, layers_->Add(IndexOf(tree), tree));
   for (const LayerRef& layer : {AddFile("stored"), run}) {
-    ASSERT_OK_AND_ASSIGN(std::string tar, TarOf(layer));
-    ASSERT_OK_AND_ASSIGN(TarIdentity identity, layers_->EnsureTarIdentity(layer, {}));
+    ASSERT_OK_AND_ASSIGN(TarIdentity identity, layers_->EnsureTarIdentity(layer, {}, {}));
+    ASSERT_OK_AND_ASSIGN(std::string tar, TarOf(layer, identity.diff_id));
     EXPECT_EQ(identity.diff_id, Digest::Of(tar));
     EXPECT_EQ(identity.size, tar.size());
   }
   // It is remembered: nothing is read again.
-  ASSERT_OK_AND_ASSIGN(TarIdentity before, layers_->EnsureTarIdentity(run, {}));
+  ASSERT_OK_AND_ASSIGN(TarIdentity before, layers_->EnsureTarIdentity(run, {}, {}));
   ASSERT_OK(RemoveTree(root_.path() + "/trees"));
   Reopen();
-  ASSERT_OK_AND_ASSIGN(TarIdentity after, layers_->EnsureTarIdentity(run, {}));
+  ASSERT_OK_AND_ASSIGN(TarIdentity after, layers_->EnsureTarIdentity(run, {}, {}));
   EXPECT_EQ(after.diff_id, before.diff_id);
 }
 
 TEST_F(LayerStoreTest, ATarThatArrivedStaysAsItIs) {
   LayerRef layer = AddFile("x");
   ASSERT_OK(layers_->SetTarIdentity(layer->id(), {Digest::Of("tar"), 3}));
-  ASSERT_OK_AND_ASSIGN(TarIdentity tar, layers_->EnsureTarIdentity(layer, {}));
+  ASSERT_OK_AND_ASSIGN(TarIdentity tar, layers_->EnsureTarIdentity(layer, {}, {}));
   EXPECT_EQ(tar.diff_id, Digest::Of("tar"));
   EXPECT_EQ(tar.size, 3u);
-  EXPECT_THAT(TarOf(layer), StatusIs(absl::StatusCode::kFailedPrecondition));
+  EXPECT_THAT(TarOf(layer, tar.diff_id), StatusIs(absl::StatusCode::kFailedPrecondition));
   ASSERT_OK(layers_->SetTarIdentity(layer->id(), {Digest::Of("another"), 7}));
-  ASSERT_OK_AND_ASSIGN(tar, layers_->EnsureTarIdentity(layer, {}));
+  ASSERT_OK_AND_ASSIGN(tar, layers_->EnsureTarIdentity(layer, {}, {}));
   EXPECT_EQ(tar.diff_id, Digest::Of("tar"));
   EXPECT_THAT(layers_->SetTarIdentity(Digest::Of("none"), {Digest::Of("tar"), 3}),
               StatusIs(absl::StatusCode::kNotFound));
@@ -243,10 +243,54 @@ TEST_F(LayerStoreTest, ATarThatArrivedStaysAsItIs) {
 TEST_F(LayerStoreTest, AnIdentityOfAnotherTarFormatIsMadeAnew) {
   Store("stored");
   LayerRef layer = AddFile("stored");
-  ASSERT_OK_AND_ASSIGN(TarIdentity now, layers_->EnsureTarIdentity(layer, {}));
+  ASSERT_OK_AND_ASSIGN(TarIdentity now, layers_->EnsureTarIdentity(layer, {}, {}));
   Execute("UPDATE layers SET tar_format = 99, diff_id = zeroblob(32)");
-  ASSERT_OK_AND_ASSIGN(TarIdentity again, layers_->EnsureTarIdentity(layer, {}));
+  ASSERT_OK_AND_ASSIGN(TarIdentity again, layers_->EnsureTarIdentity(layer, {}, {}));
   EXPECT_EQ(again.diff_id, now.diff_id);
+}
+
+TEST_F(LayerStoreTest, EachEpochMakesATarOfItsOwn) {
+  Store("stored");
+  Entry file = FileEntry("f", "stored");
+  file.mtime_ns = 1'700'000'000'000'000'000;
+  ASSERT_OK_AND_ASSIGN(LayerRef layer, layers_->Add(SerializeEntries({file}), ""));
+  std::set<Digest> diff_ids;
+  for (TarEpoch epoch : {TarEpoch(), TarEpoch(0), TarEpoch(1'600'000'000)}) {
+    ASSERT_OK_AND_ASSIGN(TarIdentity tar, layers_->EnsureTarIdentity(layer, epoch, {}));
+    EXPECT_TRUE(diff_ids.insert(tar.diff_id).second);
+  }
+  // They are remembered: nothing is read again to name them, and each can be written by its name.
+  Reopen();
+  ASSERT_OK_AND_ASSIGN(layer, layers_->Get(layer->id()));
+  for (const Digest& diff_id : diff_ids) {
+    EXPECT_THAT(layers_->HasTar(layer->id(), diff_id), IsOkAndHolds(true));
+    ASSERT_OK_AND_ASSIGN(std::string tar, TarOf(layer, diff_id));
+    EXPECT_EQ(Digest::Of(tar), diff_id);
+  }
+  ASSERT_OK(RemoveTree(root_.path() + "/packs"));
+  ASSERT_OK_AND_ASSIGN(TarIdentity again, layers_->EnsureTarIdentity(layer, 0, {}));
+  EXPECT_TRUE(diff_ids.contains(again.diff_id));
+  EXPECT_EQ(again.size, 2048u);
+}
+
+TEST_F(LayerStoreTest, ATarThatNobodyNamedIsNotWritten) {
+  LayerRef layer = AddFile("x");
+  EXPECT_THAT(layers_->HasTar(layer->id(), Digest::Of("tar")), IsOkAndHolds(false));
+  EXPECT_THAT(TarOf(layer, Digest::Of("tar")), StatusIs(absl::StatusCode::kDataLoss));
+  EXPECT_THAT(layers_->HasTar(Digest::Of("none"), Digest::Of("tar")),
+              StatusIs(absl::StatusCode::kNotFound));
+}
+
+// What arrived has the times that it has; a build that makes the same layer clamps its own tar.
+TEST_F(LayerStoreTest, ALayerThatArrivedHasClampedTarsBesides) {
+  Store("x");
+  LayerRef layer = AddFile("x");
+  ASSERT_OK(layers_->SetTarIdentity(layer->id(), {Digest::Of("tar"), 3}));
+  ASSERT_OK_AND_ASSIGN(TarIdentity clamped, layers_->EnsureTarIdentity(layer, 5, {}));
+  ASSERT_OK_AND_ASSIGN(std::string tar, TarOf(layer, clamped.diff_id));
+  EXPECT_EQ(Digest::Of(tar), clamped.diff_id);
+  ASSERT_OK_AND_ASSIGN(TarIdentity arrived, layers_->EnsureTarIdentity(layer, {}, {}));
+  EXPECT_EQ(arrived.diff_id, Digest::Of("tar"));
 }
 
 TEST_F(LayerStoreTest, ContentsComeFromTheTreeWhereTheStoreLacksThem) {
@@ -287,7 +331,7 @@ TEST_F(LayerStoreTest, StoppedWorkLeavesNothing) {
   std::stop_source stop;
   stop.request_stop();
   EXPECT_THAT(layers_->EnsureTree(layer, stop.get_token()), StatusIs(absl::StatusCode::kCancelled));
-  EXPECT_THAT(layers_->EnsureTarIdentity(layer, stop.get_token()),
+  EXPECT_THAT(layers_->EnsureTarIdentity(layer, {}, stop.get_token()),
               StatusIs(absl::StatusCode::kCancelled));
   EXPECT_THAT(In("trees"), SizeIs(0));
   EXPECT_THAT(In("tmp"), SizeIs(0));
@@ -311,7 +355,7 @@ TEST_F(LayerStoreTest, ALaterTreeHasToBeSyncedAgain) {
   LayerRef layer = AddFile("stored");
   EXPECT_EQ(Boot(layer), BootId());
   Execute("UPDATE layers SET boot = ''");
-  ASSERT_OK(layers_->EnsureTarIdentity(layer, {}));
+  ASSERT_OK(layers_->EnsureTarIdentity(layer, {}, {}));
   EXPECT_EQ(Boot(layer), "");
   ASSERT_OK(layers_->EnsureTree(layer, {}));
   EXPECT_EQ(Boot(layer), BootId());

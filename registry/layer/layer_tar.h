@@ -10,10 +10,13 @@
 
 #include <absl/status/status.h>
 
+#include <cstdint>
 #include <functional>
+#include <optional>
 #include <stop_token>
 #include <string_view>
 
+#include "base/digest.h"
 #include "registry/layer/index.h"
 #include "registry/layer/tree.h"
 
@@ -22,9 +25,25 @@ namespace zlayer {
 // Changes whenever the same layer would give other bytes; stored with each diff id.
 inline constexpr int kTarFormat = 1;
 
+// A layer's tar: its digest (the diff id) and length.
+struct TarIdentity {
+  Digest diff_id;
+  uint64_t size = 0;
+};
+
+// What no time in a layer's tar is later than, in seconds since 1970 (SOURCE_DATE_EPOCH); earlier
+// times stay. None leaves all as they are.
+using TarEpoch = std::optional<int64_t>;
+
+struct LayerTar {
+  const LayerIndex& layer;
+  ContentOpener open;
+  TarEpoch epoch;
+};
+
 // Contents are checked against their digests while they stream (kDataLoss); the first error of
 // `sink` ends the writing and is returned.
-absl::Status WriteLayerTar(const LayerIndex& layer, const ContentOpener& open,
+absl::Status WriteLayerTar(const LayerTar& source,
                            const std::function<absl::Status(std::string_view)>& sink,
                            std::stop_token stop);
 

@@ -11,14 +11,16 @@ using ::testing::ElementsAre;
 
 class LayerTarTest : public ::testing::Test {
  protected:
-  absl::StatusOr<std::string> Tar(const std::vector<Entry>& entries, std::stop_token stop = {}) {
+  absl::StatusOr<std::string> Tar(const std::vector<Entry>& entries, std::stop_token stop = {},
+                                  TarEpoch epoch = {}) {
     std::string tar;
     absl::Status written = WriteLayerTar(
-        *MakeIndex(entries),
-        [this](const Entry& file) {
-          opened_.push_back(file.path);
-          return pack_.Open(file.content);
-        },
+        {*MakeIndex(entries),
+         [this](const Entry& file) {
+           opened_.push_back(file.path);
+           return pack_.Open(file.content);
+         },
+         epoch},
         [&tar](std::string_view piece) {
           tar += piece;
           return absl::OkStatus();
@@ -77,21 +79,37 @@ TEST_F(LayerTarTest, Format1IsFrozen) {
             "sha256:c28789ee6d8ab2eca41e36f8b9478e4bd8a22b45406e1be4adf381cca12bda12");
 }
 
+TEST_F(LayerTarTest, AnEpochClampsLaterTimes) {
+  auto at = [this](int64_t mtime_ns, TarEpoch epoch) {
+    Entry entry = DirectoryEntry("d");
+    entry.mtime_ns = mtime_ns;
+    absl::StatusOr<std::string> tar = Tar({entry}, {}, epoch);
+    return tar.ok() ? std::stoll(tar->substr(136, 11), nullptr, 8) : -1;
+  };
+  EXPECT_EQ(at(1'700'000'000'999'999'999, 1'600'000'000), 1'600'000'000);
+  EXPECT_EQ(at(1'600'000'000'000'000'001, 1'600'000'000), 1'600'000'000);
+  EXPECT_EQ(at(1'500'000'000'000'000'000, 1'600'000'000), 1'500'000'000);
+  EXPECT_EQ(at(1'500'000'000'000'000'000, 0), 0);
+  EXPECT_EQ(at(1'500'000'000'000'000'000, 253'402'300'799), 1'500'000'000);
+}
+
 TEST_F(LayerTarTest, DamagedContentEndsIt) {
   Digest wrong = Digest::Of("right");
   auto tar = WriteLayerTar(
-      *MakeIndex({FileEntry("f", "right")}),
-      [](const Entry&) -> absl::StatusOr<ContentFile> { return MemoryFile("wrong"); },
+      {*MakeIndex({FileEntry("f", "right")}),
+       [](const Entry&) -> absl::StatusOr<ContentFile> { return MemoryFile("wrong"); },
+       {}},
       [](std::string_view) { return absl::OkStatus(); }, {});
   EXPECT_THAT(tar, StatusIs(absl::StatusCode::kDataLoss, ::testing::HasSubstr(wrong.Hex())));
 }
 
 TEST_F(LayerTarTest, ErrorsOfSinkAndStop) {
-  EXPECT_THAT(WriteLayerTar(
-                  *MakeIndex({DirectoryEntry("d")}),
-                  [](const Entry&) -> absl::StatusOr<ContentFile> { return MemoryFile(""); },
-                  [](std::string_view) { return absl::ResourceExhaustedError("full"); }, {}),
-              StatusIs(absl::StatusCode::kResourceExhausted));
+  EXPECT_THAT(
+      WriteLayerTar({*MakeIndex({DirectoryEntry("d")}),
+                     [](const Entry&) -> absl::StatusOr<ContentFile> { return MemoryFile(""); },
+                     {}},
+                    [](std::string_view) { return absl::ResourceExhaustedError("full"); }, {}),
+      StatusIs(absl::StatusCode::kResourceExhausted));
   std::stop_source source;
   source.request_stop();
   EXPECT_THAT(Tar({DirectoryEntry("d")}, source.get_token()),

@@ -18,13 +18,13 @@
 namespace zlayer {
 
 // Thread-safe. Results are not kept: a call that begins after the work ended does it again.
-template <typename Value>
+template <typename Value, typename Key = Digest>
 class SingleFlight {
  public:
   // Runs `work` on this thread, or waits for a call of the same key that does so already and
   // returns its result. One that waits for work that was cancelled takes the work over. kCancelled
   // where `stop` ends the wait.
-  absl::StatusOr<Value> Do(const Digest& key, std::stop_token stop,
+  absl::StatusOr<Value> Do(const Key& key, std::stop_token stop,
                            const std::function<absl::StatusOr<Value>()>& work) {
     while (true) {
       auto [flight, mine] = Join(key);
@@ -52,7 +52,7 @@ class SingleFlight {
   };
 
   // The flight of `key` and whether the caller has to do the work.
-  std::pair<std::shared_ptr<Flight>, bool> Join(const Digest& key) {
+  std::pair<std::shared_ptr<Flight>, bool> Join(const Key& key) {
     MutexLock lock(&mutex_);
     std::shared_ptr<Flight>& flight = flights_[key];
     bool mine = flight == nullptr;
@@ -62,7 +62,7 @@ class SingleFlight {
     return {flight, mine};
   }
 
-  void Land(const Digest& key, Flight* flight, const absl::StatusOr<Value>& result) {
+  void Land(const Key& key, Flight* flight, const absl::StatusOr<Value>& result) {
     MutexLock lock(&mutex_);
     flight->result = result;
     flight->done = true;
@@ -72,7 +72,7 @@ class SingleFlight {
 
   Mutex mutex_;
   CondVar landed_;
-  std::map<Digest, std::shared_ptr<Flight>> flights_ ABSL_GUARDED_BY(mutex_);
+  std::map<Key, std::shared_ptr<Flight>> flights_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace zlayer

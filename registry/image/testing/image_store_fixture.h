@@ -82,7 +82,7 @@ class ImageStoreFixture : public ::testing::Test {
   }
 
   // A layer of these files that only the store knows.
-  Digest MakeLayer(const Files& files) {
+  Digest MakeLayer(const Files& files, int64_t mtime_seconds = 0) {
     Digest id;
     [&] {
       ASSERT_OK_AND_ASSIGN(std::unique_ptr<PackWriter> pack, contents_->NewPack());
@@ -92,6 +92,7 @@ class ImageStoreFixture : public ::testing::Test {
         entry.path = path;
         entry.mode = 0644;
         entry.size = content.size();
+        entry.mtime_ns = mtime_seconds * 1'000'000'000;
         ASSERT_OK(pack->Append(content));
         ASSERT_OK_AND_ASSIGN(entry.content, pack->End());
         ASSERT_OK(builder.Add(entry));
@@ -110,6 +111,12 @@ class ImageStoreFixture : public ::testing::Test {
     image.platform.set_architecture("amd64");
     image.config.add_env(env);
     image.layers.push_back({MakeLayer(files), {}, {}, 0, ""});
+    return image;
+  }
+
+  NewImage MakeImageAt(const Files& files, int64_t mtime_seconds) {
+    NewImage image = MakeImage({});
+    image.layers = {{MakeLayer(files, mtime_seconds), {}, {}, 0, ""}};
     return image;
   }
 
