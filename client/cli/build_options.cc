@@ -43,7 +43,11 @@ void AddImageOptions(Command& command, BuildFlags* flags) {
               &flags->tags)
       .Option({"--label", "KEY=VALUE", "Label of the image; may be repeated"}, &flags->labels)
       .Option({"--annotation", "KEY=VALUE", "Annotation of its manifest; may be repeated"},
-              &flags->annotations);
+              &flags->annotations)
+      .Option({"-o,--output", "SPEC",
+               "type=image,rewrite-timestamp=true: no time in new layers is later than the build "
+               "argument SOURCE_DATE_EPOCH"},
+              &flags->outputs);
 }
 
 OptionText Refused(const std::string& names, const std::string& placeholder = "") {
@@ -56,7 +60,6 @@ void AddRefusedOptions(Command& command, BuildFlags* flags) {
       .Choice(Refused("--pull"), &flags->pull, {"newer", "always", "never"})
       .Option(Refused("--cache-from", "SPEC"), &flags->cache_from)
       .Option(Refused("--cache-to", "SPEC"), &flags->cache_to)
-      .Option(Refused("-o,--output", "SPEC"), &flags->outputs)
       .Flag(Refused("--push"), &flags->push)
       .Flag(Refused("--squash"), &flags->squash);
 }

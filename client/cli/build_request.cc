@@ -81,6 +81,11 @@ absl::Status AddPairs(std::string_view flag, const std::vector<std::string>& tex
 
 absl::Status AddBuildArgs(const std::vector<std::string>& texts, const Environment& environment,
                           google::protobuf::Map<std::string, std::string>* map) {
+  // Passed on as buildx does.
+  if (std::optional<std::string> epoch = environment("SOURCE_DATE_EPOCH")) {
+    RETURN_IF_ERROR(CheckText("SOURCE_DATE_EPOCH", *epoch));
+    (*map)["SOURCE_DATE_EPOCH"] = *epoch;
+  }
   for (const std::string& text : texts) {
     if (!text.empty() && text.find('=') == std::string::npos) {
       if (std::optional<std::string> value = environment(text)) {

@@ -96,6 +96,20 @@ TEST(MakeBuildRequestTest, BuildArgsMayComeFromTheEnvironment) {
               UnorderedElementsAre(Pair("A", "1"), Pair("SET", "from environment"), Pair("B", "")));
 }
 
+TEST(MakeBuildRequestTest, TheEpochOfTheEnvironmentIsPassedOn) {
+  auto make = [](const BuildFlags& flags) {
+    return MakeBuildRequest(flags, std::nullopt, [](const std::string& name) {
+      return name == "SOURCE_DATE_EPOCH" ? std::optional<std::string>("5") : std::nullopt;
+    });
+  };
+  BuildFlags flags;
+  ASSERT_OK_AND_ASSIGN(v1::SubmitBuildRequest request, make(flags));
+  EXPECT_THAT(request.spec().build_args(), UnorderedElementsAre(Pair("SOURCE_DATE_EPOCH", "5")));
+  flags.build_args = {"SOURCE_DATE_EPOCH=7"};
+  ASSERT_OK_AND_ASSIGN(request, make(flags));
+  EXPECT_THAT(request.spec().build_args(), UnorderedElementsAre(Pair("SOURCE_DATE_EPOCH", "7")));
+}
+
 TEST(MakeBuildRequestTest, WhatDoesNotReadIsAUsageError) {
   auto expect_usage = [](const BuildFlags& flags, const std::string& text) {
     absl::Status status = Make(flags).status();

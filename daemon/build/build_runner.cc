@@ -17,6 +17,7 @@
 #include "daemon/build/build_file.h"
 #include "daemon/build/context_files.h"
 #include "daemon/build/context_sweep.h"
+#include "daemon/build/outputs.h"
 #include "daemon/build/plan.h"
 #include "daemon/build/remote_context.h"
 #include "daemon/queue/stored_request.h"
@@ -87,6 +88,7 @@ class BuildRun {
   absl::StatusOr<PlannedBuild> PlanWithFetchedContext(std::stop_token stop);
   absl::Status ApplyIgnoreFile();
   absl::Status UseOwnContext(const LayerRef& layer);
+  absl::StatusOr<TarEpoch> LayerEpoch(const v1::Graph& graph, EventSink& events) const;
   absl::StatusOr<v1::BuildComplete> Commit(NewImage image);
 
   Store& store_;
@@ -125,6 +127,7 @@ absl::StatusOr<v1::BuildComplete> BuildRun::Run(EventSink& events, std::stop_tok
                     std::chrono::nanoseconds(spec_.cache_ttl().nanos());
   }
   job.entitlements.assign(spec_.entitlements().begin(), spec_.entitlements().end());
+  ASSIGN_OR_RETURN(job.layer_epoch, LayerEpoch(*job.graph, events));
   absl::StatusOr<NewImage> image = backend_.Build(job, events, stop);
   if (!image.ok()) {
     return ExplainFailure(image.status(), *job.graph, plan.file);
@@ -132,7 +135,27 @@ absl::StatusOr<v1::BuildComplete> BuildRun::Run(EventSink& events, std::stop_tok
   if (stop.stop_requested()) {
     return Cancelled("the build was stopped");
   }
+  image->layer_epoch = job.layer_epoch;
   return Commit(*std::move(image));
+}
+
+// As in BuildKit the image is made all the same where there is no epoch.
+absl::StatusOr<TarEpoch> BuildRun::LayerEpoch(const v1::Graph& graph, EventSink& events) const {
+  ASSIGN_OR_RETURN(const bool rewrites, RewritesTimestamps(spec_));
+  if (!rewrites) {
+    return TarEpoch();
+  }
+  if (graph.has_source_date_epoch()) {
+    return TarEpoch(graph.source_date_epoch());
+  }
+  v1::BuildEvent event;
+  event.mutable_warning()->set_rule("RewriteTimestampWithoutEpoch");
+  event.mutable_warning()->set_message(
+      fmt::format("{} changes nothing without SOURCE_DATE_EPOCH: give the build argument "
+                  "SOURCE_DATE_EPOCH in seconds since 1970",
+                  kRewriteTimestamp));
+  events.Emit(std::move(event));
+  return TarEpoch();
 }
 
 absl::StatusOr<PlannedBuild> BuildRun::Plan(std::stop_token stop) {

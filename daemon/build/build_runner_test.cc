@@ -177,6 +177,22 @@ TEST_F(BuildRunnerTest, PassesArgumentsTargetAndLabels) {
   EXPECT_THAT(labels, ElementsAre(Pair("arg", "value"), Pair("mine", "1")));
 }
 
+TEST_F(BuildRunnerTest, TimesOfLayersAreBoundWhereAskedFor) {
+  SetDockerfile("FROM scratch\n");
+  (*Spec().mutable_build_args())["SOURCE_DATE_EPOCH"] = "1600000000";
+  ASSERT_OK(Run());
+  (*Spec().add_outputs()->mutable_attributes())["rewrite-timestamp"] = "true";
+  ASSERT_OK(Run());
+  EXPECT_THAT(sink_.events, IsEmpty());
+  Spec().clear_build_args();
+  ASSERT_OK(Run());
+  EXPECT_EQ(backend_.jobs[0].layer_epoch, std::nullopt);
+  EXPECT_EQ(backend_.jobs[1].layer_epoch, 1'600'000'000);
+  EXPECT_EQ(backend_.jobs[2].layer_epoch, std::nullopt);
+  ASSERT_EQ(sink_.events.size(), 1u);
+  EXPECT_THAT(sink_.events[0].warning().message(), HasSubstr("SOURCE_DATE_EPOCH"));
+}
+
 TEST_F(BuildRunnerTest, ReadsTheDockerfileOfTheContext) {
   SetContext({{"docker/app", "FROM scratch\nLABEL from=context\n"}}, false);
   Spec().set_dockerfile("docker/app");

@@ -9,6 +9,7 @@
 #include "base/errors.h"
 #include "base/status_macros.h"
 #include "base/strings.h"
+#include "daemon/build/outputs.h"
 #include "daemon/frontend/dockerfile/excerpt.h"
 #include "daemon/frontend/dockerfile/instructions.h"
 #include "daemon/frontend/dockerfile/lexer.h"
@@ -56,8 +57,9 @@ bool HasForeignOutput(const BuildSpec& spec) {
     return false;
   }
   const BuildSpec::Output& output = spec.outputs(0);
-  return spec.outputs_size() > 1 || output.attributes_size() > 0 ||
-         (!output.type().empty() && output.type() != "image");
+  return spec.outputs_size() > 1 || (!output.type().empty() && output.type() != "image") ||
+         std::any_of(output.attributes().begin(), output.attributes().end(),
+                     [](const auto& attribute) { return attribute.first != kRewriteTimestamp; });
 }
 
 bool HasImageAsMainContext(const BuildSpec& spec) {
@@ -141,6 +143,12 @@ absl::Status CheckCacheTtl(const BuildSpec& spec) {
     return InvalidOption("cache_ttl", "it is not a time between 0 and 100 years");
   }
   return absl::OkStatus();
+}
+
+absl::Status CheckOutputs(const BuildSpec& spec) {
+  absl::Status status = RewritesTimestamps(spec).status();
+  return status.ok() ? status
+                     : WithOption(Annotate(status, "outputs"), "INVALID_OPTION", "outputs");
 }
 
 absl::Status CheckInline(const v1::InlineFile& file) {
@@ -241,6 +249,7 @@ absl::Status CheckSpec(const BuildSpec& spec) {
   RETURN_IF_ERROR(CheckSupported(spec));
   RETURN_IF_ERROR(CheckTags(spec));
   RETURN_IF_ERROR(CheckCacheTtl(spec));
+  RETURN_IF_ERROR(CheckOutputs(spec));
   return CheckSource(spec);
 }
 

@@ -49,6 +49,7 @@ TEST(CheckSubmission, AcceptsTheDefaultsSpelledOut) {
   spec.set_format("oci");
   spec.set_layers(true);
   spec.add_outputs()->set_type("image");
+  (*spec.mutable_outputs(0)->mutable_attributes())["rewrite-timestamp"] = "false";
   spec.set_backend("native");
   spec.set_no_cache(true);
   (*spec.mutable_labels())["a"] = "b";
@@ -169,6 +170,11 @@ INSTANTIATE_TEST_SUITE_P(
             "cache_ttl",
             [](Request& r) { r.mutable_spec()->mutable_cache_ttl()->set_seconds(1LL << 40); }},
         InvalidCase{"priority", [](Request& r) { r.set_priority(-101); }},
+        InvalidCase{"outputs",
+                    [](Request& r) {
+                      BuildSpec::Output& output = *r.mutable_spec()->add_outputs();
+                      (*output.mutable_attributes())["rewrite-timestamp"] = "maybe";
+                    }},
         InvalidCase{"contexts", [](Request& r) { r.mutable_spec()->set_dockerfile("Dockerfile"); }},
         InvalidCase{"contexts", [](Request& r) { r.mutable_spec()->clear_source(); }},
         InvalidCase{"contexts", [](Request& r) { (*r.mutable_spec()->mutable_contexts())["x"]; }},
