@@ -30,10 +30,12 @@ std::string Quoted(std::string_view text) {
 
 std::string_view FirstWord(std::string_view text) { return text.substr(0, text.find(' ')); }
 
+// The steps of a stage are in order.
 const internal::ExplainedStep* StepAt(const internal::ExplainedStage& stage, uint32_t index) {
-  const auto found = std::find_if(stage.steps().begin(), stage.steps().end(),
-                                  [&](const auto& step) { return step.index() == index; });
-  return found == stage.steps().end() ? nullptr : &*found;
+  const auto found = std::lower_bound(
+      stage.steps().begin(), stage.steps().end(), index,
+      [](const internal::ExplainedStep& step, uint32_t wanted) { return step.index() < wanted; });
+  return found == stage.steps().end() || found->index() != index ? nullptr : &*found;
 }
 
 std::string_view KindOf(EntryType type) {
@@ -292,15 +294,19 @@ bool Explainer::CompareBelow(const Build& earlier, const Stage& before, uint32_t
 }
 
 // Of what the step stands on; empty where nothing did.
-std::string Explainer::ChangedBelow(const Build& earlier, const Stage& before,
-                                    OperationId id) const {
+std::string Explainer::ChangedBelow(const Build& earlier, const Stage& before, OperationId id) {
   std::vector<Below> below;
   {
     MutexLock lock(&mutex_);
+    if (const auto known = changed_below_.find(id.stage); known != changed_below_.end()) {
+      return known->second;
+    }
     CompareBelow(earlier, before, id.stage, id.index, &below);
   }
   for (const Below& layer : below) {
     if (layer.before.empty() || !SameFiles(layer.before, layer.now)) {
+      MutexLock lock(&mutex_);
+      changed_below_[id.stage] = layer.how;
       return layer.how;
     }
   }

@@ -61,7 +61,7 @@ class Explainer {
   const Stage* Match(const Build& earlier, uint32_t stage) const;
   std::string WhatChanged(const StepFacts& before, const Step& step) const;
   std::string ChangedFiles(const Digest& before, const LayerIndex& now) const;
-  std::string ChangedBelow(const Build& earlier, const Stage& before, OperationId id) const;
+  std::string ChangedBelow(const Build& earlier, const Stage& before, OperationId id);
   bool CompareBelow(const Build& earlier, const Stage& before, uint32_t stage, uint32_t end,
                     std::vector<Below>* below) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool SameFiles(const std::string& before, const std::string& now) const;
@@ -74,6 +74,8 @@ class Explainer {
 
   mutable Mutex mutex_;
   std::map<uint32_t, Stage> stages_ ABSL_GUARDED_BY(mutex_);
+  // By stage: what changed below a step of it also did below those that follow.
+  std::map<uint32_t, std::string> changed_below_ ABSL_GUARDED_BY(mutex_);
 };
 
 // The first difference between two indexes, times left out, with the number of others: "file
