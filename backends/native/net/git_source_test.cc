@@ -103,6 +103,24 @@ class GitSourceTest : public StoreTest {
 ScopedDirectory GitSourceTest::executor_directory_;
 Executor* GitSourceTest::executor_ = nullptr;
 
+TEST_F(GitSourceTest, FetchesOverHttp) {
+  if (!GitServer::HttpAvailable()) {
+    GTEST_SKIP() << "needs git http-backend and python3";
+  }
+  v1::GitInput input = Input();
+  input.set_url(server_->HttpUrl("repo"));
+  EXPECT_THAT(Tree(Get(input)), Contains(Pair("file", "one\n")));
+  input.set_ref("other");
+  EXPECT_THAT(Tree(Get(input)), Contains(Pair("file", "two\n")));
+  input.set_ref(Commit("other"));
+  EXPECT_THAT(Tree(Get(input)), Contains(Pair("file", "two\n")));
+  input.set_ref("missing");
+  EXPECT_THAT(Get(input), StatusIs(absl::StatusCode::kNotFound, HasSubstr("missing")));
+  input.set_url(server_->HttpUrl("nothing"));
+  input.clear_ref();
+  EXPECT_FALSE(Get(input).ok());
+}
+
 TEST_F(GitSourceTest, IsTheTreeOfACommitWithNormalModesAndTheCommitsTime) {
   const absl::StatusOr<LayerRef> layer = Get(Input());
   EXPECT_THAT(Tree(layer),

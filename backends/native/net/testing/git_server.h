@@ -1,4 +1,4 @@
-// Repositories that a test makes, served by "git daemon" on loopback.
+// Repositories that a test makes, served by "git daemon" and over HTTP on loopback.
 #ifndef ZLAYER_BACKENDS_NATIVE_NET_TESTING_GIT_SERVER_H_
 #define ZLAYER_BACKENDS_NATIVE_NET_TESTING_GIT_SERVER_H_
 
@@ -27,12 +27,12 @@ class GitServer {
     auto directory = ScopedDirectory::Make("/tmp", "zlayer-git-server-");
     EXPECT_TRUE(directory.ok());
     directory_ = *std::move(directory);
-    Start();
+    port_ = FreePort();
+    ServeGit();
   }
   ~GitServer() {
-    // It is a shell of git's own with the daemon below it.
-    kill(-pid_, SIGKILL);
-    waitpid(pid_, nullptr, 0);
+    Kill(pid_);
+    Kill(http_pid_);
   }
 
   static bool Available() { return access("/usr/lib/git-core/git-daemon", X_OK) == 0; }
@@ -40,6 +40,18 @@ class GitServer {
   // "git://127.0.0.1:PORT/name".
   std::string Url(const std::string& name) const {
     return "git://127.0.0.1:" + std::to_string(port_) + "/" + name;
+  }
+
+  // "http://127.0.0.1:PORT/cgi-bin/git/name", which git's own program for servers answers.
+  std::string HttpUrl(const std::string& name) {
+    if (http_pid_ < 0) {
+      ServeHttp();
+    }
+    return "http://127.0.0.1:" + std::to_string(http_port_) + "/cgi-bin/git/" + name;
+  }
+  static bool HttpAvailable() {
+    return access("/usr/lib/git-core/git-http-backend", X_OK) == 0 &&
+           access("/usr/bin/python3", X_OK) == 0;
   }
 
   // Runs a script in the directory of the repository `name`, which is made where it is missing.
@@ -89,33 +101,68 @@ class GitServer {
     return address;
   }
 
-  void Start() {
-    port_ = FreePort();
+  // A program, in a process group of its own, that listens on `port` once this returns.
+  static pid_t Serve(const char* const* argv, uint16_t port) {
+    posix_spawnattr_t attributes;
+    posix_spawnattr_init(&attributes);
+    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);
+    pid_t pid = -1;
+    EXPECT_EQ(posix_spawnp(&pid, argv[0], nullptr, &attributes, const_cast<char**>(argv), environ),
+              0);
+    posix_spawnattr_destroy(&attributes);
+    for (int i = 0; i < 1000; ++i) {
+      const UniqueFd fd(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+      const sockaddr_in address = Loopback(port);
+      if (connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0) {
+        return pid;
+      }
+      usleep(10'000);
+    }
+    ADD_FAILURE() << argv[0] << " does not listen";
+    return pid;
+  }
+
+  // Below its parent there may be further processes.
+  static void Kill(pid_t pid) {
+    if (pid > 0) {
+      kill(-pid, SIGKILL);
+      waitpid(pid, nullptr, 0);
+    }
+  }
+
+  void ServeGit() {
     const std::string port = "--port=" + std::to_string(port_);
     const std::string base = "--base-path=" + directory_.path();
     const char* argv[] = {
         "git",          "-c",          "safe.directory=*",   "daemon", port.c_str(), base.c_str(),
         "--export-all", "--reuseaddr", "--listen=127.0.0.1", nullptr};
-    posix_spawnattr_t attributes;
-    posix_spawnattr_init(&attributes);
-    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);
-    EXPECT_EQ(posix_spawnp(&pid_, "git", nullptr, &attributes, const_cast<char**>(argv), environ),
-              0);
-    posix_spawnattr_destroy(&attributes);
-    for (int i = 0; i < 1000; ++i) {
-      const UniqueFd fd(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-      const sockaddr_in address = Loopback(port_);
-      if (connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0) {
-        return;
-      }
-      usleep(10'000);
-    }
-    ADD_FAILURE() << "git daemon does not listen";
+    pid_ = Serve(argv, port_);
+  }
+
+  // Python's server gives scripts to nobody, who must get at the repositories.
+  void ServeHttp() {
+    http_port_ = FreePort();
+    Run("chmod 755 " + directory_.path() + " && cd " + directory_.path() +
+        " && mkdir cgi-bin && cat > cgi-bin/git <<'EOF'\n"
+        "#!/bin/sh\n"
+        "export GIT_PROJECT_ROOT=" +
+        directory_.path() +
+        " GIT_HTTP_EXPORT_ALL=1\n"
+        "cd / && exec git -c safe.directory='*' http-backend\n"
+        "EOF\n"
+        "chmod 755 cgi-bin/git");
+    const std::string port = std::to_string(http_port_);
+    const char* argv[] = {"/usr/bin/python3", "-m",        "http.server", "--cgi",
+                          "--bind",           "127.0.0.1", "--directory", directory_.path().c_str(),
+                          port.c_str(),       nullptr};
+    http_pid_ = Serve(argv, http_port_);
   }
 
   ScopedDirectory directory_;
   pid_t pid_ = -1;
   uint16_t port_ = 0;
+  pid_t http_pid_ = -1;
+  uint16_t http_port_ = 0;
 };
 
 }  // namespace zlayer
