@@ -256,7 +256,7 @@ TEST_F(NetTest, TakesWhatADockerfileNames) {
   EXPECT_FALSE(Find(events, "build_complete").is_null());
   const Finished log = Zlayer({"builds", "logs", events[0]["build_id"].get<std::string>()});
   EXPECT_EQ(log.out,
-            "archive/packed\nfrom-image\ngit/deep\nmounted/sub/deep\nrepo/sub/deep\nurl/file\nurl/"
+            "archive/context\nfrom-image\ngit/deep\nmounted/sub/deep\nrepo/sub/deep\nurl/file\nurl/"
             "other\n");
 }
 

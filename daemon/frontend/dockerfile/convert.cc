@@ -282,8 +282,8 @@ absl::Status Converter::Refuse(absl::Status status) {
   return ++errors_ < kMaxErrors ? absl::OkStatus() : refused_;
 }
 
-// A context that is a download is one file, or the tree that an archive holds; a stage of its own
-// makes the tree of either, whoever uses it.
+// A context that is a download is a stage with one file, "context": unlike the build context,
+// BuildKit unpacks no archive there.
 void Converter::AddDownloads() {
   for (const auto& [name, context] : plan_->downloads()) {
     downloads_[name] = static_cast<uint32_t>(result_.graph.stages_size());
@@ -300,7 +300,6 @@ void Converter::AddDownloads() {
     *source->mutable_from()->mutable_http() = context->source.http();
     source->set_path("context");
     add->mutable_copy()->set_destination("/");
-    add->mutable_copy()->set_unpack(v1::Copy::ALL_ARCHIVES);
   }
 }
 

@@ -100,7 +100,7 @@ TEST_F(ConvertTest, ContextsStandForImagesAndStages) {
   EXPECT_EQ(graph.stages(0).name(), "data");
   const v1::Copy& download = graph.stages(0).operations(1).copy();
   EXPECT_EQ(download.sources(0).from().http().url(), "https://h/d.tar");
-  EXPECT_EQ(download.unpack(), v1::Copy::ALL_ARCHIVES);
+  EXPECT_EQ(download.unpack(), v1::Copy::NEVER);
   ASSERT_THAT(graph.stages(1).operations(), SizeIs(2));
   EXPECT_TRUE(graph.stages(1).operations(0).has_scratch());
   EXPECT_EQ(graph.stages(1).operations(1).copy().sources(0).from().context(), "local");

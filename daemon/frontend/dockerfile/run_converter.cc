@@ -139,8 +139,10 @@ absl::Status RunConverter::AddMount(const RunMountText& text) {
                      return scope_.Expand(word);
                    }));
   if (mount.type == v1::Mount::SECRET || mount.type == v1::Mount::SSH) {
-    return Unimplemented(fmt::format("RUN --mount=type={} is not supported by this version",
-                                     mount.type == v1::Mount::SSH ? "ssh" : "secret"));
+    const bool ssh = mount.type == v1::Mount::SSH;
+    return Unimplemented(
+        fmt::format("RUN --mount=type={} is not supported: this version takes no {} from clients",
+                    ssh ? "ssh" : "secret", ssh ? "SSH agents" : "secrets"));
   }
   const std::string target = AbsolutePath(mount.target, scope_.state());
   if (target == "/") {
