@@ -26,6 +26,7 @@
 #include "daemon/service/image_service.h"
 #include "daemon/service/server.h"
 #include "daemon/service/system_service.h"
+#include "daemon/trace/build_traces.h"
 #include "registry/store.h"
 
 namespace zlayer {
@@ -90,8 +91,14 @@ class LocalDaemon : public Daemon {
     const std::string logs = store_->root() + "/builds";
     RETURN_IF_ERROR(MakeDirectories(logs, 0700));
     logs_ = OpenEventLogs(logs, clock);
+    traces_ = std::make_unique<BuildTraces>(logs, clock);
     queue_ = OpenBuildQueue(&store_->database(), clock);
-    runner_ = MakeBuildRunner({store_.get(), backend_.get(), queue_.get(), remote_.get()});
+    runner_ = MakeBuildRunner({.store = store_.get(),
+                               .backend = backend_.get(),
+                               .queue = queue_.get(),
+                               .remote = remote_.get(),
+                               .traces = traces_.get(),
+                               .clock = clock});
     SchedulerOptions options;
     options.max_running = config_.queue.max_running;
     options.max_running_per_namespace = config_.queue.max_running_per_namespace;
@@ -178,6 +185,7 @@ class LocalDaemon : public Daemon {
     options.queue = queue_.get();
     options.logs = logs_.get();
     options.scheduler = scheduler_.get();
+    options.traces = traces_.get();
     options.uploads.store = store_.get();
     options.uploads.plan = [this](const std::string& name_space, const v1::BuildSpec& spec,
                                   std::stop_token stop) {
@@ -205,6 +213,7 @@ class LocalDaemon : public Daemon {
   std::unique_ptr<RemoteSources> remote_;
   std::unique_ptr<Backend> backend_;
   std::unique_ptr<EventLogs> logs_;
+  std::unique_ptr<BuildTraces> traces_;
   std::unique_ptr<BuildQueue> queue_;
   std::unique_ptr<BuildRunner> runner_;
   std::unique_ptr<Scheduler> scheduler_;

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "backends/api/event_sink.h"
+#include "backends/api/span_sink.h"
 #include "registry/image/image_store.h"
 #include "registry/layer/layer_tar.h"
 #include "zlayer/v1/graph.pb.h"
@@ -33,7 +34,8 @@ struct BuildJob {
   // What is cached and older counts as not there.
   std::optional<std::chrono::nanoseconds> cache_ttl;
   std::vector<std::string> entitlements;  // that the request grants: "security.insecure"
-  TarEpoch layer_epoch;  // of the tars that the image's own layers will be described by
+  TarEpoch layer_epoch;             // of the tars that the image's own layers will be described by
+  std::shared_ptr<SpanSink> spans;  // what took its time; may be null
 };
 
 // Thread-safe: builds run at the same time.

@@ -77,8 +77,9 @@ class NativeBackend : public Backend {
         // The commit asks for the same digests and then finds them, or waits for the rest. An error
         // comes up again there.
         .kept_layer =
-            [this, layers, epoch = job.layer_epoch](const LayerRef& layer) {
-              digests_.Submit([layers, layer, epoch, stop = stop_.get_token()] {
+            [this, layers, epoch = job.layer_epoch, spans = job.spans](const LayerRef& layer) {
+              digests_.Submit([layers, layer, epoch, spans, stop = stop_.get_token()] {
+                const ScopedSpan span(spans.get(), "digest", layer->id().ToString());
                 (void)layers->EnsureTarIdentity(layer, epoch, stop);
               });
             },

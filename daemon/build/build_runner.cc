@@ -64,11 +64,13 @@ void CheckUncachedStages(const BuildSpec& spec, PlannedBuild* plan) {
 // One run of one build.
 class BuildRun {
  public:
-  BuildRun(const BuildRunnerOptions& options, ContextSweep* sweep, const QueuedBuild& build)
+  BuildRun(const BuildRunnerOptions& options, ContextSweep* sweep, const QueuedBuild& build,
+           std::shared_ptr<SpanSink> spans)
       : store_(*options.store),
         sweep_(*sweep),
         backend_(*options.backend),
         remote_(options.remote),
+        spans_(std::move(spans)),
         build_(build),
         spec_(build.request.spec()),
         name_space_(build.request.namespace_().empty() ? "default" : build.request.namespace_()),
@@ -86,6 +88,8 @@ class BuildRun {
  private:
   absl::StatusOr<PlannedBuild> Plan(std::stop_token stop);
   absl::StatusOr<PlannedBuild> PlanWithFetchedContext(std::stop_token stop);
+  absl::StatusOr<PlannedBuild> PlanSpec(const BuildSpec& spec, std::stop_token stop);
+  absl::StatusOr<RemoteContext> Fetch(std::stop_token stop);
   absl::Status ApplyIgnoreFile();
   absl::Status UseOwnContext(const LayerRef& layer);
   absl::StatusOr<TarEpoch> LayerEpoch(const v1::Graph& graph, EventSink& events) const;
@@ -95,6 +99,7 @@ class BuildRun {
   ContextSweep& sweep_;
   Backend& backend_;
   RemoteSources* const remote_;
+  const std::shared_ptr<SpanSink> spans_;
   const QueuedBuild& build_;
   const BuildSpec& spec_;
   const std::string name_space_;
@@ -128,6 +133,7 @@ absl::StatusOr<v1::BuildComplete> BuildRun::Run(EventSink& events, std::stop_tok
   }
   job.entitlements.assign(spec_.entitlements().begin(), spec_.entitlements().end());
   ASSIGN_OR_RETURN(job.layer_epoch, LayerEpoch(*job.graph, events));
+  job.spans = spans_;
   absl::StatusOr<NewImage> image = backend_.Build(job, events, stop);
   if (!image.ok()) {
     return ExplainFailure(image.status(), *job.graph, plan.file);
@@ -165,11 +171,17 @@ absl::StatusOr<PlannedBuild> BuildRun::Plan(std::stop_token stop) {
   if (!spec_.has_graph()) {
     RETURN_IF_ERROR(ApplyIgnoreFile());
   }
-  return PlanRequest(store_, name_space_, spec_, std::move(stop));
+  return PlanSpec(spec_, std::move(stop));
+}
+
+absl::StatusOr<PlannedBuild> BuildRun::PlanSpec(const BuildSpec& spec, std::stop_token stop) {
+  const ScopedSpan span(spans_.get(), "plan");
+  return PlanRequest(store_, name_space_, spec, std::move(stop));
 }
 
 // A client that sends files itself has applied its ignore file; who sends an archive has not.
 absl::Status BuildRun::ApplyIgnoreFile() {
+  const ScopedSpan span(spans_.get(), "context");
   ASSIGN_OR_RETURN(MainContext context, OpenMainContext(store_, name_space_, spec_));
   if (!context.from_tar) {
     return absl::OkStatus();
@@ -193,21 +205,26 @@ absl::Status BuildRun::UseOwnContext(const LayerRef& layer) {
 
 // Its ignore file is not looked at, as in BuildKit.
 absl::StatusOr<PlannedBuild> BuildRun::PlanWithFetchedContext(std::stop_token stop) {
-  const FetchScope scope{.name_space = name_space_,
-                         .progress = [](std::string_view, uint64_t, uint64_t, bool) {},
-                         .stop = stop};
-  ASSIGN_OR_RETURN(const RemoteContext context,
-                   FetchContext(store_, *remote_, spec_.contexts().at(""), scope));
+  ASSIGN_OR_RETURN(const RemoteContext context, Fetch(stop));
   RETURN_IF_ERROR(UseOwnContext(context.layer));
   BuildSpec spec = spec_;
   (*spec.mutable_contexts())[""].set_uploaded(contexts_[""]);
   if (context.is_one_file && !spec.has_dockerfile_inline() && !spec.has_graph()) {
     spec.set_dockerfile(kFetchedFile);
   }
-  return PlanRequest(store_, name_space_, spec, std::move(stop));
+  return PlanSpec(spec, std::move(stop));
+}
+
+absl::StatusOr<RemoteContext> BuildRun::Fetch(std::stop_token stop) {
+  const ScopedSpan span(spans_.get(), "context");
+  const FetchScope scope{.name_space = name_space_,
+                         .progress = [](std::string_view, uint64_t, uint64_t, bool) {},
+                         .stop = std::move(stop)};
+  return FetchContext(store_, *remote_, spec_.contexts().at(""), scope);
 }
 
 absl::StatusOr<v1::BuildComplete> BuildRun::Commit(NewImage image) {
+  const ScopedSpan span(spans_.get(), "commit");
   image.annotations.insert(spec_.annotations().begin(), spec_.annotations().end());
   ASSIGN_OR_RETURN(
       StoredImage stored,
@@ -231,8 +248,15 @@ class StoreBuildRunner : public BuildRunner {
 
   absl::StatusOr<v1::BuildComplete> Run(const QueuedBuild& build, EventSink& events,
                                         std::stop_token stop) override {
+    std::shared_ptr<SpanSink> spans = options_.traces->Begin(build.id);
+    const int64_t now = MonotonicNs();
+    spans->Add("queue", "", now - std::max<int64_t>(options_.clock->NowNs() - build.created_ns, 0),
+               now);
     sweep_.Run();
-    return BuildRun(options_, &sweep_, build).Run(events, std::move(stop));
+    absl::StatusOr<v1::BuildComplete> result =
+        BuildRun(options_, &sweep_, build, std::move(spans)).Run(events, std::move(stop));
+    options_.traces->End(build.id);
+    return result;
   }
 
  private:

@@ -6,8 +6,10 @@
 
 #include "backends/api/backend.h"
 #include "backends/native/net/remote_sources.h"
+#include "base/clock.h"
 #include "daemon/queue/build_queue.h"
 #include "daemon/queue/scheduler.h"
+#include "daemon/trace/build_traces.h"
 #include "registry/store.h"
 
 namespace zlayer {
@@ -18,6 +20,8 @@ struct BuildRunnerOptions {
   Backend* backend = nullptr;
   BuildQueue* queue = nullptr;
   RemoteSources* remote = nullptr;  // fetches contexts
+  BuildTraces* traces = nullptr;    // gets what took the time
+  const Clock* clock = nullptr;
 };
 
 // A build that is run again after it was interrupted finds what it did in the cache. Each run

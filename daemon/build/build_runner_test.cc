@@ -13,6 +13,7 @@
 #include "base/files.h"
 #include "base/status_macros.h"
 #include "daemon/build/build_file.h"
+#include "daemon/trace/build_traces.h"
 #include "proto/error_detail.h"
 #include "registry/image/platform.h"
 #include "tests/status_matchers.h"
@@ -64,7 +65,15 @@ class BuildRunnerTest : public ::testing::Test {
     ASSERT_OK_AND_ASSIGN(directory_, ScopedDirectory::Make(::testing::TempDir(), "runner"));
     ASSERT_OK_AND_ASSIGN(store_, Store::Open(directory_.path() + "/root", SystemClock()));
     queue_ = OpenBuildQueue(&store_->database(), SystemClock());
-    runner_ = MakeBuildRunner({store_.get(), &backend_, queue_.get()});
+    const std::string builds = directory_.path() + "/root/builds";
+    ASSERT_OK(MakeDirectories(builds + "/b1"));
+    traces_ = std::make_unique<BuildTraces>(builds, SystemClock());
+    runner_ = MakeBuildRunner({.store = store_.get(),
+                               .backend = &backend_,
+                               .queue = queue_.get(),
+                               .remote = nullptr,
+                               .traces = traces_.get(),
+                               .clock = SystemClock()});
     build_.id = "b1";
     build_.request.set_namespace_("team");
   }
@@ -133,6 +142,7 @@ class BuildRunnerTest : public ::testing::Test {
   std::unique_ptr<BuildQueue> queue_;
   FakeBackend backend_;
   RecordingSink sink_;
+  std::unique_ptr<BuildTraces> traces_;
   std::unique_ptr<BuildRunner> runner_;
   QueuedBuild build_;
   std::string context_;
@@ -156,6 +166,25 @@ TEST_F(BuildRunnerTest, CommitsWhatTheBackendMade) {
   EXPECT_EQ(backend_.jobs[0].name_space, "team");
   EXPECT_TRUE(backend_.jobs[0].no_cache);
   EXPECT_EQ(backend_.jobs[0].graph->stages_size(), 1);
+}
+
+TEST_F(BuildRunnerTest, SaysWhereTheTimeWentAlsoOfAFailure) {
+  const auto names = [this] {
+    std::vector<std::string> result;
+    absl::StatusOr<std::string> encoded = traces_->Read("b1");
+    EXPECT_OK(encoded);
+    EXPECT_OK(ForEachSpan(encoded.ok() ? *encoded : "", [&](v1::Span span) {
+      result.push_back(span.name());
+      return absl::OkStatus();
+    }));
+    return result;
+  };
+  SetContext({{"Dockerfile", "FROM scratch\n"}}, true);
+  ASSERT_OK(Run());
+  EXPECT_THAT(names(), ElementsAre("queue", "context", "plan", "commit"));
+  SetDockerfile("nonsense");
+  EXPECT_FALSE(Run().ok());
+  EXPECT_THAT(names(), ElementsAre("queue", "context", "plan"));
 }
 
 TEST_F(BuildRunnerTest, PassesArgumentsTargetAndLabels) {

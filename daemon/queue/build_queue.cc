@@ -341,7 +341,7 @@ class SqliteBuildQueue : public BuildQueue {
   static absl::StatusOr<std::optional<QueuedBuild>> SelectQueued(Connection& db,
                                                                  std::string_view id) {
     ASSIGN_OR_RETURN(Statement select,
-                     db.Prepare("SELECT attempt, needs_secrets, request FROM builds "
+                     db.Prepare("SELECT attempt, needs_secrets, created, request FROM builds "
                                 "WHERE id = ?1 AND state = ?2 AND NOT cancel_requested"));
     select.BindText(1, id).Bind(2, v1::QUEUED);
     ASSIGN_OR_RETURN(bool found, select.Step());
@@ -352,7 +352,8 @@ class SqliteBuildQueue : public BuildQueue {
     build.id = std::string(id);
     build.attempt = static_cast<uint32_t>(select.Int(0));
     build.lost_secrets = select.Int(1) != 0;
-    RETURN_IF_ERROR(Parse(id, select.Text(2), &build.request));
+    build.created_ns = select.Int(2);
+    RETURN_IF_ERROR(Parse(id, select.Text(3), &build.request));
     return build;
   }
 

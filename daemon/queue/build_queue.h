@@ -25,6 +25,7 @@ namespace zlayer {
 struct QueuedBuild {
   std::string id;
   uint32_t attempt = 1;
+  int64_t created_ns = 0;
   bool lost_secrets = false;       // it had secrets or credentials, which are not stored
   v1::SubmitBuildRequest request;  // as stored
 };

@@ -1,5 +1,6 @@
 #include "daemon/service/build_service.h"
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -9,6 +10,7 @@
 #include "base/errors.h"
 #include "base/log.h"
 #include "base/status_macros.h"
+#include "daemon/service/download_stream.h"
 #include "daemon/service/event_stream.h"
 #include "daemon/service/list_request.h"
 #include "daemon/service/request_check.h"
@@ -133,6 +135,23 @@ class QueueBuildService : public v1::BuildService::CallbackService {
         options_.host.quick, request, response,
         [this](const v1::CheckBuildRequest& check, std::stop_token stop) {
           return Check(check, std::move(stop));
+        });
+  }
+
+  grpc::ServerWriteReactor<v1::Span>* GetTrace(grpc::CallbackServerContext* context,
+                                               const v1::GetTraceRequest* request) override {
+    return SendStream<v1::Span>(
+        options_.host, context,
+        [this, request](const std::function<absl::Status(v1::Span)>& write,
+                        std::stop_token) -> absl::Status {
+          RETURN_IF_ERROR(CheckLimits(*request));
+          ASSIGN_OR_RETURN(const v1::BuildStatus build, options_.queue->Get(request->build_id()));
+          absl::StatusOr<std::string> spans = options_.traces->Read(build.id());
+          if (absl::IsNotFound(spans.status()) && build.state() == v1::QUEUED) {
+            return absl::OkStatus();
+          }
+          RETURN_IF_ERROR(spans.status());
+          return ForEachSpan(*spans, write);
         });
   }
 

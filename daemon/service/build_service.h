@@ -13,6 +13,7 @@
 #include "daemon/queue/scheduler.h"
 #include "daemon/service/call_host.h"
 #include "daemon/service/context_upload.h"
+#include "daemon/trace/build_traces.h"
 #include "registry/store.h"
 #include "zlayer/v1/build.grpc.pb.h"
 
@@ -24,6 +25,7 @@ struct BuildServiceOptions {
   BuildQueue* queue = nullptr;
   EventLogs* logs = nullptr;
   Scheduler* scheduler = nullptr;
+  BuildTraces* traces = nullptr;
   ContextUploadOptions uploads;  // its store is where contexts of builds are looked up, too
   // What a submission would run (daemon/build/build_file.h).
   std::function<absl::StatusOr<PlannedBuild>(const std::string& name_space,

@@ -97,6 +97,8 @@ struct ProgramRun {
 
 struct ContainerExit {
   int exit_code = 0;  // 0 to 255; 128 + signal for a process that was killed
+  // MonotonicNs() when all was mounted and the runtime began; 0 for a program.
+  int64_t mounted_ns = 0;
 };
 
 // Thread-safe; runs go on side by side.

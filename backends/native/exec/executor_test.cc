@@ -45,6 +45,14 @@ TEST_F(ExecutorTest, UpperHoldsOnlyWhatWasWritten) {
   EXPECT_THAT(ReadFile(run.scratch + "/upper/file"), IsOkAndHolds("hello\n"));
 }
 
+TEST_F(ExecutorTest, SaysWhenAllWasMounted) {
+  const int64_t begin = MonotonicNs();
+  const Result result = Run(Script("exit 0"));
+  ASSERT_OK(result.exit);
+  EXPECT_GE(result.exit->mounted_ns, begin);
+  EXPECT_LE(result.exit->mounted_ns, MonotonicNs());
+}
+
 TEST_F(ExecutorTest, LeavesNothingButUpperInScratch) {
   ContainerRun run = Script("echo > /file");
   EXPECT_THAT(Run(run), ExitsWith(0));

@@ -178,7 +178,7 @@ absl::StatusOr<ContainerExit> RunCall::ReadReport(const Answer& answer) {
   if (report.code() != 0) {
     return absl::Status(static_cast<absl::StatusCode>(report.code()), report.message());
   }
-  return ContainerExit{report.exit_code()};
+  return ContainerExit{report.exit_code(), report.mounted_ns()};
 }
 
 }  // namespace zlayer

@@ -18,6 +18,7 @@
 
 #include "backends/native/exec/overlay.h"
 #include "backends/native/exec/process.h"
+#include "base/clock.h"
 #include "base/errors.h"
 #include "base/files.h"
 #include "base/status_macros.h"
@@ -169,7 +170,7 @@ absl::StatusOr<int> ExitCode(int status, const Runtime& runtime, const Workspace
 }
 
 absl::StatusOr<int> RunPlan(const Runtime& runtime, const Workspace& workspace,
-                            const RunFiles& files) {
+                            const RunFiles& files, int64_t* mounted_ns) {
   ASSIGN_OR_RETURN(std::string bytes, ReadAll(files.plan, kMaxPlan));
   exec::Plan plan;
   if (!plan.ParseFromString(bytes)) {
@@ -185,6 +186,7 @@ absl::StatusOr<int> RunPlan(const Runtime& runtime, const Workspace& workspace,
   Overlay overlay;
   RETURN_IF_ERROR(overlay.Mount(options));
   RETURN_IF_ERROR(MountTreeMounts(workspace, plan));
+  *mounted_ns = MonotonicNs();
   ASSIGN_OR_RETURN(pid_t pid, StartRuntime(runtime, workspace, plan.id(), files));
   int status = WaitForAll(pid);
   RETURN_IF_ERROR(overlay.Unmount());
@@ -197,11 +199,14 @@ void RunInOwnProcess(const Runtime& runtime, const Workspace& workspace, const R
   ResetSignals();
   setsid();
   CloseAllBut({files.plan, files.standard_output, files.standard_error, files.report});
-  WriteReport(RunPlan(runtime, workspace, files), files.report);
+  int64_t mounted_ns = 0;
+  const absl::StatusOr<int> exit_code = RunPlan(runtime, workspace, files, &mounted_ns);
+  WriteReport(exit_code, files.report, mounted_ns);
 }
 
-void WriteReport(const absl::StatusOr<int>& exit_code, int file) {
+void WriteReport(const absl::StatusOr<int>& exit_code, int file, int64_t mounted_ns) {
   exec::Report report;
+  report.set_mounted_ns(mounted_ns);
   if (exit_code.ok()) {
     report.set_exit_code(*exit_code);
   } else {

@@ -4,6 +4,7 @@
 
 #include <absl/status/statusor.h>
 
+#include <cstdint>
 #include <string>
 
 #include "backends/native/exec/runtime.h"
@@ -50,7 +51,8 @@ struct RunFiles {
                                   const RunFiles& files);
 
 // Leaves an exec.Report of how a run ended and exits as said above.
-[[noreturn]] void WriteReport(const absl::StatusOr<int>& exit_code, int file);
+[[noreturn]] void WriteReport(const absl::StatusOr<int>& exit_code, int file,
+                              int64_t mounted_ns = 0);
 
 }  // namespace zlayer
 
