@@ -22,6 +22,7 @@ void AddUntagCommand(Command& root);
 void AddRemoveCommand(Command& root);
 void AddBuildsCommand(Command& root);
 void AddExplainCommand(Command& root);
+void AddTraceCommand(Command& root);
 void AddInfoCommand(Command& root);
 void AddDfCommand(Command& root);
 void AddVersionCommand(Command& root);

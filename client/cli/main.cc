@@ -22,6 +22,7 @@ void AddAllCommands(Command& root) {
   AddCheckCommand(root);
   AddBuildsCommand(root);
   AddExplainCommand(root);
+  AddTraceCommand(root);
   AddDockerfileCommand(root);
   root.Section("Images");
   AddImagesCommand(root);
