@@ -53,7 +53,9 @@ TEST_F(TraceTest, ABuildHasSpansAndTheyGoWithIt) {
   Build();
   Finished traced = Zlayer({"trace", "@latest"});
   ASSERT_EQ(traced.exit_code, 0) << traced.err;
-  EXPECT_THAT(Names(Spans(traced.out)), IsSupersetOf({"queue", "plan", "digest", "commit"}));
+  EXPECT_THAT(Names(Spans(traced.out)),
+              IsSupersetOf({"queue", "plan", "step", "prepare", "lookup", "wait", "mount",
+                            "runtime", "index", "store", "digest", "commit"}));
   EXPECT_TRUE(Zlayer({"trace", "-o", Path("trace.json"), "@latest"}).out.empty());
   EXPECT_THAT(ReadFile(Path("trace.json")), IsOkAndHolds(traced.out));
 

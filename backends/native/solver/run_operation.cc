@@ -95,6 +95,7 @@ struct RunWork {
   const v1::Run* run;
   std::string build_id;
   std::string name_space;
+  std::shared_ptr<SpanSink> spans;
   KeyScope scope;
   Filesystem files;
   ProcessUser user;
@@ -110,6 +111,7 @@ struct RunWork {
                           std::vector<ContainerMount>* made);
   absl::Status Execute(const ContainerRun& container, const StepSink& sink,
                        std::stop_token stop) const;
+  absl::StatusOr<std::string> Index(const std::string& upper, std::stop_token stop) const;
 };
 
 absl::StatusOr<ContainerRun> RunWork::Container(std::stop_token stop) {
@@ -190,6 +192,7 @@ absl::Status RunWork::Execute(const ContainerRun& container, const StepSink& sin
   };
   OutputLines standard_output(tell(false));
   OutputLines standard_error(tell(true));
+  const int64_t begin_ns = MonotonicNs();
   const absl::StatusOr<ContainerExit> exit = resources.executor->Run(
       container,
       [&](std::string_view data, bool is_stderr) {
@@ -199,7 +202,18 @@ absl::Status RunWork::Execute(const ContainerRun& container, const StepSink& sin
   standard_output.Finish();
   standard_error.Finish();
   RETURN_IF_ERROR(exit.status());
+  if (spans != nullptr) {
+    spans->Add("mount", "", begin_ns, exit->mounted_ns);
+    spans->Add("runtime", "", exit->mounted_ns, MonotonicNs());
+  }
   return exit->exit_code == 0 ? absl::OkStatus() : RunFailed(*run, exit->exit_code);
+}
+
+absl::StatusOr<std::string> RunWork::Index(const std::string& upper, std::stop_token stop) const {
+  const ScopedSpan span(spans.get(), "index");
+  LayerIndexBuilder builder;
+  RETURN_IF_ERROR(ScanTree(upper, &builder, std::move(stop)));
+  return builder.Serialize();
 }
 
 absl::StatusOr<LayerRef> RunWork::Do(const StepSink& sink, std::stop_token stop) {
@@ -222,9 +236,8 @@ absl::StatusOr<LayerRef> RunWork::Do(const StepSink& sink, std::stop_token stop)
   mounts.ReleaseCaches();
   RETURN_IF_ERROR(executed);
   const std::string upper = scratch.path() + "/upper";
-  LayerIndexBuilder builder;
-  RETURN_IF_ERROR(ScanTree(upper, &builder, std::move(stop)));
-  ASSIGN_OR_RETURN(const std::string index, builder.Serialize());
+  ASSIGN_OR_RETURN(const std::string index, Index(upper, std::move(stop)));
+  const ScopedSpan span(spans.get(), "store");
   return resources.store->layers().Add(index, upper);
 }
 
@@ -280,6 +293,7 @@ absl::StatusOr<Step> StoreOperations::Run(const v1::Run& run, const Site& site) 
                                                 .run = &run,
                                                 .build_id = job_.build_id,
                                                 .name_space = job_.name_space,
+                                                .spans = job_.spans,
                                                 .scope = site.scope,
                                                 .files = site.state.files,
                                                 .user = std::move(user),

@@ -146,6 +146,7 @@ class Solver {
   }
 
   absl::Status Instruction(OperationId id, const v1::Stage& stage, const v1::Operation& operation) {
+    const ScopedSpan span(job_.spans.get(), "step", operation.text());
     const int64_t begin = MonotonicNs();
     v1::BuildEvent started;
     started.mutable_instruction_started()->set_stage(id.stage);
@@ -179,13 +180,17 @@ class Solver {
   absl::StatusOr<StepResult> MakeLayer(OperationId id, const v1::Stage& stage,
                                        const v1::Operation& operation) {
     const StepSink sink = SinkOf(id);
-    ASSIGN_OR_RETURN(const Step step, options_.operations->Prepare(operation, id.stage, stages_,
-                                                                   sink, stop_.get_token()));
+    const auto prepare = [&] {
+      const ScopedSpan span(job_.spans.get(), "prepare");
+      return options_.operations->Prepare(operation, id.stage, stages_, sink, stop_.get_token());
+    };
+    ASSIGN_OR_RETURN(const Step step, prepare());
     const StepRequest request{.build_id = job_.build_id,
                               .name_space = job_.name_space,
                               .description = operation.text(),
                               .no_cache = job_.no_cache || IsUncached(stage),
-                              .max_age = job_.cache_ttl};
+                              .max_age = job_.cache_ttl,
+                              .spans = job_.spans.get()};
     ASSIGN_OR_RETURN(
         StepResult result,
         options_.cache->Do(

@@ -129,13 +129,17 @@ absl::StatusOr<StepResult> StepCache::Make(const Step& step, const StepRequest& 
 absl::StatusOr<StepResult> StepCache::Do(const Step& step, const StepRequest& request,
                                          const Explain& explain, const StepSink& sink,
                                          std::stop_token stop) {
-  ASSIGN_OR_RETURN(StepResult found, Find(step, request));
-  if (found.layer != nullptr) {
-    return found;
-  }
-  std::string reason = std::move(found.reason);
-  if (reason.empty()) {
-    reason = request.no_cache ? "no_cache" : explain(step);
+  std::string reason;
+  {
+    const ScopedSpan span(request.spans, "lookup");
+    ASSIGN_OR_RETURN(StepResult found, Find(step, request));
+    if (found.layer != nullptr) {
+      return found;
+    }
+    reason = std::move(found.reason);
+    if (reason.empty()) {
+      reason = request.no_cache ? "no_cache" : explain(step);
+    }
   }
   // The work looks again: who did it meanwhile has left.
   const auto work = [this, step, request, reason = std::move(reason)](
@@ -148,8 +152,9 @@ absl::StatusOr<StepResult> StepCache::Do(const Step& step, const StepRequest& re
     again.reason = reason;
     return again;
   };
-  ASSIGN_OR_RETURN(FlightResult flight,
-                   in_flight_.Share(FlightKey(step, request), request.build_id, work, sink, stop));
+  const ScopedSpan span(request.spans, "wait");
+  ASSIGN_OR_RETURN(FlightResult flight, in_flight_.Share(FlightKey(step, request), request.build_id,
+                                                         work, sink, std::move(stop)));
   if (!flight.shared_with.empty() && !flight.result.cached) {
     flight.result.cached = true;
     flight.result.reason = fmt::format("shared with build {}", flight.shared_with);

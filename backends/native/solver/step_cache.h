@@ -11,6 +11,7 @@
 #include <string>
 #include <string_view>
 
+#include "backends/api/span_sink.h"
 #include "backends/native/solver/in_flight.h"
 #include "backends/native/solver/step.h"
 #include "base/clock.h"
@@ -27,6 +28,7 @@ struct StepRequest {
   bool no_cache = false;
   // Takes nothing that is older.
   std::optional<std::chrono::nanoseconds> max_age;
+  SpanSink* spans = nullptr;  // of the build; may be null
 };
 
 struct StepCacheOptions {

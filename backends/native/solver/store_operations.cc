@@ -99,8 +99,9 @@ absl::StatusOr<Step> StoreOperations::FileStep(std::shared_ptr<FileWork> work,
     step.parts.push_back({.name = "the archives", .value = archives, .files = nullptr});
   }
   step.parts.push_back({.name = "the files", .value = "", .files = index});
-  step.make = [work = std::move(work), store = resources_.store](
+  step.make = [work = std::move(work), store = resources_.store, spans = job_.spans](
                   const StepSink&, std::stop_token stop) -> absl::StatusOr<LayerRef> {
+    const ScopedSpan span(spans.get(), "store");
     ASSIGN_OR_RETURN(const std::string finished,
                      work->draft.Finish(&store->contents(), std::move(stop)));
     return store->layers().Add(finished, "");
