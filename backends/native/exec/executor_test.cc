@@ -8,6 +8,7 @@
 #include <set>
 
 #include "backends/native/exec/executor_fixture.h"
+#include "base/clock.h"
 
 namespace zlayer {
 namespace {
