@@ -15,7 +15,7 @@ namespace {
 
 struct Options {
   std::string build;
-  std::string output = "-";
+  std::string output;
 };
 
 absl::StatusOr<std::vector<v1::Span>> FetchSpans(Session& session, const std::string& id) {
@@ -39,7 +39,7 @@ absl::Status Trace(Session& session, const Options& options) {
   ASSIGN_OR_RETURN(const std::string id, ResolveBuildId(session, options.build));
   ASSIGN_OR_RETURN(std::vector<v1::Span> spans, FetchSpans(session, id));
   const std::string json = TraceJson(id, std::move(spans));
-  if (options.output == "-") {
+  if (options.output.empty() || options.output == "-") {
     Print(json);
     return absl::OkStatus();
   }
