@@ -7,7 +7,11 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <filesystem>
 #include <map>
+#include <optional>
+#include <set>
+#include <system_error>
 #include <tuple>
 #include <utility>
 
@@ -15,6 +19,7 @@
 #include "base/files.h"
 #include "base/mutex.h"
 #include "base/status_macros.h"
+#include "base/strings.h"
 
 namespace zlayer {
 namespace {
@@ -28,6 +33,7 @@ struct Directory {
   bool shared = false;  // by its users
   bool ready = false;   // known to be there, or being made by its one user
   bool has_row = false;
+  std::string holder;  // the build that took it last
 };
 
 class DiskCacheMountStore : public CacheMountStore {
@@ -38,17 +44,29 @@ class DiskCacheMountStore : public CacheMountStore {
   absl::Status Load();
 
   absl::StatusOr<std::vector<std::shared_ptr<const CacheMount>>> Take(
-      std::string_view name_space, const std::vector<CacheMountRequest>& requests, const Fill& fill,
+      const CacheMountUser& user, const std::vector<CacheMountRequest>& requests,
       const std::stop_token& stop) override;
+  absl::StatusOr<std::vector<StoredCacheMount>> List() override;
+  absl::StatusOr<bool> Remove(uint64_t number, int64_t used_ns, const std::string& trash) override;
+  absl::Status RemoveStray(const std::string& trash) override;
 
  private:
   class Use;
 
-  absl::StatusOr<std::shared_ptr<const CacheMount>> TakeOne(
-      const Key& key, CacheSharing sharing,
-      const std::function<absl::Status(const std::string&)>& fill, const std::stop_token& stop);
-  const Directory* Choose(const Key& key, CacheSharing sharing)
+  absl::StatusOr<std::shared_ptr<const CacheMount>> TakeOne(const Key& key,
+                                                            const CacheMountUser& user,
+                                                            const CacheMountRequest& request,
+                                                            size_t position,
+                                                            const std::stop_token& stop);
+  absl::StatusOr<Directory> Wait(const Key& key, const CacheMountUser& user, CacheSharing sharing,
+                                 const std::stop_token& stop);
+  const Directory* Choose(const Key& key, CacheSharing sharing, const std::string& build)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  std::string HolderOf(const Key& key) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  std::optional<Key> TakeForRemoval(uint64_t number);
+  absl::StatusOr<bool> RemoveRow(uint64_t number, int64_t used_ns);
+  absl::Status MoveAway(uint64_t number, const std::string& trash) const;
+  absl::StatusOr<std::set<uint64_t>> NumbersOnDisk() const;
   Directory* Find(const Key& key, uint64_t number) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status Make(const Directory& directory,
                     const std::function<absl::Status(const std::string&)>& fill);
@@ -102,6 +120,11 @@ absl::Status DiskCacheMountStore::Load() {
       next_number = number + 1;
     }
   }));
+  // What a crash left without a row keeps its number to itself.
+  ASSIGN_OR_RETURN(const std::set<uint64_t> on_disk, NumbersOnDisk());
+  if (!on_disk.empty()) {
+    next_number = std::max(next_number, *on_disk.rbegin() + 1);
+  }
   MutexLock lock(&mutex_);
   directories_ = std::move(directories);
   next_number_ = next_number;
@@ -109,22 +132,17 @@ absl::Status DiskCacheMountStore::Load() {
 }
 
 absl::StatusOr<std::vector<std::shared_ptr<const CacheMount>>> DiskCacheMountStore::Take(
-    std::string_view name_space, const std::vector<CacheMountRequest>& requests, const Fill& fill,
+    const CacheMountUser& user, const std::vector<CacheMountRequest>& requests,
     const std::stop_token& stop) {
   std::map<Key, size_t> first;
   std::vector<Key> keys;
   for (size_t i = 0; i < requests.size(); ++i) {
-    keys.emplace_back(name_space, requests[i].id, requests[i].seed);
+    keys.emplace_back(user.name_space, requests[i].id, requests[i].seed);
     first.try_emplace(keys[i], i);
   }
   std::vector<std::shared_ptr<const CacheMount>> mounts(requests.size());
   for (const auto& [key, request] : first) {
-    const size_t index = request;
-    ASSIGN_OR_RETURN(
-        mounts[index],
-        TakeOne(
-            key, requests[index].sharing,
-            [&](const std::string& directory) { return fill(index, directory); }, stop));
+    ASSIGN_OR_RETURN(mounts[request], TakeOne(key, user, requests[request], request, stop));
   }
   for (size_t i = 0; i < requests.size(); ++i) {
     mounts[i] = mounts[first.find(keys[i])->second];
@@ -133,23 +151,12 @@ absl::StatusOr<std::vector<std::shared_ptr<const CacheMount>>> DiskCacheMountSto
 }
 
 absl::StatusOr<std::shared_ptr<const CacheMount>> DiskCacheMountStore::TakeOne(
-    const Key& key, CacheSharing sharing,
-    const std::function<absl::Status(const std::string&)>& fill, const std::stop_token& stop) {
-  Directory taken;
-  {
-    MutexLock lock(&mutex_);
-    const bool found = changed_.Wait(&mutex_, stop, [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-      const Directory* directory = Choose(key, sharing);
-      taken = directory == nullptr ? Directory() : *directory;
-      return directory != nullptr;
-    });
-    if (!found) {
-      return Cancelled(fmt::format(
-          "the build was canceled while it waited for the cache mount \"{}\"", std::get<1>(key)));
-    }
-  }
+    const Key& key, const CacheMountUser& user, const CacheMountRequest& request, size_t position,
+    const std::stop_token& stop) {
+  ASSIGN_OR_RETURN(const Directory taken, Wait(key, user, request.sharing, stop));
   if (!taken.ready) {
-    const absl::Status made = Make(taken, fill);
+    const absl::Status made =
+        Make(taken, [&](const std::string& directory) { return user.fill(position, directory); });
     Made(key, taken.number, made.ok());
     RETURN_IF_ERROR(Annotate(made, fmt::format("the cache mount \"{}\"", std::get<1>(key))));
   }
@@ -158,8 +165,48 @@ absl::StatusOr<std::shared_ptr<const CacheMount>> DiskCacheMountStore::TakeOne(
   return use;
 }
 
+// Takes a directory, once there is one to be had.
+absl::StatusOr<Directory> DiskCacheMountStore::Wait(const Key& key, const CacheMountUser& user,
+                                                    CacheSharing sharing,
+                                                    const std::stop_token& stop) {
+  std::string holder;
+  {
+    MutexLock lock(&mutex_);
+    if (const Directory* directory = Choose(key, sharing, user.build); directory != nullptr) {
+      return *directory;
+    }
+    holder = HolderOf(key);
+  }
+  if (user.waiting) {
+    user.waiting(std::get<1>(key), holder);
+  }
+  Directory taken;
+  MutexLock lock(&mutex_);
+  const bool found = changed_.Wait(&mutex_, stop, [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    const Directory* directory = Choose(key, sharing, user.build);
+    taken = directory == nullptr ? Directory() : *directory;
+    return directory != nullptr;
+  });
+  if (!found) {
+    return Cancelled(fmt::format(
+        "the build was canceled while it waited for the cache mount \"{}\"", std::get<1>(key)));
+  }
+  return taken;
+}
+
+// Of the first directory in use.
+std::string DiskCacheMountStore::HolderOf(const Key& key) {
+  for (const Directory& directory : directories_[key]) {
+    if (directory.users > 0) {
+      return directory.holder;
+    }
+  }
+  return "";
+}
+
 // Takes a directory, or returns null where one must be waited for.
-const Directory* DiskCacheMountStore::Choose(const Key& key, CacheSharing sharing) {
+const Directory* DiskCacheMountStore::Choose(const Key& key, CacheSharing sharing,
+                                             const std::string& build) {
   std::vector<Directory>& directories = directories_[key];
   const bool shares = sharing == CacheSharing::kShared;
   for (Directory& directory : directories) {
@@ -168,6 +215,7 @@ const Directory* DiskCacheMountStore::Choose(const Key& key, CacheSharing sharin
         return nullptr;
       }
       ++directory.users;
+      directory.holder = build;
       return &directory;
     }
   }
@@ -175,13 +223,14 @@ const Directory* DiskCacheMountStore::Choose(const Key& key, CacheSharing sharin
     if (directory.users == 0) {
       directory.users = 1;
       directory.shared = shares;
+      directory.holder = build;
       return &directory;
     }
   }
   if (sharing == CacheSharing::kLocked && !directories.empty()) {
     return nullptr;
   }
-  directories.push_back({.number = next_number_++, .users = 1, .shared = shares});
+  directories.push_back({.number = next_number_++, .users = 1, .shared = shares, .holder = build});
   return &directories.back();
 }
 
@@ -241,6 +290,127 @@ void DiskCacheMountStore::Release(const Key& key, uint64_t number) {
   MutexLock lock(&mutex_);
   --Find(key, number)->users;
   changed_.NotifyAll();
+}
+
+absl::StatusOr<std::vector<StoredCacheMount>> DiskCacheMountStore::List() {
+  std::vector<StoredCacheMount> mounts;
+  RETURN_IF_ERROR(database_->Read([&](Connection& connection) -> absl::Status {
+    ASSIGN_OR_RETURN(Statement rows,
+                     connection.Prepare("SELECT number, namespace, id, created, used "
+                                        "FROM cache_mounts ORDER BY number"));
+    while (true) {
+      ASSIGN_OR_RETURN(bool more, rows.Step());
+      if (!more) {
+        return absl::OkStatus();
+      }
+      mounts.push_back({static_cast<uint64_t>(rows.Int(0)), std::string(rows.Text(1)),
+                        std::string(rows.Text(2)), rows.Int(3), rows.Int(4)});
+    }
+  }));
+  MutexLock lock(&mutex_);
+  std::set<uint64_t> used;
+  for (const auto& [key, directories] : directories_) {
+    for (const Directory& directory : directories) {
+      if (directory.users > 0) {
+        used.insert(directory.number);
+      }
+    }
+  }
+  for (StoredCacheMount& mount : mounts) {
+    mount.in_use = used.contains(mount.number);
+  }
+  return mounts;
+}
+
+// As its one user, who is no build.
+std::optional<Key> DiskCacheMountStore::TakeForRemoval(uint64_t number) {
+  MutexLock lock(&mutex_);
+  for (auto& [key, directories] : directories_) {
+    for (Directory& directory : directories) {
+      if (directory.number == number && directory.users == 0) {
+        directory.users = 1;
+        directory.shared = false;
+        directory.holder.clear();
+        return key;
+      }
+    }
+  }
+  return std::nullopt;
+}
+
+absl::StatusOr<bool> DiskCacheMountStore::RemoveRow(uint64_t number, int64_t used_ns) {
+  bool removed = false;
+  RETURN_IF_ERROR(database_->WriteUnsynced([&](Connection& connection) -> absl::Status {
+    ASSIGN_OR_RETURN(Statement remove, connection.Prepare("DELETE FROM cache_mounts "
+                                                          "WHERE number = ? AND used <= ?"));
+    RETURN_IF_ERROR(remove.Bind(1, static_cast<int64_t>(number)).Bind(2, used_ns).Run());
+    removed = connection.changes() > 0;
+    return absl::OkStatus();
+  }));
+  return removed;
+}
+
+absl::Status DiskCacheMountStore::MoveAway(uint64_t number, const std::string& trash) const {
+  const std::string to = fmt::format("{}/cache-mount-{}", trash, number);
+  return rename(PathOf(number).c_str(), to.c_str()) == 0 || errno == ENOENT
+             ? absl::OkStatus()
+             : ErrnoError(fmt::format("moving {} to {}", PathOf(number), to));
+}
+
+absl::StatusOr<bool> DiskCacheMountStore::Remove(uint64_t number, int64_t used_ns,
+                                                 const std::string& trash) {
+  const std::optional<Key> key = TakeForRemoval(number);
+  if (!key.has_value()) {
+    return false;
+  }
+  const absl::StatusOr<bool> removed = RemoveRow(number, used_ns);
+  if (!removed.ok() || !*removed) {
+    Release(*key, number);
+    return removed;
+  }
+  const absl::Status moved = MoveAway(number, trash);
+  MutexLock lock(&mutex_);
+  auto found = directories_.find(*key);
+  std::erase_if(found->second, [number](const Directory& other) { return other.number == number; });
+  if (found->second.empty()) {
+    directories_.erase(found);
+  }
+  changed_.NotifyAll();
+  RETURN_IF_ERROR(moved);
+  return true;
+}
+
+absl::StatusOr<std::set<uint64_t>> DiskCacheMountStore::NumbersOnDisk() const {
+  std::set<uint64_t> numbers;
+  std::error_code error;
+  std::filesystem::directory_iterator entries(root_ + "/cache-mounts", error);
+  for (; !error && entries != std::filesystem::directory_iterator(); entries.increment(error)) {
+    if (std::optional<uint64_t> number = ParseUint(entries->path().filename().string())) {
+      numbers.insert(*number);
+    }
+  }
+  if (error) {
+    return ErrnoError(error.value(), "listing " + root_ + "/cache-mounts");
+  }
+  return numbers;
+}
+
+// Numbers only grow, so one that is not known now never will be.
+absl::Status DiskCacheMountStore::RemoveStray(const std::string& trash) {
+  ASSIGN_OR_RETURN(std::set<uint64_t> stray, NumbersOnDisk());
+  {
+    MutexLock lock(&mutex_);
+    for (const auto& [key, directories] : directories_) {
+      for (const Directory& directory : directories) {
+        stray.erase(directory.number);
+      }
+    }
+    stray.erase(stray.lower_bound(next_number_), stray.end());
+  }
+  for (uint64_t number : stray) {
+    RETURN_IF_ERROR(MoveAway(number, trash));
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <stop_token>
@@ -31,6 +32,28 @@ struct CacheMountRequest {
   CacheSharing sharing = CacheSharing::kShared;
 };
 
+// Who takes directories.
+struct CacheMountUser {
+  std::string name_space;
+  std::string build;
+  // Fills the new and empty `directory`, which may have any mode and owner afterwards, for
+  // `requests[request]`.
+  std::function<absl::Status(size_t request, const std::string& directory)> fill;
+  // If set: called once when a wait for a directory begins, with the build that has it ("" where
+  // that is being removed).
+  std::function<void(std::string_view id, std::string_view holder)> waiting;
+};
+
+// A directory with what is known of it.
+struct StoredCacheMount {
+  uint64_t number = 0;  // cache-mounts/<number>
+  std::string name_space;
+  std::string id;
+  int64_t created_ns = 0;
+  int64_t used_ns = 0;
+  bool in_use = false;
+};
+
 // A directory in use, until the last copy of the pointer to it goes.
 class CacheMount {
  public:
@@ -44,16 +67,24 @@ class CacheMountStore {
  public:
   virtual ~CacheMountStore() = default;
 
-  // Fills the new and empty `directory`, which may have any mode and owner afterwards, for
-  // `requests[request]`.
-  using Fill = std::function<absl::Status(size_t request, const std::string& directory)>;
-
   // One directory for each request, in their order; requests of one id and seed share one. Waits
   // for directories that are locked. All are taken in one order, whoever asks, so two that wait
   // never wait for each other. kCancelled once `stop` is requested.
   virtual absl::StatusOr<std::vector<std::shared_ptr<const CacheMount>>> Take(
-      std::string_view name_space, const std::vector<CacheMountRequest>& requests, const Fill& fill,
+      const CacheMountUser& user, const std::vector<CacheMountRequest>& requests,
       const std::stop_token& stop) = 0;
+
+  // All of every namespace, in the order of their numbers.
+  virtual absl::StatusOr<std::vector<StoredCacheMount>> List() = 0;
+
+  // Removes a directory that nobody uses and that was last taken by `used_ns`; who wants it
+  // meanwhile waits or gets another, as if it were in use. Its row goes, then it is moved to the
+  // directory `trash`. True where it went.
+  virtual absl::StatusOr<bool> Remove(uint64_t number, int64_t used_ns,
+                                      const std::string& trash) = 0;
+
+  // Moves directories that a crash left without a row to `trash`.
+  virtual absl::Status RemoveStray(const std::string& trash) = 0;
 };
 
 // Directories in `root`/cache-mounts, which exists, a row in `database` for each. All arguments

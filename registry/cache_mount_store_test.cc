@@ -1,5 +1,6 @@
 #include "registry/cache_mount_store.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -39,14 +40,7 @@ class CacheMountStoreTest : public ::testing::Test {
 
   absl::StatusOr<Mounts> Take(const std::vector<CacheMountRequest>& requests,
                               const std::stop_token& stop = {}) {
-    return store_->Take(
-        "default", requests,
-        [this](size_t, const std::string& directory) {
-          ++filled_;
-          std::ofstream(directory + "/seed") << "s";
-          return absl::OkStatus();
-        },
-        stop);
+    return store_->Take(user_, requests, stop);
   }
 
   std::string PathOf(const std::string& id, CacheSharing sharing) {
@@ -61,6 +55,13 @@ class CacheMountStoreTest : public ::testing::Test {
   std::unique_ptr<CacheMountStore> store_;
   Mounts held_;
   std::atomic<int> filled_{0};
+  CacheMountUser user_{.name_space = "default",
+                       .build = "build-1",
+                       .fill = [this](size_t, const std::string& directory) {
+                         ++filled_;
+                         std::ofstream(directory + "/seed") << "s";
+                         return absl::OkStatus();
+                       }};
 };
 
 TEST_F(CacheMountStoreTest, ADirectoryIsSeededOnceAndStays) {
@@ -92,8 +93,9 @@ TEST_F(CacheMountStoreTest, NamespacesIdsAndSeedsHaveDirectoriesOfTheirOwn) {
                        Take({{.id = "a"}, {.id = "b"}, {.id = "a", .seed = Digest::Of("x")}}));
   ASSERT_OK_AND_ASSIGN(
       const Mounts theirs,
-      store_->Take("other", {{.id = "a"}},
-                   [](size_t, const std::string&) { return absl::OkStatus(); }, {}));
+      store_->Take({.name_space = "other",
+                    .fill = [](size_t, const std::string&) { return absl::OkStatus(); }},
+                   {{.id = "a"}}, {}));
   EXPECT_NE(mine[0]->path(), mine[1]->path());
   EXPECT_NE(mine[0]->path(), mine[2]->path());
   EXPECT_NE(mine[0]->path(), theirs[0]->path());
@@ -162,9 +164,79 @@ TEST_F(CacheMountStoreTest, LocksTakenInDifferentOrdersDoNotBlockEachOther) {
   EXPECT_EQ(filled_, 2);
 }
 
+TEST_F(CacheMountStoreTest, WhoWaitsIsToldForWhom) {
+  PathOf("a", CacheSharing::kLocked);
+  CacheMountUser waiter = user_;
+  waiter.build = "build-2";
+  std::vector<std::string> told;
+  waiter.waiting = [&](std::string_view id, std::string_view holder) {
+    told.push_back(fmt::format("{} {}", id, holder));
+    held_.clear();
+  };
+  EXPECT_OK(store_->Take(waiter, {{.id = "a", .sharing = CacheSharing::kLocked}}, {}));
+  EXPECT_THAT(told, ElementsAre("a build-1"));
+  EXPECT_OK(store_->Take(waiter, {{.id = "a", .sharing = CacheSharing::kLocked}}, {}));
+  EXPECT_EQ(told.size(), 1);
+}
+
+TEST_F(CacheMountStoreTest, ARemovedOneBeginsAnew) {
+  const std::string path = PathOf("a", CacheSharing::kShared);
+  ASSERT_OK_AND_ASSIGN(std::vector<StoredCacheMount> all, store_->List());
+  ASSERT_EQ(all.size(), 1);
+  EXPECT_TRUE(all[0].in_use);
+  const std::string trash = root_.path() + "/tmp";
+  EXPECT_THAT(store_->Remove(all[0].number, all[0].used_ns, trash), IsOkAndHolds(false));
+  held_.clear();
+  EXPECT_THAT(store_->Remove(all[0].number, all[0].used_ns - 1, trash), IsOkAndHolds(false));
+  EXPECT_THAT(store_->Remove(all[0].number, all[0].used_ns, trash), IsOkAndHolds(true));
+  EXPECT_THAT(store_->Remove(all[0].number, all[0].used_ns, trash), IsOkAndHolds(false));
+  EXPECT_FALSE(std::filesystem::exists(path));
+  EXPECT_THAT(Query(*database_, "SELECT id FROM cache_mounts"), IsOkAndHolds(IsEmpty()));
+  PathOf("a", CacheSharing::kShared);
+  EXPECT_EQ(filled_, 2);
+}
+
+TEST_F(CacheMountStoreTest, UseAndRemovalGoOnSideBySide) {
+  std::atomic<bool> done{false};
+  std::jthread remover([&] {
+    while (!done) {
+      absl::StatusOr<std::vector<StoredCacheMount>> all = store_->List();
+      EXPECT_OK(all);
+      for (const StoredCacheMount& mount : *all) {
+        EXPECT_OK(store_->Remove(mount.number, mount.used_ns, root_.path() + "/tmp"));
+      }
+    }
+  });
+  {
+    std::vector<std::jthread> users;
+    for (const CacheSharing sharing :
+         {CacheSharing::kShared, CacheSharing::kPrivate, CacheSharing::kLocked}) {
+      users.emplace_back([this, sharing] {
+        for (int round = 0; round < 50; ++round) {
+          const auto mounts = Take({{.id = "a", .sharing = sharing}});
+          EXPECT_OK(mounts);
+          EXPECT_THAT(ReadFile(mounts->front()->path() + "/seed"), IsOkAndHolds("s"));
+        }
+      });
+    }
+  }
+  done = true;
+}
+
+TEST_F(CacheMountStoreTest, WhatACrashLeftWithoutARowGoes) {
+  const std::string path = PathOf("a", CacheSharing::kShared);
+  held_.clear();
+  ASSERT_OK(MakeDirectories(root_.path() + "/cache-mounts/7"));
+  Open();
+  ASSERT_OK(store_->RemoveStray(root_.path() + "/tmp"));
+  EXPECT_FALSE(std::filesystem::exists(root_.path() + "/cache-mounts/7"));
+  EXPECT_TRUE(std::filesystem::exists(path));
+  EXPECT_EQ(PathOf("b", CacheSharing::kShared), root_.path() + "/cache-mounts/8");
+}
+
 TEST_F(CacheMountStoreTest, ASeedThatFailsLeavesNothing) {
   const auto failing = [](size_t, const std::string&) { return absl::AbortedError("no seed"); };
-  EXPECT_THAT(store_->Take("default", {{.id = "a"}}, failing, {}),
+  EXPECT_THAT(store_->Take({.name_space = "default", .fill = failing}, {{.id = "a"}}, {}),
               StatusIs(absl::StatusCode::kAborted, HasSubstr("no seed")));
   EXPECT_TRUE(std::filesystem::is_empty(root_.path() + "/cache-mounts"));
   EXPECT_TRUE(std::filesystem::is_empty(root_.path() + "/tmp"));

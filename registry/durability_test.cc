@@ -119,7 +119,7 @@ TEST_F(DurabilityTest, AfterAPowerFailureALayerTakesAllThatStandsOnItAlong) {
   ASSERT_OK(InsertImage(*database_, Digest::Of("lost"), {one_, two_}));
   ASSERT_OK(InsertImage(*database_, Digest::Of("not synced"), {one_}, kOtherBoot));
   ASSERT_OK(Run("INSERT INTO tags SELECT 'team', hex(manifest), manifest, 0 FROM images"));
-  auto records = OpenRecordStore(database_.get());
+  auto records = OpenRecordStore(database_.get(), SystemClock());
   ASSERT_OK(records->Put("team", {Digest::Of("good"), one_, {one_}, "", 0}));
   ASSERT_OK(records->Put("team", {Digest::Of("made it"), two_, {}, "", 0}));
   ASSERT_OK(records->Put("team", {Digest::Of("on it"), one_, {one_, two_}, "", 0}));

@@ -1,6 +1,10 @@
 #include "registry/fetched_store.h"
 
+#include <string>
+#include <utility>
+
 #include "base/status_macros.h"
+#include "registry/last_used.h"
 
 namespace zlayer {
 namespace {
@@ -13,7 +17,7 @@ class DatabaseFetchedStore : public FetchedStore {
   absl::StatusOr<std::optional<FetchedSource>> Find(std::string_view name_space,
                                                     const Digest& source) override {
     return FindBy(
-        "SELECT layer, content, etag, last_modified FROM fetched "
+        "SELECT layer, content, etag, last_modified, source FROM fetched "
         "WHERE namespace = ? AND source = ?",
         name_space, source);
   }
@@ -21,9 +25,24 @@ class DatabaseFetchedStore : public FetchedStore {
   absl::StatusOr<std::optional<FetchedSource>> FindContent(std::string_view name_space,
                                                            const Digest& content) override {
     return FindBy(
-        "SELECT layer, content, etag, last_modified FROM fetched "
+        "SELECT layer, content, etag, last_modified, source FROM fetched "
         "WHERE namespace = ? AND content = ? ORDER BY used DESC",
         name_space, content);
+  }
+
+  absl::Status FlushUses() override {
+    return uses_.Flush([this](const LastUsed<Source>::Times& times) {
+      return database_->WriteUnsynced([&times](Connection& connection) -> absl::Status {
+        ASSIGN_OR_RETURN(Statement use,
+                         connection.Prepare("UPDATE fetched SET used = ?3 "
+                                            "WHERE namespace = ?1 AND source = ?2 AND used < ?3"));
+        for (const auto& [source, used] : times) {
+          RETURN_IF_ERROR(
+              use.BindText(1, source.first).BindDigest(2, source.second).Bind(3, used).Run());
+        }
+        return absl::OkStatus();
+      });
+    });
   }
 
   absl::Status Put(std::string_view name_space, const Digest& source,
@@ -47,10 +66,13 @@ class DatabaseFetchedStore : public FetchedStore {
   }
 
  private:
+  using Source = std::pair<std::string, Digest>;  // with its namespace
+
   absl::StatusOr<std::optional<FetchedSource>> FindBy(std::string_view sql,
                                                       std::string_view name_space,
                                                       const Digest& key) {
     std::optional<FetchedSource> result;
+    Source source(name_space, Digest());
     RETURN_IF_ERROR(database_->Read([&](Connection& connection) -> absl::Status {
       ASSIGN_OR_RETURN(Statement find, connection.Prepare(sql));
       ASSIGN_OR_RETURN(bool found, find.BindText(1, name_space).BindDigest(2, key).Step());
@@ -64,13 +86,18 @@ class DatabaseFetchedStore : public FetchedStore {
       }
       fetched.etag = find.Text(2);
       fetched.last_modified = find.Text(3);
+      ASSIGN_OR_RETURN(source.second, find.DigestAt(4));
       return absl::OkStatus();
     }));
+    if (result.has_value()) {
+      uses_.Touch(source, clock_->NowNs());
+    }
     return result;
   }
 
   Database* const database_;
   const Clock* const clock_;
+  LastUsed<Source> uses_;
 };
 
 }  // namespace

@@ -35,6 +35,8 @@ class FetchedStore {
   // Any source whose one file has this content.
   virtual absl::StatusOr<std::optional<FetchedSource>> FindContent(std::string_view name_space,
                                                                    const Digest& content) = 0;
+  // Writes the times of last use, which the look-ups above leave in memory, to the database.
+  virtual absl::Status FlushUses() = 0;
   // An older answer for the same source is replaced. kFailedPrecondition where the store lacks the
   // layer.
   virtual absl::Status Put(std::string_view name_space, const Digest& source,

@@ -34,6 +34,13 @@ TEST_F(FetchedStoreTest, IsFoundAgainBySourceAndContentInItsNamespaceOnly) {
   EXPECT_EQ(found->content, content_);
   EXPECT_EQ(found->etag, "\"v1\"");
   EXPECT_EQ(found->last_modified, "yesterday");
+  ASSERT_OK(database_->Write([](Connection& connection) -> absl::Status {
+    ASSIGN_OR_RETURN(Statement old, connection.Prepare("UPDATE fetched SET used = 1"));
+    return old.Run();
+  }));
+  ASSERT_OK(fetched_->FlushUses());
+  EXPECT_THAT(Query(*database_, "SELECT 1 FROM fetched WHERE used > 1"),
+              IsOkAndHolds(::testing::SizeIs(1)));
   ASSERT_OK_AND_ASSIGN(auto by_content, fetched_->FindContent("a", content_));
   EXPECT_TRUE(by_content.has_value());
   ASSERT_OK_AND_ASSIGN(auto other, fetched_->Find("b", source_));

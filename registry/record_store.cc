@@ -4,6 +4,7 @@
 
 #include "base/errors.h"
 #include "base/status_macros.h"
+#include "registry/last_used.h"
 
 namespace zlayer {
 namespace {
@@ -47,7 +48,8 @@ absl::StatusOr<CacheRecord> RecordAt(const Statement& row) {
 
 class DatabaseRecordStore : public RecordStore {
  public:
-  explicit DatabaseRecordStore(Database* database) : database_(database) {}
+  DatabaseRecordStore(Database* database, const Clock* clock)
+      : database_(database), clock_(clock) {}
 
   absl::StatusOr<CacheRecord> Find(const Digest& key) override {
     ASSIGN_OR_RETURN(std::vector<CacheRecord> found, Select("key = ?", key));
@@ -59,6 +61,21 @@ class DatabaseRecordStore : public RecordStore {
 
   absl::StatusOr<std::vector<CacheRecord>> FindByContent(const Digest& content_key) override {
     return Select("content_key = ? ORDER BY created DESC LIMIT 8", content_key);
+  }
+
+  void Touch(const Digest& key) override { uses_.Touch(key, clock_->NowNs()); }
+
+  absl::Status FlushUses() override {
+    return uses_.Flush([this](const LastUsed<Digest>::Times& times) {
+      return database_->WriteUnsynced([&times](Connection& connection) -> absl::Status {
+        ASSIGN_OR_RETURN(Statement use, connection.Prepare("UPDATE records SET used = ?2 "
+                                                           "WHERE key = ?1 AND used < ?2"));
+        for (const auto& [key, used] : times) {
+          RETURN_IF_ERROR(use.BindDigest(1, key).Bind(2, used).Run());
+        }
+        return absl::OkStatus();
+      });
+    });
   }
 
   absl::Status Put(std::string_view name_space, const CacheRecord& record) override {
@@ -100,12 +117,14 @@ class DatabaseRecordStore : public RecordStore {
   }
 
   Database* const database_;
+  const Clock* const clock_;
+  LastUsed<Digest> uses_;
 };
 
 }  // namespace
 
-std::unique_ptr<RecordStore> OpenRecordStore(Database* database) {
-  return std::make_unique<DatabaseRecordStore>(database);
+std::unique_ptr<RecordStore> OpenRecordStore(Database* database, const Clock* clock) {
+  return std::make_unique<DatabaseRecordStore>(database, clock);
 }
 
 }  // namespace zlayer

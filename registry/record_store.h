@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/digest.h"
 #include "registry/meta/database.h"
 
@@ -36,13 +37,17 @@ class RecordStore {
   virtual absl::StatusOr<CacheRecord> Find(const Digest& key) = 0;
   // Those that were made on the same content, the newest first, at most eight.
   virtual absl::StatusOr<std::vector<CacheRecord>> FindByContent(const Digest& content_key) = 0;
+  // The record was of use just now. Kept in memory until FlushUses.
+  virtual void Touch(const Digest& key) = 0;
+  // Writes the times of last use, which decide what is removed first, to the database.
+  virtual absl::Status FlushUses() = 0;
   // An older record of the same key is replaced. kFailedPrecondition where the store lacks the
   // layer.
   virtual absl::Status Put(std::string_view name_space, const CacheRecord& record) = 0;
 };
 
-// Records in `database`, which must outlive the result. They go with their layer.
-std::unique_ptr<RecordStore> OpenRecordStore(Database* database);
+// Records in `database`; both arguments must outlive the result. They go with their layer.
+std::unique_ptr<RecordStore> OpenRecordStore(Database* database, const Clock* clock);
 
 }  // namespace zlayer
 

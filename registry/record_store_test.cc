@@ -10,6 +10,12 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
+class ManualClock : public Clock {
+ public:
+  int64_t NowNs() const override { return now_ns; }
+  int64_t now_ns = 0;
+};
+
 class RecordStoreTest : public ::testing::Test {
  protected:
   void SetUp() override {
@@ -21,7 +27,7 @@ class RecordStoreTest : public ::testing::Test {
   void Reopen() {
     database_.reset();
     ASSERT_OK_AND_ASSIGN(database_, OpenDatabase(directory_.path() + "/meta.db"));
-    records_ = OpenRecordStore(database_.get());
+    records_ = OpenRecordStore(database_.get(), &clock_);
   }
 
   CacheRecord Record() const {
@@ -29,6 +35,7 @@ class RecordStoreTest : public ::testing::Test {
   }
 
   const Digest layer_ = Digest::Of("layer");
+  ManualClock clock_;
   ScopedDirectory directory_;
   std::unique_ptr<Database> database_;
   std::unique_ptr<RecordStore> records_;
@@ -73,6 +80,21 @@ TEST_F(RecordStoreTest, RecordsAreFoundByContentTheNewestFirst) {
   EXPECT_EQ(found[0].content_key, Digest::Of("content"));
   EXPECT_EQ(found[0].description, "RUN make");
   EXPECT_THAT(records_->FindByContent(Digest::Of("other")), IsOkAndHolds(::testing::IsEmpty()));
+}
+
+TEST_F(RecordStoreTest, UsesAreWrittenTogetherAndNeverGoBack) {
+  ASSERT_OK(records_->Put("default", Record()));
+  const auto used = [this] { return Query(*database_, "SELECT used FROM records"); };
+  clock_.now_ns = 5000;
+  records_->Touch(Record().key);
+  records_->Touch(Digest::Of("other"));
+  EXPECT_THAT(used(), IsOkAndHolds(ElementsAre("1234")));
+  ASSERT_OK(records_->FlushUses());
+  EXPECT_THAT(used(), IsOkAndHolds(ElementsAre("5000")));
+  clock_.now_ns = 4000;
+  records_->Touch(Record().key);
+  ASSERT_OK(records_->FlushUses());
+  EXPECT_THAT(used(), IsOkAndHolds(ElementsAre("5000")));
 }
 
 TEST_F(RecordStoreTest, AnUnknownKeyIsNotFound) {

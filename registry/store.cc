@@ -48,11 +48,18 @@ class DiskStore : public Store {
  public:
   DiskStore(RootDirectory root, const Clock* clock) : root_(std::move(root)), clock_(clock) {}
 
+  ~DiskStore() override {
+    if (records_ != nullptr && fetched_ != nullptr) {
+      FlushUses();
+    }
+  }
+
   absl::Status Start();
 
   const std::string& root() const override { return root_.path; }
   std::string tmp() const override { return root_.path + "/tmp"; }
   Database& database() override { return *database_; }
+  Uses& uses() override { return uses_; }
   BlobStore& blobs() override { return *blobs_; }
   ContentStore& contents() override { return *contents_; }
   LayerStore& layers() override { return *layers_; }
@@ -66,10 +73,12 @@ class DiskStore : public Store {
 
  private:
   absl::Status OpenParts();
+  void FlushUses();
   void Maintain(const std::vector<std::string>& leftovers, std::stop_token stop);
 
   const RootDirectory root_;  // first: the lock goes last
   const Clock* const clock_;
+  Uses uses_;
   std::unique_ptr<Database> database_;
   std::unique_ptr<BlobStore> blobs_;
   std::unique_ptr<ContentStore> contents_;
@@ -101,12 +110,13 @@ absl::Status DiskStore::Start() {
 
 absl::Status DiskStore::OpenParts() {
   ASSIGN_OR_RETURN(blobs_, OpenDiskBlobStore(root_.path + "/blobs"));
-  ASSIGN_OR_RETURN(contents_, OpenPackContentStore(root_.path, database_.get(), blobs_.get()));
-  ASSIGN_OR_RETURN(layers_,
-                   OpenDiskLayerStore(root_.path, database_.get(), contents_.get(), clock_));
+  ASSIGN_OR_RETURN(contents_,
+                   OpenPackContentStore(root_.path, database_.get(), blobs_.get(), &uses_));
+  ASSIGN_OR_RETURN(
+      layers_, OpenDiskLayerStore(root_.path, database_.get(), contents_.get(), clock_, &uses_));
   ASSIGN_OR_RETURN(images_, OpenImageStore(database_.get(), blobs_.get(), contents_.get(),
-                                           layers_.get(), clock_, tmp()));
-  records_ = OpenRecordStore(database_.get());
+                                           layers_.get(), clock_, &uses_, tmp()));
+  records_ = OpenRecordStore(database_.get(), clock_);
   explanations_ = OpenExplanationStore(database_.get(), clock_);
   contexts_ = OpenContextStore(database_.get(), clock_);
   fetched_ = OpenFetchedStore(database_.get(), clock_);
@@ -135,7 +145,13 @@ void DiskStore::Maintain(const std::vector<std::string>& leftovers, std::stop_to
     Report(MarkSynced(database_.get(), sync), "syncing the store failed");
     Report(RemoveExpiredContexts(database_.get(), clock_->NowNs()),
            "removing expired contexts failed");
+    FlushUses();
   }
+}
+
+void DiskStore::FlushUses() {
+  Report(records_->FlushUses(), "writing last uses failed");
+  Report(fetched_->FlushUses(), "writing last uses failed");
 }
 
 absl::StatusOr<StoreStatistics> DiskStore::Statistics() {

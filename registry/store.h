@@ -23,6 +23,7 @@
 #include "registry/layer/layer_store.h"
 #include "registry/meta/database.h"
 #include "registry/record_store.h"
+#include "registry/uses/uses.h"
 
 namespace zlayer {
 
@@ -46,6 +47,8 @@ class Store {
   virtual const std::string& root() const = 0;  // absolute, without symlinks
   virtual std::string tmp() const = 0;          // <root>/tmp, for scratch directories
   virtual Database& database() = 0;
+  // Who comes to need layers or contents that no row names yet is at work here meanwhile.
+  virtual Uses& uses() = 0;
   virtual BlobStore& blobs() = 0;
   virtual ContentStore& contents() = 0;
   virtual LayerStore& layers() = 0;

@@ -74,7 +74,8 @@ class BuildRun {
         build_(build),
         spec_(build.request.spec()),
         name_space_(build.request.namespace_().empty() ? "default" : build.request.namespace_()),
-        contexts_(UploadedContexts(spec_)) {}
+        contexts_(UploadedContexts(spec_)),
+        work_(store_.uses().Begin()) {}
 
   absl::StatusOr<v1::BuildComplete> Run(EventSink& events, std::stop_token stop);
 
@@ -105,6 +106,7 @@ class BuildRun {
   const std::string name_space_;
   std::map<std::string, std::string> contexts_;
   std::optional<std::string> own_context_;
+  const Uses::Work work_;  // what the run is told of stays
 };
 
 absl::StatusOr<v1::BuildComplete> BuildRun::Run(EventSink& events, std::stop_token stop) {

@@ -40,7 +40,7 @@ absl::Status FileError(const Entry& file, std::string_view message) {
 class ContextReceiver : public ContextUpload {
  public:
   explicit ContextReceiver(const ContextUploadOptions& options)
-      : options_(options), entries_(options.limits) {}
+      : options_(options), work_(options.store->uses().Begin()), entries_(options.limits) {}
 
   absl::Status Receive(Request& message, std::vector<Response>* replies,
                        std::stop_token stop) override;
@@ -66,6 +66,7 @@ class ContextReceiver : public ContextUpload {
   absl::Status Ready(const std::string& index, bool from_tar, std::vector<Response>* replies);
 
   const ContextUploadOptions options_;
+  const Uses::Work work_;  // contents that it is told are stored stay
   State state_ = State::kStart;
   std::string name_space_;
   v1::BuildSpec spec_;

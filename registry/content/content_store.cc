@@ -1,13 +1,18 @@
 #include "registry/content/content_store.h"
 
+#include <absl/cleanup/cleanup.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <stdio.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
 #include <filesystem>
+#include <map>
 #include <optional>
+#include <set>
 #include <span>
 #include <system_error>
 #include <unordered_set>
@@ -44,17 +49,31 @@ absl::StatusOr<std::optional<Digest>> BlobAt(const Statement& row, int column) {
   return std::optional<Digest>(blob);
 }
 
+// Contents that lie in other packs already, by pack.
+using Elsewhere = std::map<int64_t, std::vector<PackEntry>>;
+
+// What another pack has stays there, unless that pack is being removed.
 absl::Status InsertContents(Connection& connection, int64_t pack,
-                            std::span<const PackEntry> entries) {
-  ASSIGN_OR_RETURN(Statement insert,
-                   connection.Prepare("INSERT OR IGNORE INTO contents (digest, pack, offset, size) "
-                                      "VALUES (?, ?, ?, ?)"));
+                            std::span<const PackEntry> entries, Elsewhere* elsewhere) {
+  ASSIGN_OR_RETURN(
+      Statement insert,
+      connection.Prepare(
+          "INSERT INTO contents (digest, pack, offset, size) VALUES (?, ?, ?, ?) "
+          "ON CONFLICT (digest) DO UPDATE SET pack = excluded.pack, offset = excluded.offset "
+          "WHERE (SELECT size FROM packs WHERE packs.id = contents.pack) < 0"));
+  ASSIGN_OR_RETURN(Statement find,
+                   connection.Prepare("SELECT pack FROM contents WHERE digest = ?"));
   insert.Bind(2, pack);
   for (const PackEntry& entry : entries) {
     insert.BindDigest(1, entry.digest);
     insert.Bind(3, static_cast<int64_t>(entry.offset));
     RETURN_IF_ERROR(insert.Bind(4, static_cast<int64_t>(entry.size)).Run());
+    if (connection.changes() == 0) {
+      RETURN_IF_ERROR(find.BindDigest(1, entry.digest).Step().status());
+      (*elsewhere)[find.Int(0)].push_back(entry);
+    }
   }
+  elsewhere->erase(pack);
   return absl::OkStatus();
 }
 
@@ -80,8 +99,8 @@ void Sort(std::vector<PackEntry>& entries) {
 // row.
 class PackContentStore : public ContentStore {
  public:
-  PackContentStore(std::string directory, Database* database, BlobStore* blobs)
-      : directory_(std::move(directory)), database_(database), blobs_(blobs) {}
+  PackContentStore(std::string directory, Database* database, BlobStore* blobs, const Uses* uses)
+      : directory_(std::move(directory)), database_(database), blobs_(blobs), used_(uses) {}
 
   absl::Status Recover();
 
@@ -89,19 +108,26 @@ class PackContentStore : public ContentStore {
   absl::StatusOr<std::vector<bool>> Has(const std::vector<Digest>& digests) override;
   absl::StatusOr<std::unique_ptr<PackWriter>> NewPack() override;
   absl::Status AddBlobRanges(const Digest& blob, const std::vector<BlobRange>& ranges) override;
+  absl::StatusOr<bool> RemovePack(int64_t pack, Uses::Stamp since,
+                                  const std::string& trash) override;
 
  private:
   std::string PathOf(int64_t pack) const { return fmt::format("{}/{}", directory_, pack); }
   absl::Status ReadRows(std::unordered_set<int64_t>* packs);
   absl::Status RemovePacks(const std::unordered_set<int64_t>& packs);
+  absl::Status RemoveRows(int64_t pack);
+  absl::StatusOr<std::set<int64_t>> Usable(const std::set<int64_t>& packs);
+  absl::StatusOr<std::vector<PackEntry>> NotUsable(const Elsewhere& elsewhere);
   absl::StatusOr<PackFiles::File> OpenPack(const PackPlace& place);
   absl::Status CommitPack(FinishedPack pack);
-  absl::Status InsertRest(int64_t pack, std::span<const PackEntry> entries);
+  absl::Status InsertAll(int64_t pack, std::span<const PackEntry> entries);
 
   const std::string directory_;
   Database* const database_;
   BlobStore* const blobs_;
   PackFiles files_{kOpenPacks};
+  // Touched after their rows were found, and then looked at again.
+  UsedThings<int64_t> used_;
   std::atomic<int64_t> next_pack_ = 1;
 };
 
@@ -111,7 +137,8 @@ absl::Status PackContentStore::ReadRows(std::unordered_set<int64_t>* packs) {
                      connection.Prepare("SELECT seq FROM sqlite_sequence WHERE name = 'packs'"));
     ASSIGN_OR_RETURN(bool any, last.Step());
     next_pack_ = any ? last.Int(0) + 1 : 1;
-    ASSIGN_OR_RETURN(Statement rows, connection.Prepare("SELECT id FROM packs WHERE blob IS NULL"));
+    ASSIGN_OR_RETURN(Statement rows, connection.Prepare("SELECT id FROM packs WHERE blob IS NULL "
+                                                        "AND size >= 0"));
     while (true) {
       ASSIGN_OR_RETURN(bool more, rows.Step());
       if (!more) {
@@ -122,11 +149,11 @@ absl::Status PackContentStore::ReadRows(std::unordered_set<int64_t>* packs) {
   });
 }
 
+// And those whose removal was interrupted.
 absl::Status PackContentStore::RemovePacks(const std::unordered_set<int64_t>& packs) {
-  if (packs.empty()) {
-    return absl::OkStatus();
-  }
   return database_->WriteUnsynced([&](Connection& connection) -> absl::Status {
+    ASSIGN_OR_RETURN(Statement interrupted, connection.Prepare("DELETE FROM packs WHERE size < 0"));
+    RETURN_IF_ERROR(interrupted.Run());
     ASSIGN_OR_RETURN(Statement remove, connection.Prepare("DELETE FROM packs WHERE id = ?"));
     for (int64_t pack : packs) {
       RETURN_IF_ERROR(remove.Bind(1, pack).Run());
@@ -201,17 +228,66 @@ absl::StatusOr<PackFiles::File> PackContentStore::OpenPack(const PackPlace& plac
 }
 
 absl::StatusOr<std::vector<bool>> PackContentStore::Has(const std::vector<Digest>& digests) {
-  std::vector<bool> stored;
-  stored.reserve(digests.size());
+  constexpr int64_t kNone = 0;
+  std::vector<int64_t> packs;
+  packs.reserve(digests.size());
   RETURN_IF_ERROR(database_->Read([&](Connection& connection) -> absl::Status {
-    ASSIGN_OR_RETURN(Statement find, connection.Prepare("SELECT 1 FROM contents WHERE digest = ?"));
+    ASSIGN_OR_RETURN(Statement find,
+                     connection.Prepare("SELECT pack FROM contents WHERE digest = ?"));
     for (const Digest& digest : digests) {
       ASSIGN_OR_RETURN(bool found, find.BindDigest(1, digest).Step());
-      stored.push_back(found);
+      packs.push_back(found ? find.Int(0) : kNone);
     }
     return absl::OkStatus();
   }));
+  std::set<int64_t> distinct(packs.begin(), packs.end());
+  distinct.erase(kNone);
+  ASSIGN_OR_RETURN(const std::set<int64_t> usable, Usable(distinct));
+  std::vector<bool> stored;
+  stored.reserve(packs.size());
+  for (int64_t pack : packs) {
+    stored.push_back(usable.contains(pack));
+  }
   return stored;
+}
+
+// Those that stay for the work under way: touched, then seen to be there.
+absl::StatusOr<std::set<int64_t>> PackContentStore::Usable(const std::set<int64_t>& packs) {
+  std::set<int64_t> usable;
+  if (packs.empty()) {
+    return usable;
+  }
+  std::vector<int64_t> touched;
+  for (int64_t pack : packs) {
+    if (used_.TryTouch(pack)) {
+      touched.push_back(pack);
+    }
+  }
+  RETURN_IF_ERROR(database_->Read([&](Connection& connection) -> absl::Status {
+    ASSIGN_OR_RETURN(Statement find,
+                     connection.Prepare("SELECT 1 FROM packs WHERE id = ? AND size >= 0"));
+    for (int64_t pack : touched) {
+      ASSIGN_OR_RETURN(bool found, find.Bind(1, pack).Step());
+      if (found) {
+        usable.insert(pack);
+      }
+    }
+    return absl::OkStatus();
+  }));
+  return usable;
+}
+
+// Those whose packs went meanwhile.
+absl::StatusOr<std::vector<PackEntry>> PackContentStore::NotUsable(const Elsewhere& elsewhere) {
+  std::vector<PackEntry> entries;
+  for (const auto& [pack, contents] : elsewhere) {
+    used_.Touch(pack);
+    ASSIGN_OR_RETURN(const std::set<int64_t> usable, Usable({pack}));
+    if (usable.empty()) {
+      entries.insert(entries.end(), contents.begin(), contents.end());
+    }
+  }
+  return entries;
 }
 
 absl::StatusOr<std::unique_ptr<PackWriter>> PackContentStore::NewPack() {
@@ -222,28 +298,29 @@ absl::StatusOr<std::unique_ptr<PackWriter>> PackContentStore::NewPack() {
 
 absl::Status PackContentStore::CommitPack(FinishedPack pack) {
   const PackPlace place{next_pack_++, std::nullopt};
+  used_.Touch(place.pack);
   const std::string path = PathOf(place.pack);
   RETURN_IF_ERROR(LinkUnnamedFile(pack.file->get(), path));
   Sort(pack.entries);
-  std::span<const PackEntry> entries = pack.entries;
-  std::span<const PackEntry> first = entries.first(std::min(entries.size(), kEntriesPerWrite));
-  absl::Status status = database_->WriteUnsynced([&](Connection& connection) -> absl::Status {
-    RETURN_IF_ERROR(InsertPack(connection, place, pack.size));
-    return InsertContents(connection, place.pack, first);
-  });
+  absl::Status status = database_->WriteUnsynced(
+      [&](Connection& connection) { return InsertPack(connection, place, pack.size); });
   if (!status.ok()) {
     unlink(path.c_str());
     return status;
   }
   files_.Add(place.pack, pack.file);
-  return InsertRest(place.pack, entries.subspan(first.size()));
+  return InsertAll(place.pack, pack.entries);
 }
 
-absl::Status PackContentStore::InsertRest(int64_t pack, std::span<const PackEntry> entries) {
+absl::Status PackContentStore::InsertAll(int64_t pack, std::span<const PackEntry> entries) {
   while (!entries.empty()) {
     std::span<const PackEntry> chunk = entries.first(std::min(entries.size(), kEntriesPerWrite));
-    RETURN_IF_ERROR(database_->WriteUnsynced(
-        [&](Connection& connection) { return InsertContents(connection, pack, chunk); }));
+    Elsewhere elsewhere;
+    RETURN_IF_ERROR(database_->WriteUnsynced([&](Connection& connection) {
+      return InsertContents(connection, pack, chunk, &elsewhere);
+    }));
+    ASSIGN_OR_RETURN(const std::vector<PackEntry> again, NotUsable(elsewhere));
+    RETURN_IF_ERROR(InsertAll(pack, again));
     entries = entries.subspan(chunk.size());
   }
   return absl::OkStatus();
@@ -275,15 +352,59 @@ absl::Status PackContentStore::AddBlobRanges(const Digest& blob,
     }
     return InsertPack(connection, place, file.size);
   }));
-  return InsertRest(place.pack, entries);
+  used_.Touch(place.pack);
+  ASSIGN_OR_RETURN(const std::set<int64_t> usable, Usable({place.pack}));
+  if (usable.empty()) {
+    RETURN_IF_ERROR(RemovePacks({place.pack}));
+    return AddBlobRanges(blob, ranges);
+  }
+  return InsertAll(place.pack, entries);
+}
+
+absl::StatusOr<bool> PackContentStore::RemovePack(int64_t pack, Uses::Stamp since,
+                                                  const std::string& trash) {
+  if (!used_.StartRemoving(pack, since)) {
+    return false;
+  }
+  const absl::Cleanup end = [this, pack] { used_.EndRemoving(pack); };
+  RETURN_IF_ERROR(RemoveRows(pack));
+  files_.Remove(pack);
+  const std::string to = fmt::format("{}/pack-{}", trash, pack);
+  if (rename(PathOf(pack).c_str(), to.c_str()) != 0 && errno != ENOENT) {
+    return ErrnoError(fmt::format("moving {} to {}", PathOf(pack), to));
+  }
+  return true;
+}
+
+// Not in one transaction, which others would wait for: a negative size says that the rest goes,
+// too.
+absl::Status PackContentStore::RemoveRows(int64_t pack) {
+  const auto run = [&](std::string_view sql, int64_t* changes) {
+    return database_->WriteUnsynced([&, sql](Connection& connection) -> absl::Status {
+      ASSIGN_OR_RETURN(Statement statement, connection.Prepare(sql));
+      RETURN_IF_ERROR(statement.Bind(1, pack).Run());
+      *changes = connection.changes();
+      return absl::OkStatus();
+    });
+  };
+  int64_t changes = 0;
+  RETURN_IF_ERROR(run("UPDATE packs SET size = -1 WHERE id = ?1", &changes));
+  do {
+    RETURN_IF_ERROR(
+        run("DELETE FROM contents WHERE digest IN "
+            "(SELECT digest FROM contents WHERE pack = ?1 LIMIT 1000)",
+            &changes));
+  } while (changes > 0);
+  return run("DELETE FROM packs WHERE id = ?1", &changes);
 }
 
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<ContentStore>> OpenPackContentStore(const std::string& root,
                                                                    Database* database,
-                                                                   BlobStore* blobs) {
-  auto store = std::make_unique<PackContentStore>(root + "/packs", database, blobs);
+                                                                   BlobStore* blobs,
+                                                                   const Uses* uses) {
+  auto store = std::make_unique<PackContentStore>(root + "/packs", database, blobs, uses);
   RETURN_IF_ERROR(store->Recover());
   return store;
 }

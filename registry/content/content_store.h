@@ -17,6 +17,7 @@
 
 #include "base/digest.h"
 #include "registry/content/content_file.h"
+#include "registry/uses/uses.h"
 
 namespace zlayer {
 
@@ -68,13 +69,19 @@ class ContentStore {
   // where they are. kNotFound where the blob is not stored, kInvalidArgument where a range lies
   // beyond its end. After an error some of them may be known.
   virtual absl::Status AddBlobRanges(const Digest& blob, const std::vector<BlobRange>& ranges) = 0;
+
+  // Removes a pack, unless a content of it was said to be stored, or was written, since `since`.
+  // Its file is moved to the directory `trash`; that of a blob stays. True where the pack went.
+  virtual absl::StatusOr<bool> RemovePack(int64_t pack, Uses::Stamp since,
+                                          const std::string& trash) = 0;
 };
 
 // Contents in `root`/packs and in `blobs`; both arguments must outlive the store, and the store its
 // writers. Files of packs that were never committed are removed here.
 absl::StatusOr<std::unique_ptr<ContentStore>> OpenPackContentStore(const std::string& root,
                                                                    Database* database,
-                                                                   BlobStore* blobs);
+                                                                   BlobStore* blobs,
+                                                                   const Uses* uses);
 
 }  // namespace zlayer
 

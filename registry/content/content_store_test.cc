@@ -66,7 +66,8 @@ class ContentStoreTest : public ::testing::Test {
     database_.reset();
     ASSERT_OK_AND_ASSIGN(database_, OpenDatabase(root_.path() + "/meta.db"));
     ASSERT_OK_AND_ASSIGN(blobs_, OpenDiskBlobStore(root_.path() + "/blobs"));
-    ASSERT_OK_AND_ASSIGN(store_, OpenPackContentStore(root_.path(), database_.get(), blobs_.get()));
+    ASSERT_OK_AND_ASSIGN(store_,
+                         OpenPackContentStore(root_.path(), database_.get(), blobs_.get(), &uses_));
   }
 
   std::unique_ptr<PackWriter> NewPack() {
@@ -119,6 +120,7 @@ class ContentStoreTest : public ::testing::Test {
   }
 
   ScopedDirectory root_;
+  Uses uses_;
   std::unique_ptr<Database> database_;
   std::unique_ptr<BlobStore> blobs_;
   std::unique_ptr<ContentStore> store_;

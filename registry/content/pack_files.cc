@@ -32,4 +32,15 @@ PackFiles::File PackFiles::Add(int64_t pack, File file) {
   return file;
 }
 
+void PackFiles::Remove(int64_t pack) {
+  File dropped;  // closed after the lock is released
+  MutexLock lock(&mutex_);
+  auto it = by_pack_.find(pack);
+  if (it != by_pack_.end()) {
+    dropped = std::move(it->second->second);
+    entries_.erase(it->second);
+    by_pack_.erase(it);
+  }
+}
+
 }  // namespace zlayer

@@ -25,6 +25,8 @@ class PackFiles {
   File Find(int64_t pack);
   // Replaces nothing: returns the file that is kept for `pack`, which may be an earlier one.
   File Add(int64_t pack, File file);
+  // Missing is fine.
+  void Remove(int64_t pack);
 
  private:
   using Entries = std::list<std::pair<int64_t, File>>;  // last used first

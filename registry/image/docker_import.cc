@@ -139,7 +139,7 @@ absl::StatusOr<ImageRow> DockerImport::ReadLayers(const DockerArchiveImage& list
   ASSIGN_OR_RETURN(ContentFile config_file, parts_.blobs->Open(row.config));
   ASSIGN_OR_RETURN(row.manifest,
                    files_.AddDocument(WriteManifest(image, row.config, config_file.size)));
-  ASSIGN_OR_RETURN(std::optional<ImageRow> stored, FindStored(parts_.database, row.manifest));
+  ASSIGN_OR_RETURN(std::optional<ImageRow> stored, FindStored(parts_, row.manifest));
   if (stored.has_value()) {
     return *std::move(stored);
   }

@@ -206,6 +206,45 @@ absl::Status RemoveUnnamed(Connection& connection, const Digest& manifest) {
   return remove.BindDigest(1, manifest).Run();
 }
 
+absl::StatusOr<std::vector<Digest>> FindNameless(Connection& connection, int64_t before_ns) {
+  ASSIGN_OR_RETURN(Statement query,
+                   connection.Prepare("SELECT manifest FROM tags GROUP BY manifest "
+                                      "HAVING max(reference) = '' AND max(updated) < ?"));
+  query.Bind(1, before_ns);
+  std::vector<Digest> found;
+  while (true) {
+    ASSIGN_OR_RETURN(bool more, query.Step());
+    if (!more) {
+      return found;
+    }
+    ASSIGN_OR_RETURN(found.emplace_back(), query.DigestAt(0));
+  }
+}
+
+absl::StatusOr<std::vector<Digest>> RemoveIfNameless(Connection& connection, const Digest& manifest,
+                                                     int64_t before_ns) {
+  ASSIGN_OR_RETURN(Statement stays,
+                   connection.Prepare("SELECT 1 FROM tags WHERE manifest = ? AND "
+                                      "(reference <> '' OR updated >= ?) LIMIT 1"));
+  ASSIGN_OR_RETURN(const bool found, stays.BindDigest(1, manifest).Bind(2, before_ns).Step());
+  absl::StatusOr<ImageRow> image = ReadImage(connection, manifest);
+  if (found || absl::IsNotFound(image.status())) {
+    return std::vector<Digest>();
+  }
+  RETURN_IF_ERROR(image.status());
+  ASSIGN_OR_RETURN(Statement remove, connection.Prepare("DELETE FROM images WHERE manifest = ?"));
+  RETURN_IF_ERROR(remove.BindDigest(1, manifest).Run());
+  return BlobsOf(*image);
+}
+
+std::vector<Digest> BlobsOf(const ImageRow& image) {
+  std::vector<Digest> blobs = {image.manifest, image.config};
+  for (const ImageLayer& layer : image.layers) {
+    blobs.push_back(layer.digest);
+  }
+  return blobs;
+}
+
 absl::StatusOr<bool> IsBlobUsed(Connection& connection, const Digest& blob) {
   ASSIGN_OR_RETURN(
       Statement query,

@@ -77,6 +77,15 @@ absl::Status RemoveNames(Connection& connection, std::string_view name_space,
 // Removes the image if no namespace has it.
 absl::Status RemoveUnnamed(Connection& connection, const Digest& manifest);
 
+// Images that have had no name in any namespace since `before_ns`.
+absl::StatusOr<std::vector<Digest>> FindNameless(Connection& connection, int64_t before_ns);
+// Removes the image if it still is one of those. Returns its blobs; nothing where it stays.
+absl::StatusOr<std::vector<Digest>> RemoveIfNameless(Connection& connection, const Digest& manifest,
+                                                     int64_t before_ns);
+
+// What the image refers to, itself included.
+std::vector<Digest> BlobsOf(const ImageRow& image);
+
 // Whether a blob is an image's manifest, configuration or layer, holds contents, or is the one form
 // of a layer's tar.
 absl::StatusOr<bool> IsBlobUsed(Connection& connection, const Digest& blob);

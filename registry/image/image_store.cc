@@ -167,20 +167,27 @@ absl::StatusOr<std::vector<ImagePosition>> FindPage(Connection& connection,
 
 class DatabaseImageStore : public ImageStore {
  public:
-  DatabaseImageStore(const ImageParts& parts, const Clock* clock)
-      : leases_(parts.database, parts.blobs), parts_(parts), clock_(clock) {
+  DatabaseImageStore(const ImageParts& parts, const Clock* clock, Uses* uses)
+      : leases_(parts.database, parts.blobs),
+        parts_(parts),
+        clock_(clock),
+        uses_(uses),
+        used_(uses) {
     parts_.leases = &leases_;
   }
 
   absl::StatusOr<StoredImage> Get(std::string_view name_space,
                                   std::string_view reference) override {
-    NamedRow row;
+    Resolved resolved;
     RETURN_IF_ERROR(parts_.database->Read([&](Connection& connection) -> absl::Status {
-      ASSIGN_OR_RETURN(Resolved resolved, Resolve(connection, name_space, reference));
-      ASSIGN_OR_RETURN(row, ReadRow(connection, name_space, resolved.manifest));
+      ASSIGN_OR_RETURN(resolved, Resolve(connection, name_space, reference));
       return absl::OkStatus();
     }));
-    return Load(std::move(row));
+    // From here on it is not collected; if it was, the next look says so.
+    if (!used_.TryTouch(resolved.manifest)) {
+      return NoSuchImage(reference);
+    }
+    return LoadManifest(name_space, resolved.manifest);
   }
 
   absl::StatusOr<ImagePage> List(std::string_view name_space, const ImageQuery& query) override;
@@ -198,6 +205,10 @@ class DatabaseImageStore : public ImageStore {
   absl::Status Export(std::string_view name_space, const ArchiveRequest& wanted,
                       const std::function<absl::Status(std::string_view)>& sink,
                       std::stop_token stop) override;
+  absl::StatusOr<size_t> RemoveNameless(int64_t before_ns, Uses::Stamp since) override;
+  absl::Status DropUnusedBlobs(const std::vector<Digest>& blobs) override {
+    return leases_.DropUnused(blobs);
+  }
 
  private:
   absl::StatusOr<std::string> ReadDocument(const Digest& manifest, const Digest& document) const;
@@ -221,6 +232,8 @@ class DatabaseImageStore : public ImageStore {
   BlobLeases leases_;
   ImageParts parts_;
   const Clock* const clock_;
+  Uses* const uses_;
+  UsedThings<Digest> used_;  // manifests
 };
 
 // Documents are read outside of the transaction that found them: kNotFound where the image was
@@ -342,6 +355,7 @@ absl::StatusOr<StoredImage> DatabaseImageStore::Commit(std::string_view name_spa
     ASSIGN_OR_RETURN(std::string name, ParseName(tag));
     names.push_back(std::move(name));
   }
+  const Uses::Work work = uses_->Begin();
   BlobLeases::Lease lease(&leases_);
   NewImage complete = image;
   for (ImageLayer& layer : complete.layers) {
@@ -412,10 +426,7 @@ absl::StatusOr<TagRemoval> DatabaseImageStore::Remove(std::string_view name_spac
       return absl::OkStatus();
     }
     removal.removed = resolved.manifest;
-    blobs = {row.row.manifest, row.row.config};
-    for (const ImageLayer& layer : row.row.layers) {
-      blobs.push_back(layer.digest);
-    }
+    blobs = BlobsOf(row.row);
     return RemoveUnnamed(connection, resolved.manifest);
   }));
   // The image is gone whatever happens now; a blob that stays is garbage that the collector finds.
@@ -423,10 +434,35 @@ absl::StatusOr<TagRemoval> DatabaseImageStore::Remove(std::string_view name_spac
   return removal;
 }
 
+absl::StatusOr<size_t> DatabaseImageStore::RemoveNameless(int64_t before_ns, Uses::Stamp since) {
+  std::vector<Digest> nameless;
+  RETURN_IF_ERROR(parts_.database->Read([&](Connection& connection) -> absl::Status {
+    ASSIGN_OR_RETURN(nameless, FindNameless(connection, before_ns));
+    return absl::OkStatus();
+  }));
+  size_t removed = 0;
+  for (const Digest& manifest : nameless) {
+    if (!used_.StartRemoving(manifest, since)) {
+      continue;
+    }
+    std::vector<Digest> blobs;
+    const absl::Status status = parts_.database->Write([&](Connection& connection) -> absl::Status {
+      ASSIGN_OR_RETURN(blobs, RemoveIfNameless(connection, manifest, before_ns));
+      return absl::OkStatus();
+    });
+    used_.EndRemoving(manifest);
+    RETURN_IF_ERROR(status);
+    removed += blobs.empty() ? 0 : 1;
+    RETURN_IF_ERROR(leases_.DropUnused(blobs));
+  }
+  return removed;
+}
+
 absl::StatusOr<std::vector<StoredImage>> DatabaseImageStore::Import(std::string_view name_space,
                                                                     const ContentFile& archive,
                                                                     std::string_view reference,
                                                                     std::stop_token stop) {
+  const Uses::Work work = uses_->Begin();
   std::string name;
   if (!reference.empty()) {
     ASSIGN_OR_RETURN(name, ParseName(reference));
@@ -532,9 +568,11 @@ absl::Status DatabaseImageStore::Export(std::string_view name_space, const Archi
   }));
   ExportedImages images;
   BlobLeases::Lease lease(&leases_);
+  std::vector<LayerRef> layers;  // kept, although the images may be removed meanwhile
   for (auto& [row, name] : rows) {
     for (const ImageLayer& layer : row.row.layers) {
       lease.Add(layer.digest);
+      ASSIGN_OR_RETURN(layers.emplace_back(), parts_.layers->Get(layer.layer));
     }
     ExportedImage& exported = images[row.row.manifest];
     if (!name.empty()) {
@@ -554,9 +592,9 @@ absl::Status DatabaseImageStore::Export(std::string_view name_space, const Archi
 absl::StatusOr<std::unique_ptr<ImageStore>> OpenImageStore(Database* database, BlobStore* blobs,
                                                            ContentStore* contents,
                                                            LayerStore* layers, const Clock* clock,
-                                                           std::string tmp_directory) {
+                                                           Uses* uses, std::string tmp_directory) {
   ImageParts parts{database, blobs, contents, layers, nullptr, std::move(tmp_directory)};
-  return std::make_unique<DatabaseImageStore>(parts, clock);
+  return std::make_unique<DatabaseImageStore>(parts, clock, uses);
 }
 
 }  // namespace zlayer

@@ -20,6 +20,7 @@
 #include "base/clock.h"
 #include "base/digest.h"
 #include "registry/content/content_file.h"
+#include "registry/uses/uses.h"
 #include "zlayer/v1/graph.pb.h"
 
 namespace zlayer {
@@ -159,6 +160,12 @@ class ImageStore {
   virtual absl::Status Export(std::string_view name_space, const ArchiveRequest& wanted,
                               const std::function<absl::Status(std::string_view)>& sink,
                               std::stop_token stop) = 0;
+
+  // For the garbage collector. Removes, in all namespaces, the images that have had no name since
+  // `before_ns`, but not what was handed out since `since`. Returns how many went.
+  virtual absl::StatusOr<size_t> RemoveNameless(int64_t before_ns, Uses::Stamp since) = 0;
+  // Unlinks those of `blobs` that neither a row nor work under way needs.
+  virtual absl::Status DropUnusedBlobs(const std::vector<Digest>& blobs) = 0;
 };
 
 // Images in `database`, with their documents and layers in the other stores. Scratch files go to
@@ -166,7 +173,7 @@ class ImageStore {
 absl::StatusOr<std::unique_ptr<ImageStore>> OpenImageStore(Database* database, BlobStore* blobs,
                                                            ContentStore* contents,
                                                            LayerStore* layers, const Clock* clock,
-                                                           std::string tmp_directory);
+                                                           Uses* uses, std::string tmp_directory);
 
 }  // namespace zlayer
 

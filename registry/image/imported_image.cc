@@ -10,15 +10,24 @@
 
 namespace zlayer {
 
-absl::StatusOr<std::optional<ImageRow>> FindStored(Database* database, const Digest& manifest) {
+absl::StatusOr<std::optional<ImageRow>> FindStored(const ImageParts& parts,
+                                                   const Digest& manifest) {
   std::optional<ImageRow> stored;
-  RETURN_IF_ERROR(database->Read([&](Connection& connection) -> absl::Status {
+  RETURN_IF_ERROR(parts.database->Read([&](Connection& connection) -> absl::Status {
     absl::StatusOr<ImageRow> row = ReadImage(connection, manifest);
     if (row.ok()) {
       stored = *std::move(row);
     }
     return absl::IsNotFound(row.status()) ? absl::OkStatus() : row.status();
   }));
+  // Whether its layers are still there, and from now on stay.
+  for (const ImageLayer& layer : stored.has_value() ? stored->layers : std::vector<ImageLayer>()) {
+    const absl::Status found = parts.layers->Get(layer.layer).status();
+    if (absl::IsNotFound(found)) {
+      return std::optional<ImageRow>();
+    }
+    RETURN_IF_ERROR(found);
+  }
   return stored;
 }
 

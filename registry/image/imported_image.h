@@ -11,8 +11,8 @@
 #include <string_view>
 
 #include "base/digest.h"
+#include "registry/image/image_parts.h"
 #include "registry/image/image_rows.h"
-#include "registry/meta/database.h"
 
 namespace zlayer {
 
@@ -25,7 +25,7 @@ struct ImportedImage {
 };
 
 // The image as an earlier import or build left it: its layers need not be read again.
-absl::StatusOr<std::optional<ImageRow>> FindStored(Database* database, const Digest& manifest);
+absl::StatusOr<std::optional<ImageRow>> FindStored(const ImageParts& parts, const Digest& manifest);
 
 // A name that an archive has for its image, normalized. kInvalidArgument: it is none.
 absl::StatusOr<std::string> NameInArchive(std::string_view name);

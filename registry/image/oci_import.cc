@@ -271,7 +271,7 @@ absl::StatusOr<ImageRow> OciImport::ReadLayers(const Descriptor& descriptor,
                                                const ManifestDocument& manifest,
                                                const ConfigDocument& config) {
   ASSIGN_OR_RETURN(std::vector<LayerSource> sources, Sources(manifest, config));
-  ASSIGN_OR_RETURN(std::optional<ImageRow> stored, FindStored(parts_.database, descriptor.digest));
+  ASSIGN_OR_RETURN(std::optional<ImageRow> stored, FindStored(parts_, descriptor.digest));
   if (stored.has_value()) {
     return *std::move(stored);
   }

@@ -1,3 +1,5 @@
+#include <absl/cleanup/cleanup.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <stdio.h>
@@ -38,13 +40,14 @@ absl::StatusOr<ContentFile> OpenInTree(int tree, const Entry& file) {
 class DiskLayerStore final : public LayerStore {
  public:
   DiskLayerStore(const std::string& root, Database* database, ContentStore* contents,
-                 const Clock* clock)
+                 const Clock* clock, const Uses* uses)
       : indexes_directory_(root + "/indexes"),
         trees_directory_(root + "/trees"),
         scratch_directory_(root + "/tmp"),
         contents_(contents),
         clock_(clock),
-        rows_(database) {}
+        rows_(database),
+        used_(uses) {}
 
   absl::Status MakeRoot() const {
     RETURN_IF_ERROR(MakeDirectories(indexes_directory_));
@@ -66,6 +69,9 @@ class DiskLayerStore final : public LayerStore {
                         const std::function<absl::Status(std::string_view)>& sink,
                         std::stop_token stop) override;
   absl::StatusOr<ContentFile> OpenContent(const LayerIndex& layer, const Entry& file) override;
+  bool InUse(const Digest& layer) override { return used_.InUse(layer) || IsOpen(layer); }
+  absl::StatusOr<std::vector<Digest>> Remove(const std::vector<Digest>& layers, Uses::Stamp since,
+                                             const std::string& trash) override;
 
  private:
   std::string IndexFile(const Digest& id) const { return indexes_directory_ + "/" + id.Hex(); }
@@ -83,6 +89,8 @@ class DiskLayerStore final : public LayerStore {
   absl::Status StreamTar(const LayerIndex& layer, TarEpoch epoch,
                          const std::function<absl::Status(std::string_view)>& sink,
                          std::stop_token stop);
+  bool IsOpen(const Digest& layer);
+  absl::Status MoveFiles(const LayerRows::Removed& removed, const std::string& trash) const;
 
   const std::string indexes_directory_;
   const std::string trees_directory_;
@@ -90,6 +98,8 @@ class DiskLayerStore final : public LayerStore {
   ContentStore* const contents_;
   const Clock* const clock_;
   LayerRows rows_;
+  // Touched before their rows are looked at.
+  UsedThings<Digest> used_;
   SingleFlight<uint64_t> trees_;
   SingleFlight<TarIdentity, std::pair<Digest, TarEpoch>> tars_;
 
@@ -129,6 +139,7 @@ absl::StatusOr<uint64_t> DiskLayerStore::TakeOver(const std::string& tree) {
 absl::StatusOr<LayerRef> DiskLayerStore::Add(std::string_view serialized_index,
                                              const std::string& tree) {
   ASSIGN_OR_RETURN(LayerRef given, LayerIndex::FromBytes(std::string(serialized_index)));
+  used_.Touch(given->id());
   ASSIGN_OR_RETURN(std::optional<LayerRow> row, rows_.Find(given->id()));
   if (row && (tree.empty() || row->tree)) {
     RETURN_IF_ERROR(tree.empty() ? absl::OkStatus() : RemoveTree(tree));
@@ -171,6 +182,9 @@ absl::StatusOr<LayerRef> DiskLayerStore::Open(const Digest& id) {
 }
 
 absl::StatusOr<LayerRef> DiskLayerStore::Get(const Digest& id) {
+  if (!used_.TryTouch(id)) {
+    return NotFound(fmt::format("the layer {} is being removed", id.ToString()));
+  }
   RETURN_IF_ERROR(FindRow(id).status());
   return Open(id);
 }
@@ -310,13 +324,56 @@ absl::StatusOr<ContentFile> DiskLayerStore::OpenContent(const LayerIndex& layer,
   return absl::IsNotFound(found.status()) ? missing : found;
 }
 
+bool DiskLayerStore::IsOpen(const Digest& layer) {
+  MutexLock lock(&mutex_);
+  auto found = opened_.find(layer);
+  return found != opened_.end() && !found->second.expired();
+}
+
+absl::StatusOr<std::vector<Digest>> DiskLayerStore::Remove(const std::vector<Digest>& layers,
+                                                           Uses::Stamp since,
+                                                           const std::string& trash) {
+  std::vector<Digest> unused;
+  for (const Digest& layer : layers) {
+    if (!IsOpen(layer) && used_.StartRemoving(layer, since)) {
+      unused.push_back(layer);
+    }
+  }
+  const absl::Cleanup end = [&] {
+    for (const Digest& layer : unused) {
+      used_.EndRemoving(layer);
+    }
+  };
+  ASSIGN_OR_RETURN(const std::vector<LayerRows::Removed> removed, rows_.RemoveUnnamed(unused));
+  std::vector<Digest> gone;
+  for (const LayerRows::Removed& layer : removed) {
+    RETURN_IF_ERROR(MoveFiles(layer, trash));
+    gone.push_back(layer.id);
+  }
+  return gone;
+}
+
+absl::Status DiskLayerStore::MoveFiles(const LayerRows::Removed& removed,
+                                       const std::string& trash) const {
+  const auto move = [](const std::string& from, const std::string& to) {
+    return rename(from.c_str(), to.c_str()) == 0 || errno == ENOENT
+               ? absl::OkStatus()
+               : ErrnoError(fmt::format("moving {} to {}", from, to));
+  };
+  RETURN_IF_ERROR(move(IndexFile(removed.id), fmt::format("{}/index-{}", trash, removed.id.Hex())));
+  return removed.tree
+             ? move(TreeDirectory(*removed.tree), fmt::format("{}/tree-{}", trash, *removed.tree))
+             : absl::OkStatus();
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<LayerStore>> OpenDiskLayerStore(const std::string& root,
                                                                Database* database,
                                                                ContentStore* contents,
-                                                               const Clock* clock) {
-  auto store = std::make_unique<DiskLayerStore>(root, database, contents, clock);
+                                                               const Clock* clock,
+                                                               const Uses* uses) {
+  auto store = std::make_unique<DiskLayerStore>(root, database, contents, clock, uses);
   RETURN_IF_ERROR(store->MakeRoot());
   return std::unique_ptr<LayerStore>(std::move(store));
 }

@@ -17,6 +17,13 @@ absl::Status NoSuchLayer(const Digest& layer) {
   return NotFound(fmt::format("there is no layer {}", layer.ToString()));
 }
 
+// Layers that a record was made on are for the caller to keep: no index finds those.
+constexpr std::string_view kIsNamed =
+    "SELECT EXISTS (SELECT 1 FROM image_layers WHERE layer = ?1) "
+    "OR EXISTS (SELECT 1 FROM records WHERE layer = ?1) "
+    "OR EXISTS (SELECT 1 FROM contexts WHERE layer = ?1) "
+    "OR EXISTS (SELECT 1 FROM fetched WHERE layer = ?1)";
+
 absl::StatusOr<std::optional<uint64_t>> TreeOf(Connection& connection, const Digest& layer) {
   ASSIGN_OR_RETURN(Statement select, connection.Prepare("SELECT tree FROM layers WHERE id = ?"));
   select.BindDigest(1, layer);
@@ -168,6 +175,33 @@ absl::StatusOr<TarEpoch> LayerRows::FindEpoch(const Digest& layer, const Digest&
     return absl::OkStatus();
   }));
   return epoch;
+}
+
+absl::StatusOr<std::vector<LayerRows::Removed>> LayerRows::RemoveUnnamed(
+    const std::vector<Digest>& layers) {
+  std::vector<Removed> removed;
+  if (layers.empty()) {
+    return removed;
+  }
+  RETURN_IF_ERROR(database_->WriteUnsynced([&](Connection& connection) -> absl::Status {
+    ASSIGN_OR_RETURN(Statement is_named, connection.Prepare(kIsNamed));
+    ASSIGN_OR_RETURN(Statement remove, connection.Prepare("DELETE FROM layers WHERE id = ?"));
+    for (const Digest& layer : layers) {
+      RETURN_IF_ERROR(is_named.BindDigest(1, layer).Step().status());
+      if (is_named.Int(0) != 0) {
+        continue;
+      }
+      absl::StatusOr<std::optional<uint64_t>> tree = TreeOf(connection, layer);
+      if (tree.ok()) {
+        RETURN_IF_ERROR(remove.BindDigest(1, layer).Run());
+      } else if (!absl::IsNotFound(tree.status())) {
+        return tree.status();
+      }
+      removed.push_back({layer, tree.ok() ? *tree : std::nullopt});
+    }
+    return absl::OkStatus();
+  }));
+  return removed;
 }
 
 absl::StatusOr<uint64_t> LayerRows::NewTreeNumber() {

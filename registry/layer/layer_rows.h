@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <vector>
 
 #include "base/digest.h"
 #include "base/mutex.h"
@@ -51,6 +52,14 @@ class LayerRows {
   absl::Status AddClampedTar(const Digest& layer, int64_t epoch, const TarIdentity& tar);
   // The epoch that makes this tar of the layer.
   absl::StatusOr<TarEpoch> FindEpoch(const Digest& layer, const Digest& diff_id);
+
+  // Removes the rows of those of `layers` that no image, record, context or fetched source names.
+  // Returns those that have no row any more, with the trees that they had.
+  struct Removed {
+    Digest id;
+    std::optional<uint64_t> tree;
+  };
+  absl::StatusOr<std::vector<Removed>> RemoveUnnamed(const std::vector<Digest>& layers);
 
   // A number that no tree ever had.
   absl::StatusOr<uint64_t> NewTreeNumber();

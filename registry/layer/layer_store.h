@@ -13,6 +13,7 @@
 #include <stop_token>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/digest.h"
@@ -21,6 +22,7 @@
 #include "registry/layer/layer_tar.h"
 #include "registry/layer/tree.h"
 #include "registry/meta/database.h"
+#include "registry/uses/uses.h"
 
 namespace zlayer {
 
@@ -74,6 +76,16 @@ class LayerStore {
   // layer's tree. Metadata comes from the index only; the bytes are not checked here. kNotFound
   // names the path and layer.
   virtual absl::StatusOr<ContentFile> OpenContent(const LayerIndex& layer, const Entry& file) = 0;
+
+  // Whether a LayerRef of it is alive, or was handed out to work that may still be under way.
+  virtual bool InUse(const Digest& layer) = 0;
+
+  // Removes those of `layers` that no row names and that were not handed out since `since`: the
+  // rows in one transaction, then the files, which are moved to the directory `trash`. An index
+  // without a row, as a crash leaves one, goes too. Returns what went.
+  virtual absl::StatusOr<std::vector<Digest>> Remove(const std::vector<Digest>& layers,
+                                                     Uses::Stamp since,
+                                                     const std::string& trash) = 0;
 };
 
 // Indexes in `root`/indexes, trees in `root`/trees, scratch space in `root`/tmp, one row of the
@@ -81,7 +93,8 @@ class LayerStore {
 absl::StatusOr<std::unique_ptr<LayerStore>> OpenDiskLayerStore(const std::string& root,
                                                                Database* database,
                                                                ContentStore* contents,
-                                                               const Clock* clock);
+                                                               const Clock* clock,
+                                                               const Uses* uses);
 
 }  // namespace zlayer
 

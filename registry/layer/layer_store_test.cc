@@ -42,9 +42,9 @@ class LayerStoreTest : public ::testing::Test {
     ASSERT_OK_AND_ASSIGN(database_, OpenDatabase(root_.path() + "/meta.db"));
     ASSERT_OK_AND_ASSIGN(blobs_, OpenDiskBlobStore(root_.path() + "/blobs"));
     ASSERT_OK_AND_ASSIGN(contents_,
-                         OpenPackContentStore(root_.path(), database_.get(), blobs_.get()));
-    ASSERT_OK_AND_ASSIGN(
-        layers_, OpenDiskLayerStore(root_.path(), database_.get(), contents_.get(), SystemClock()));
+                         OpenPackContentStore(root_.path(), database_.get(), blobs_.get(), &uses_));
+    ASSERT_OK_AND_ASSIGN(layers_, OpenDiskLayerStore(root_.path(), database_.get(), contents_.get(),
+                                                     SystemClock(), &uses_));
   }
 
   void Store(std::string_view content) {
@@ -112,6 +112,7 @@ class LayerStoreTest : public ::testing::Test {
   }
 
   ScopedDirectory root_;
+  Uses uses_;
   std::unique_ptr<Database> database_;
   std::unique_ptr<BlobStore> blobs_;
   std::unique_ptr<ContentStore> contents_;

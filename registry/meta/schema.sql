@@ -8,7 +8,7 @@
 CREATE TABLE IF NOT EXISTS packs (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
   blob BLOB,
-  size INTEGER NOT NULL,
+  size INTEGER NOT NULL,          -- negative: it is being removed
   boot TEXT NOT NULL
 );
 CREATE UNIQUE INDEX IF NOT EXISTS packs_by_blob ON packs (blob) WHERE blob IS NOT NULL;

@@ -219,13 +219,15 @@ TEST_F(DiskUsageTest, AnImportedTarIsTheImagesAndThenUnused) {
 }
 
 TEST_F(DiskUsageTest, CacheMountsAreTheirOwnHolders) {
-  ASSERT_OK_AND_ASSIGN(const auto mounts, store_->cache_mounts().Take(
-                                              "default", {{.id = "/root/.cache"}},
-                                              [](size_t, const std::string& directory) {
-                                                return WriteFileAtomically(
-                                                    directory + "/big", std::string(100'000, 'x'));
-                                              },
-                                              {}));
+  ASSERT_OK_AND_ASSIGN(const auto mounts,
+                       store_->cache_mounts().Take({.name_space = "default",
+                                                    .fill =
+                                                        [](size_t, const std::string& directory) {
+                                                          return WriteFileAtomically(
+                                                              directory + "/big",
+                                                              std::string(100'000, 'x'));
+                                                        }},
+                                                   {{.id = "/root/.cache"}}, {}));
   ASSERT_OK(MakeDirectories(store_->root() + "/cache-mounts/77"));
   const DiskUsage usage = Measure();
   const auto items = ItemsOf(usage, "cache-mounts");

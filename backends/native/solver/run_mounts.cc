@@ -225,7 +225,7 @@ absl::StatusOr<ContainerMount> RunMounts::Bind(const Opened& opened, LayerStore*
   return mount;
 }
 
-absl::Status RunMounts::TakeCaches(CacheMountStore* store, std::string_view name_space,
+absl::Status RunMounts::TakeCaches(CacheMountStore* store, CacheMountUser user,
                                    const std::stop_token& stop,
                                    std::vector<ContainerMount>* mounts) {
   std::vector<CacheMountRequest> requests;
@@ -243,7 +243,7 @@ absl::Status RunMounts::TakeCaches(CacheMountStore* store, std::string_view name
     requests.push_back({.id = mount.id(), .seed = Digest::Of(seed), .sharing = SharingOf(mount)});
     positions.push_back(i);
   }
-  const auto fill = [&](size_t request, const std::string& directory) -> absl::Status {
+  user.fill = [&](size_t request, const std::string& directory) -> absl::Status {
     const Opened& opened = opened_[positions[request]];
     const bool seeded = opened.selected_index != nullptr;
     if (seeded) {
@@ -259,7 +259,7 @@ absl::Status RunMounts::TakeCaches(CacheMountStore* store, std::string_view name
     }
     return SetOwnerAndMode(*opened.mount, seeded, directory);
   };
-  ASSIGN_OR_RETURN(caches_, store->Take(name_space, requests, fill, stop));
+  ASSIGN_OR_RETURN(caches_, store->Take(user, requests, stop));
   for (size_t i = 0; i < positions.size(); ++i) {
     (*mounts)[positions[i]].kind = ContainerMount::Kind::kDirectory;
     (*mounts)[positions[i]].source = caches_[i]->path();

@@ -50,8 +50,9 @@ class RunMounts {
   bool has_caches() const;
   // Takes the directories of cache mounts, which may mean to wait for others, and adds them to what
   // Prepare returned.
-  absl::Status TakeCaches(CacheMountStore* store, std::string_view name_space,
-                          const std::stop_token& stop, std::vector<ContainerMount>* mounts);
+  // `user` has no `fill` yet.
+  absl::Status TakeCaches(CacheMountStore* store, CacheMountUser user, const std::stop_token& stop,
+                          std::vector<ContainerMount>* mounts);
   // Gives them back.
   void ReleaseCaches() { caches_.clear(); }
 

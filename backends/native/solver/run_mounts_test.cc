@@ -48,7 +48,8 @@ class RunMountsTest : public StoreTest {
                                     {});
     EXPECT_OK(prepared);
     if (prepared.ok()) {
-      EXPECT_OK(mounts->TakeCaches(&store_->cache_mounts(), "default", {}, &*prepared));
+      EXPECT_OK(
+          mounts->TakeCaches(&store_->cache_mounts(), {.name_space = "default"}, {}, &*prepared));
     }
     return prepared.ok() ? *std::move(prepared) : std::vector<ContainerMount>();
   }

@@ -159,6 +159,7 @@ absl::StatusOr<LayerRef> RunWork::MountedLayer(const LayerIndex& layer,
   const Digest key = FileKey(scope, layer.ContentDigest());
   if (absl::StatusOr<CacheRecord> record = records.Find(key); record.ok()) {
     if (absl::StatusOr<LayerRef> found = layers.Get(record->layer); found.ok()) {
+      records.Touch(key);
       return found;
     }
   }
@@ -171,11 +172,21 @@ absl::StatusOr<LayerRef> RunWork::MountedLayer(const LayerIndex& layer,
   return added;
 }
 
-absl::Status RunWork::TakeCaches(const StepSink&, const std::stop_token& stop,
+absl::Status RunWork::TakeCaches(const StepSink& sink, const std::stop_token& stop,
                                  std::vector<ContainerMount>* made) {
+  CacheMountUser user{.name_space = name_space, .build = build_id};
+  user.waiting = [&sink](std::string_view id, std::string_view holder) {
+    v1::BuildEvent event;
+    v1::InstructionWaiting& waiting = *event.mutable_instruction_waiting();
+    waiting.set_reason(holder.empty()
+                           ? fmt::format("the cache mount {} is being removed", ToUtf8(id))
+                           : fmt::format("build {} uses the cache mount {}", holder, ToUtf8(id)));
+    waiting.set_build_id(std::string(holder));
+    sink(std::move(event));
+  };
   absl::Status taken;
   resources.pool->Outside(
-      [&] { taken = mounts.TakeCaches(&resources.store->cache_mounts(), name_space, stop, made); });
+      [&] { taken = mounts.TakeCaches(&resources.store->cache_mounts(), user, stop, made); });
   return taken;
 }
 

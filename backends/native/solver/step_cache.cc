@@ -64,6 +64,7 @@ absl::StatusOr<StepResult> StepCache::Find(const Step& step, const StepRequest& 
     if (result.reason.empty()) {
       ASSIGN_OR_RETURN(LayerRef layer, Layer(record->layer));
       if (layer != nullptr) {
+        options_.records->Touch(record->key);
         return Hit(std::move(layer), *record, "hit");
       }
     }
@@ -102,6 +103,7 @@ absl::StatusOr<StepResult> StepCache::FindByContent(const Step& step,
       chain.push_back(std::move(below));
     }
     if (layer != nullptr && chain.size() == record.chain.size()) {
+      options_.records->Touch(record.key);
       StepResult result = Hit(std::move(layer), record, "content hit");
       result.chain = std::move(chain);
       return result;

@@ -45,6 +45,8 @@ class MemoryRecords : public RecordStore {
     }
     return found;
   }
+  void Touch(const Digest&) override {}
+  absl::Status FlushUses() override { return absl::OkStatus(); }
   absl::Status Put(std::string_view, const CacheRecord& record) override {
     MutexLock lock(&mutex_);
     records_[record.key] = record;

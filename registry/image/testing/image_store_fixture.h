@@ -37,11 +37,12 @@ class ImageStoreFixture : public ::testing::Test {
     }
     ASSERT_OK_AND_ASSIGN(database_, OpenDatabase(root() + "/meta.db"));
     ASSERT_OK_AND_ASSIGN(blobs_, OpenDiskBlobStore(root() + "/blobs"));
-    ASSERT_OK_AND_ASSIGN(contents_, OpenPackContentStore(root(), database_.get(), blobs_.get()));
-    ASSERT_OK_AND_ASSIGN(layers_,
-                         OpenDiskLayerStore(root(), database_.get(), contents_.get(), &clock_));
+    ASSERT_OK_AND_ASSIGN(contents_,
+                         OpenPackContentStore(root(), database_.get(), blobs_.get(), &uses_));
+    ASSERT_OK_AND_ASSIGN(
+        layers_, OpenDiskLayerStore(root(), database_.get(), contents_.get(), &clock_, &uses_));
     ASSERT_OK_AND_ASSIGN(images_, OpenImageStore(database_.get(), blobs_.get(), contents_.get(),
-                                                 layers_.get(), &clock_, root() + "/tmp"));
+                                                 layers_.get(), &clock_, &uses_, root() + "/tmp"));
   }
 
   const std::string& root() const { return directory_.path(); }
@@ -163,6 +164,7 @@ class ImageStoreFixture : public ::testing::Test {
     return count;
   }
 
+  Uses uses_;
   FixedClock clock_;
   ScopedDirectory directory_;
   std::unique_ptr<Database> database_;
