@@ -321,7 +321,7 @@ std::string KindName(Thing::Kind kind) {
 }
 
 absl::StatusOr<DiskUsage> Measurement::Run() {
-  ASSIGN_OR_RETURN(holders_, Holders::Read(root_, database_, stop_));
+  ASSIGN_OR_RETURN(holders_, Holders::Read(root_, database_, Holders::Indexes::kOfHeld, stop_));
   RETURN_IF_ERROR(List(root_, [this](const UniqueFd& root, const std::string& name) {
     return MeasureRoot(root, name);
   }));

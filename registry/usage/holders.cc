@@ -66,12 +66,12 @@ std::vector<std::string> FirstNames(const std::set<std::string>& names) {
 
 }  // namespace
 
-absl::StatusOr<Holders> Holders::Read(const std::string& root, Database* database,
+absl::StatusOr<Holders> Holders::Read(const std::string& root, Database* database, Indexes indexes,
                                       std::stop_token stop) {
   Holders holders(database);
   RETURN_IF_ERROR(
       database->Read([&](Connection& connection) { return holders.ReadRows(connection); }));
-  RETURN_IF_ERROR(holders.MarkPacks(root, std::move(stop)));
+  RETURN_IF_ERROR(holders.MarkPacks(root, indexes, std::move(stop)));
   holders.MarkBlobsOfPacks();
   return holders;
 }
@@ -90,11 +90,13 @@ absl::Status Holders::ReadRows(Connection& connection) {
 }
 
 absl::Status Holders::ReadLayers(Connection& connection) {
-  return ForEachRow(connection, "SELECT id, tree, diff_id, tar_format FROM layers",
+  return ForEachRow(connection, "SELECT id, tree, diff_id, tar_format, content_bytes FROM layers",
                     [this](const Statement& row) -> absl::Status {
                       ASSIGN_OR_RETURN(Digest id, row.DigestAt(0));
                       Layer& layer = layers_[id];
-                      if (!row.IsNull(1)) {
+                      layer.has_tree = !row.IsNull(1);
+                      layer.content_bytes = static_cast<uint64_t>(row.Int(4));
+                      if (layer.has_tree) {
                         trees_.emplace(static_cast<uint64_t>(row.Int(1)), id);
                       }
                       if (!row.IsNull(2) && row.Int(3) == kArrivedFormat) {
@@ -158,10 +160,12 @@ absl::Status Holders::ReadCache(Connection& connection) {
 }
 
 absl::Status Holders::ReadPacks(Connection& connection) {
-  return ForEachRow(connection, "SELECT id, blob FROM packs",
+  return ForEachRow(connection, "SELECT id, blob, size FROM packs",
                     [this](const Statement& row) -> absl::Status {
-                      packs_[row.Int(0)];
-                      if (!row.IsNull(1)) {
+                      Pack& pack = packs_[row.Int(0)];
+                      pack.size = static_cast<uint64_t>(std::max<int64_t>(row.Int(2), 0));
+                      pack.is_blob = !row.IsNull(1);
+                      if (pack.is_blob) {
                         ASSIGN_OR_RETURN(Digest blob, row.DigestAt(1));
                         packs_of_blobs_.emplace(blob, row.Int(0));
                       }
@@ -172,6 +176,7 @@ absl::Status Holders::ReadPacks(Connection& connection) {
 void Holders::Mark(const Digest& layer, Holder holder) {
   if (auto found = layers_.find(layer); found != layers_.end()) {
     found->second.holder = std::min(found->second.holder, holder);
+    found->second.named = found->second.named || holder != Holder::kCache;
   }
 }
 
@@ -181,9 +186,9 @@ void Holders::MarkBlob(const Digest& blob, Holder holder) {
 }
 
 // Layers that nothing holds hold nothing.
-absl::Status Holders::MarkPacks(const std::string& root, std::stop_token stop) {
+absl::Status Holders::MarkPacks(const std::string& root, Indexes indexes, std::stop_token stop) {
   for (const auto& [id, layer] : layers_) {
-    if (layer.holder == Holder::kNothing) {
+    if (layer.holder == Holder::kNothing && indexes == Indexes::kOfHeld) {
       continue;
     }
     if (!layer.arrived_tar.IsNone()) {
@@ -219,7 +224,8 @@ absl::Status Holders::MarkPacksOf(const std::string& index, const Digest& layer,
 }
 
 absl::Status Holders::MarkContents(const Digest& layer, const std::vector<Digest>& contents) {
-  const Holder holder = layers_[layer].holder;
+  Layer& marked = layers_[layer];
+  const Holder holder = marked.holder;
   return database_->Read([&](Connection& connection) -> absl::Status {
     ASSIGN_OR_RETURN(Statement find,
                      connection.Prepare("SELECT pack FROM contents WHERE digest = ?"));
@@ -228,7 +234,11 @@ absl::Status Holders::MarkContents(const Digest& layer, const std::vector<Digest
       if (!found) {
         continue;
       }
-      Pack& pack = packs_[find.Int(0)];
+      const int64_t number = find.Int(0);
+      if (std::find(marked.packs.rbegin(), marked.packs.rend(), number) == marked.packs.rend()) {
+        marked.packs.push_back(number);
+      }
+      Pack& pack = packs_[number];
       pack.holder = std::min(pack.holder, holder);
       if (pack.layers.size() < kMaxNames &&
           std::find(pack.layers.begin(), pack.layers.end(), layer) == pack.layers.end()) {

@@ -36,14 +36,28 @@ class Holders {
  public:
   // Reads the rows in one transaction, then every index below `root`, some thousand contents a
   // transaction: writers are never kept waiting. Rows that vanish meanwhile are passed over.
-  static absl::StatusOr<Holders> Read(const std::string& root, Database* database,
+  // With kAll, layers that nothing holds have packs, too.
+  enum class Indexes { kOfHeld, kAll };
+  static absl::StatusOr<Holders> Read(const std::string& root, Database* database, Indexes indexes,
                                       std::stop_token stop);
 
   struct Layer {
     Holder holder = Holder::kNothing;
+    bool named = false;   // by an image or a context
     bool cached = false;  // a record needs it, whoever else does
     Digest arrived_tar;   // its one form as a tar; none where the store can write it
+    bool has_tree = false;
+    uint64_t content_bytes = 0;
+    std::vector<int64_t> packs;  // with contents of it
   };
+  struct Pack {
+    Holder holder = Holder::kNothing;
+    uint64_t size = 0;
+    bool is_blob = false;
+    std::vector<Digest> layers;  // some of those that have contents in it
+  };
+  const std::unordered_map<Digest, Layer>& layers() const { return layers_; }
+  const std::unordered_map<int64_t, Pack>& packs() const { return packs_; }
   // Null where there is no such layer.
   const Layer* FindLayer(const Digest& layer) const;
   // The layer of trees/<number>.
@@ -59,18 +73,13 @@ class Holders {
   absl::StatusOr<std::vector<std::string>> NamesOfBlob(const Digest& blob) const;
 
  private:
-  struct Pack {
-    Holder holder = Holder::kNothing;
-    std::vector<Digest> layers;  // some of those that have contents in it
-  };
-
   explicit Holders(Database* database) : database_(database) {}
   absl::Status ReadRows(Connection& connection);
   absl::Status ReadLayers(Connection& connection);
   absl::Status ReadImages(Connection& connection);
   absl::Status ReadCache(Connection& connection);
   absl::Status ReadPacks(Connection& connection);
-  absl::Status MarkPacks(const std::string& root, std::stop_token stop);
+  absl::Status MarkPacks(const std::string& root, Indexes indexes, std::stop_token stop);
   absl::Status MarkPacksOf(const std::string& index, const Digest& layer,
                            const std::stop_token& stop);
   absl::Status MarkContents(const Digest& layer, const std::vector<Digest>& contents);
