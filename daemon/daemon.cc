@@ -23,10 +23,12 @@
 #include "daemon/queue/history.h"
 #include "daemon/queue/scheduler.h"
 #include "daemon/service/build_service.h"
+#include "daemon/service/cache_service.h"
 #include "daemon/service/image_service.h"
 #include "daemon/service/server.h"
 #include "daemon/service/system_service.h"
 #include "daemon/trace/build_traces.h"
+#include "registry/gc/collector.h"
 #include "registry/store.h"
 
 namespace zlayer {
@@ -78,6 +80,7 @@ class LocalDaemon : public Daemon {
     }
     const Clock* clock = SystemClock();
     ASSIGN_OR_RETURN(store_, Store::Open(config_.root, clock));
+    ASSIGN_OR_RETURN(collector_, StartCollector(GcOptions(), store_.get(), clock));
     remote_ = MakeRemoteSources(RemoteOptions());
     NativeBackendOptions native;
     native.executor = executor_;
@@ -154,6 +157,8 @@ class LocalDaemon : public Daemon {
     images.host = host;
     images.store = store_.get();
     image_service_ = MakeImageService(images);
+    cache_service_ =
+        MakeCacheService({host.stopping, store_.get(), collector_.get(), SystemClock()});
     SystemServiceOptions system;
     system.pool = &quick_;
     system.stopping = host.stopping;
@@ -164,10 +169,32 @@ class LocalDaemon : public Daemon {
     system.draining = draining_.get_token();
     system_service_ = MakeSystemService(system);
     const std::vector<grpc::Service*> services = {build_service_.get(), image_service_.get(),
-                                                  system_service_.get()};
+                                                  cache_service_.get(), system_service_.get()};
     ASSIGN_OR_RETURN(server_, sockets_.empty() ? StartServer(config_.address, services)
                                                : StartServerOn(std::move(sockets_), services));
     return absl::OkStatus();
+  }
+
+  CollectorOptions GcOptions() const {
+    CollectorOptions options;
+    options.automatic = config_.gc.automatic;
+    options.interval = config_.gc.interval;
+    options.nameless_images = config_.gc.nameless_images;
+    const auto share = [](const Config::Gc::Size& size) {
+      return DiskShare{size.bytes, size.percent};
+    };
+    for (const Config::Gc::Policy& policy : config_.gc.policies) {
+      AutomaticPolicy& automatic = options.policies.emplace_back();
+      automatic.filter.name_space = policy.name_space;
+      for (const std::string& type : policy.types) {
+        automatic.filter.types.push_back(ParseCacheType(type).value_or(CacheType::kRecord));
+      }
+      automatic.keep_duration = policy.keep_duration;
+      automatic.reserved = share(policy.reserved);
+      automatic.max_used = share(policy.max_used);
+      automatic.min_free = share(policy.min_free);
+    }
+    return options;
   }
 
   RemoteSourcesOptions RemoteOptions() const {
@@ -210,6 +237,7 @@ class LocalDaemon : public Daemon {
   std::stop_source draining_;          // nothing is accepted any more
   std::stop_source stopping_;          // open streams end
   std::unique_ptr<Store> store_;
+  std::unique_ptr<Collector> collector_;
   std::unique_ptr<RemoteSources> remote_;
   std::unique_ptr<Backend> backend_;
   std::unique_ptr<EventLogs> logs_;
@@ -222,6 +250,7 @@ class LocalDaemon : public Daemon {
   ThreadPool transfers_{kTransferThreads};
   std::unique_ptr<v1::BuildService::CallbackService> build_service_;
   std::unique_ptr<v1::ImageService::CallbackService> image_service_;
+  std::unique_ptr<v1::CacheService::CallbackService> cache_service_;
   std::unique_ptr<v1::SystemService::CallbackService> system_service_;
   std::unique_ptr<ApiServer> server_;
 };

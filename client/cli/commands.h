@@ -25,6 +25,7 @@ void AddExplainCommand(Command& root);
 void AddTraceCommand(Command& root);
 void AddInfoCommand(Command& root);
 void AddDfCommand(Command& root);
+void AddCacheCommand(Command& root);
 void AddVersionCommand(Command& root);
 
 // `completion`, and what is hidden: `__complete` and `__manual`. `program` must be the whole

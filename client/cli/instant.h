@@ -17,6 +17,9 @@ std::optional<uint64_t> ParseSeconds(std::string_view text);
 // begins in UTC. Nullopt where it is neither.
 std::optional<google::protobuf::Timestamp> ParseInstant(std::string_view text, int64_t now_ns);
 
+// Seconds of a duration, as above.
+std::optional<uint64_t> ParseSeconds(std::string_view text);
+
 }  // namespace zlayer
 
 #endif  // ZLAYER_CLIENT_CLI_INSTANT_H_

@@ -35,6 +35,7 @@ void AddAllCommands(Command& root) {
   root.Section("Program and daemon");
   AddInfoCommand(root);
   AddDfCommand(root);
+  AddCacheCommand(root);
   AddVersionCommand(root);
 }
 

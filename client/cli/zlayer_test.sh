@@ -33,8 +33,8 @@ check() {
   fi
 }
 
-for command in build plan check images inspect import export tag untag rmi builds df info version completion \
-  "dockerfile ast" "dockerfile expand" "dockerfile ignored" "builds ls" "builds show" "builds logs" "builds watch" "builds cancel" "builds rm"; do
+for command in build plan check images inspect import export tag untag rmi builds df cache info version completion \
+  "dockerfile ast" "dockerfile expand" "dockerfile ignored" "builds ls" "builds show" "builds logs" "builds watch" "builds cancel" "builds rm" "cache ls" "cache prune"; do
   # shellcheck disable=SC2086
   check "help of $command" 0 "Example:" "$zlayer" $command --help
 done
@@ -61,6 +61,12 @@ check "layout to stdout" 2 "-o" "$zlayer" export --format oci-layout -o - x
 check "no output" 2 "-o FILE" "$zlayer" export x
 check "no daemon" 3 "no daemon answers at $ZLAYER_ADDRESS: start zlayerd" "$zlayer" images
 check "no daemon, df" 3 "no daemon answers" "$zlayer" df -v
+check "no daemon, cache" 3 "no daemon answers" "$zlayer" cache prune --keep-storage 1.5GB --max-used 10g
+check "bad size" 2 "--max-used-space takes a size (10GB, 512MiB), not \"much\"" "$zlayer" cache prune --max-used-space much
+check "bad duration" 2 "--keep-duration takes a duration" "$zlayer" cache prune --keep-duration 1
+check "all and a limit" 2 "--all removes the whole cache" "$zlayer" cache prune --all --min-free 1GB
+check "bad filter" 2 "--filter knows type, id, until and description" "$zlayer" cache ls --filter size=3
+check "no filter" 2 "--filter takes KEY=VALUE" "$zlayer" cache ls --filter type
 check "no daemon, rmi" 3 "no daemon answers" "$zlayer" rmi a b
 check "no daemon, info" 3 "no daemon answers" "$zlayer" info
 check "no daemon, flag" 3 "no daemon answers at unix:///nowhere" \

@@ -15,6 +15,7 @@
 
 #include "proto/grpc_status.h"
 #include "zlayer/v1/build.grpc.pb.h"
+#include "zlayer/v1/cache.grpc.pb.h"
 #include "zlayer/v1/image.grpc.pb.h"
 #include "zlayer/v1/system.grpc.pb.h"
 
@@ -34,6 +35,7 @@ class Connection {
   const std::string& address() const { return address_; }
   v1::BuildService::StubInterface& builds() { return *builds_; }
   v1::ImageService::StubInterface& images() { return *images_; }
+  v1::CacheService::StubInterface& cache() { return *cache_; }
   v1::SystemService::StubInterface& system() { return *system_; }
 
   // Connects now rather than with the first call. kUnavailable where no daemon answers within
@@ -57,6 +59,7 @@ class Connection {
   const std::shared_ptr<grpc::Channel> channel_;
   const std::unique_ptr<v1::BuildService::StubInterface> builds_;
   const std::unique_ptr<v1::ImageService::StubInterface> images_;
+  const std::unique_ptr<v1::CacheService::StubInterface> cache_;
   const std::unique_ptr<v1::SystemService::StubInterface> system_;
 };
 

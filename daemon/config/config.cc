@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/byte_size.h"
 #include "base/default_address.h"
 #include "base/errors.h"
 #include "base/files.h"
@@ -27,16 +28,20 @@ constexpr size_t kMaxFileSize = size_t{1} << 20;
 constexpr std::string_view kUnixScheme = "unix://";
 constexpr std::chrono::hours kMaxDuration{24};
 constexpr std::chrono::hours kMaxHistory{10 * 365 * 24};
+constexpr size_t kMaxList = 32;
 
 // What a key's value is put into.
 using Setter = std::function<absl::Status(const std::string& value)>;
 
-// A mapping of the file: its keys with what they take, a value or another mapping.
+// A mapping of the file: its keys with what they take, a value, another mapping, or a list of such.
 struct Section {
   struct Key {
     std::string name;
     Setter set;                             // of a value
     std::shared_ptr<const Section> nested;  // of a mapping
+    // Of a list: empties it, and makes an element, whose mapping is returned.
+    std::function<void()> clear = nullptr;
+    std::function<Section()> append = nullptr;
   };
   std::vector<Key> keys;
 };
@@ -174,6 +179,51 @@ Setter Entitlements(std::string* target) {
   };
 }
 
+Setter Boolean(bool* target) {
+  return [target](const std::string& value) {
+    if (value != "true" && value != "false") {
+      return InvalidArgument(fmt::format("\"{}\" is not true or false", value));
+    }
+    *target = value == "true";
+    return absl::OkStatus();
+  };
+}
+
+Setter Types(std::vector<std::string>* target) {
+  return [target](const std::string& value) {
+    target->clear();
+    for (const std::string_view name : Split(value, ' ')) {
+      if (name.empty()) {
+        continue;
+      }
+      if (name != "record" && name != "cache-mount" && name != "fetched") {
+        return InvalidArgument(fmt::format(
+            "\"{}\" is not a type of cache entries: record, cache-mount and fetched are", name));
+      }
+      target->emplace_back(name);
+    }
+    return absl::OkStatus();
+  };
+}
+
+Setter Size(Config::Gc::Size* target) {
+  return [target](const std::string& value) {
+    if (value.ends_with('%')) {
+      std::optional<uint64_t> percent =
+          ParseUint(std::string_view(value).substr(0, value.size() - 1));
+      if (percent.has_value() && *percent <= 100) {
+        *target = {0, static_cast<uint32_t>(*percent)};
+        return absl::OkStatus();
+      }
+    } else if (std::optional<uint64_t> bytes = ParseByteSize(value); bytes.has_value()) {
+      *target = {*bytes, 0};
+      return absl::OkStatus();
+    }
+    return InvalidArgument(
+        fmt::format("\"{}\" is not a size, such as 10GB, 512MiB or 20% (of the disk)", value));
+  };
+}
+
 Section::Key Nested(std::string name, std::vector<Section::Key> keys) {
   auto section = std::make_shared<Section>();
   section->keys = std::move(keys);
@@ -187,6 +237,22 @@ std::vector<Section::Key> ModuleLevels(LogOptions* log) {
     keys.push_back({std::string(name), OneOf(kLogLevels, level), nullptr});
   }
   return keys;
+}
+
+Section PolicySchema(Config::Gc::Policy* policy) {
+  return {{
+      {"types", Types(&policy->types), nullptr},
+      {"namespace", Text(&policy->name_space), nullptr},
+      {"keep_duration", Age(&policy->keep_duration), nullptr},
+      {"reserved", Size(&policy->reserved), nullptr},
+      {"max_used", Size(&policy->max_used), nullptr},
+      {"min_free", Size(&policy->min_free), nullptr},
+  }};
+}
+
+Section::Key Policies(std::vector<Config::Gc::Policy>* policies) {
+  return {"policies", nullptr, nullptr, [policies] { policies->clear(); },
+          [policies] { return PolicySchema(&policies->emplace_back()); }};
 }
 
 Section Schema(Config* config) {
@@ -215,6 +281,13 @@ Section Schema(Config* config) {
              {
                  {"max_age", Age(&config->history.max_age), nullptr},
                  {"max_builds", Number(0, 10'000'000, &config->history.max_builds), nullptr},
+             }),
+      Nested("gc",
+             {
+                 {"automatic", Boolean(&config->gc.automatic), nullptr},
+                 {"interval", Duration(&config->gc.interval), nullptr},
+                 {"nameless_images", Age(&config->gc.nameless_images), nullptr},
+                 Policies(&config->gc.policies),
              }),
       Nested("native",
              {
@@ -274,6 +347,9 @@ class Reader {
     if (value.IsNull()) {
       return absl::OkStatus();
     }
+    if (key.append != nullptr) {
+      return ReadList(value, key, prefix);
+    }
     if (!value.IsScalar()) {
       return At(key_mark, fmt::format("{}{}: the value is not a plain one", prefix, key.name));
     }
@@ -282,6 +358,19 @@ class Reader {
       return At(value.Mark(), fmt::format("{}{}: {}", prefix, key.name, Message(status)));
     }
     return status;
+  }
+
+  absl::Status ReadList(const YAML::Node& list, const Section::Key& key,
+                        const std::string& prefix) {
+    if (!list.IsSequence() || list.size() > kMaxList) {
+      return At(list.Mark(), fmt::format("{}{}: the value is not a list of at most {} mappings",
+                                         prefix, key.name, kMaxList));
+    }
+    key.clear();
+    for (const YAML::Node& element : list) {
+      RETURN_IF_ERROR(Read(element, key.append(), prefix + key.name + ": "));
+    }
+    return absl::OkStatus();
   }
 
   static std::string UnknownKey(const std::string& name, const Section& section,

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "base/log.h"
 
@@ -43,6 +44,35 @@ struct Config {
     // Ended builds that are remembered; 0: all.
     uint32_t max_builds = 10'000;
   } history;
+
+  // The garbage collector, which keeps the cache within bounds.
+  struct Gc {
+    // Whether it works by itself; `zlayer cache prune` always does.
+    bool automatic = true;
+    // Between two looks at whether there is something to do.
+    std::chrono::nanoseconds interval = std::chrono::minutes(5);
+    // How long an image that has lost its name, or got none, is kept; 0: for ever.
+    std::chrono::nanoseconds nameless_images = std::chrono::hours(7 * 24);
+
+    // Bytes, or a share of the disk where `percent` is not 0.
+    struct Size {
+      uint64_t bytes = 0;
+      uint32_t percent = 0;
+    };
+    // Applied in order, each to what has all of what it names.
+    struct Policy {
+      std::vector<std::string> types;  // "record", "cache-mount", "fetched"; empty: any
+      std::string name_space;          // empty: any
+      std::chrono::nanoseconds keep_duration{0};
+      Size reserved;
+      Size max_used;
+      Size min_free;
+    };
+    std::vector<Policy> policies = {
+        {.keep_duration = std::chrono::hours(60 * 24), .reserved = {.percent = 10}},
+        {.reserved = {.percent = 10}, .max_used = {.percent = 50}, .min_free = {.percent = 20}},
+    };
+  } gc;
 
   struct Native {
     // OCI runtime: a name or path; empty takes crun, else runc.

@@ -1,5 +1,6 @@
 #include "daemon/config/config.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -7,6 +8,7 @@
 #include <string>
 
 #include "base/files.h"
+#include "base/strings.h"
 #include "tests/status_matchers.h"
 
 namespace zlayer {
@@ -23,6 +25,15 @@ Config For(uid_t uid, const std::map<std::string, std::string>& variables) {
     auto variable = variables.find(name);
     return variable == variables.end() ? nullptr : variable->second.c_str();
   });
+}
+
+std::string Describe(const Config::Gc::Policy& policy) {
+  const auto size = [](const Config::Gc::Size& of) {
+    return fmt::format("{}+{}%", of.bytes, of.percent);
+  };
+  return fmt::format("{} {} {}h {} {} {}", Join(policy.types, ","), policy.name_space,
+                     std::chrono::duration_cast<hours>(policy.keep_duration).count(),
+                     size(policy.reserved), size(policy.max_used), size(policy.min_free));
 }
 
 class ConfigTest : public testing::Test {
@@ -139,6 +150,7 @@ TEST_F(ConfigTest, TheShippedFileSaysTheDefaults) {
   other.log.format = LogFormat::kJson;
   other.queue = {1, 1, 1, 1, 1, seconds(1)};
   other.history = {seconds(1), 1};
+  other.gc = {false, seconds(1), seconds(1), {}};
   other.native.max_parallel = 99;
   other.native.max_download_mib = 99;
   ASSERT_OK_AND_ASSIGN(Config config, LoadConfig("deploy/zlayerd.yaml", other));
@@ -154,6 +166,13 @@ TEST_F(ConfigTest, TheShippedFileSaysTheDefaults) {
   EXPECT_EQ(config.history.max_builds, defaults.history.max_builds);
   EXPECT_EQ(config.queue.max_attempts, defaults.queue.max_attempts);
   EXPECT_EQ(config.queue.drain_timeout, defaults.queue.drain_timeout);
+  EXPECT_EQ(config.gc.automatic, defaults.gc.automatic);
+  EXPECT_EQ(config.gc.interval, defaults.gc.interval);
+  EXPECT_EQ(config.gc.nameless_images, defaults.gc.nameless_images);
+  ASSERT_EQ(config.gc.policies.size(), defaults.gc.policies.size());
+  for (size_t i = 0; i < config.gc.policies.size(); ++i) {
+    EXPECT_EQ(Describe(config.gc.policies[i]), Describe(defaults.gc.policies[i]));
+  }
   EXPECT_EQ(config.native.runtime, defaults.native.runtime);
   EXPECT_EQ(config.native.max_parallel, defaults.native.max_parallel);
   EXPECT_EQ(config.native.max_download_mib, defaults.native.max_download_mib);
@@ -162,14 +181,69 @@ TEST_F(ConfigTest, TheShippedFileSaysTheDefaults) {
 
 TEST_F(ConfigTest, TheShippedFileNamesEveryKey) {
   ASSERT_OK_AND_ASSIGN(std::string text, ReadFile("deploy/zlayerd.yaml"));
-  for (const char* key :
-       {"root:", "address:", "log:", "level:", "format:", "levels:", "daemon:", "service:",
-        "queue:", "build:", "store:", "executor:", "max_running:", "max_running_per_namespace:",
-        "max_queued:", "max_queued_per_namespace:", "max_attempts:", "drain_timeout:", "history:",
-        "max_age:", "max_builds:", "native:", "runtime:", "max_parallel:", "max_download_mib:",
-        "entitlements:"}) {
+  for (const char* key : {"root:",
+                          "address:",
+                          "log:",
+                          "level:",
+                          "format:",
+                          "levels:",
+                          "daemon:",
+                          "service:",
+                          "queue:",
+                          "build:",
+                          "store:",
+                          "executor:",
+                          "max_running:",
+                          "max_running_per_namespace:",
+                          "max_queued:",
+                          "max_queued_per_namespace:",
+                          "max_attempts:",
+                          "drain_timeout:",
+                          "history:",
+                          "max_age:",
+                          "max_builds:",
+                          "gc:",
+                          "automatic:",
+                          "interval:",
+                          "nameless_images:",
+                          "policies:",
+                          "keep_duration:",
+                          "reserved:",
+                          "max_used:",
+                          "min_free:",
+                          "types ",
+                          "namespace ",
+                          "native:",
+                          "runtime:",
+                          "max_parallel:",
+                          "max_download_mib:",
+                          "entitlements:"}) {
     EXPECT_THAT(text, HasSubstr(key));
   }
+}
+
+TEST_F(ConfigTest, PoliciesReplaceTheDefaultOnes) {
+  ASSERT_OK_AND_ASSIGN(const Config config, Load("gc:\n"
+                                                 "  automatic: false\n"
+                                                 "  policies:\n"
+                                                 "    - types: cache-mount fetched\n"
+                                                 "      namespace: team\n"
+                                                 "      keep_duration: 48h\n"
+                                                 "    - {reserved: 10GB, max_used: 512MiB,"
+                                                 " min_free: 20%}\n"));
+  EXPECT_FALSE(config.gc.automatic);
+  ASSERT_EQ(config.gc.policies.size(), 2u);
+  EXPECT_EQ(Describe(config.gc.policies[0]), "cache-mount,fetched team 48h 0+0% 0+0% 0+0%");
+  EXPECT_EQ(Describe(config.gc.policies[1]), "  0h 10000000000+0% 536870912+0% 0+20%");
+  EXPECT_EQ(std::move(Load("gc: {policies: []}")).value().gc.policies.size(), 0u);
+  EXPECT_EQ(Error("gc:\n  policies: 3"),
+            "2: gc: policies: the value is not a list of at most 32 mappings");
+  EXPECT_EQ(Error("gc:\n  policies:\n    - 3"),
+            "3: gc: policies: is not a mapping of keys to values");
+  EXPECT_THAT(Error("gc:\n  policies:\n    - types: layers"), HasSubstr("record, cache-mount"));
+  EXPECT_THAT(Error("gc:\n  policies:\n    - max_used: 101%"),
+              HasSubstr("3: gc: policies: max_used"));
+  EXPECT_THAT(Error("gc:\n  automatic: yes"), HasSubstr("\"yes\" is not true or false"));
 }
 
 TEST_F(ConfigTest, Durations) {

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <filesystem>
 #include <random>
 #include <set>
@@ -18,6 +19,7 @@
 #include "registry/blob/blob_store.h"
 #include "registry/content/pack_files.h"
 #include "registry/meta/database.h"
+#include "registry/uses/uses.h"
 #include "tests/status_matchers.h"
 
 namespace zlayer {
@@ -481,6 +483,72 @@ TEST(PackFilesTest, TheLastUsedStayOpen) {
   EXPECT_EQ(files.Find(1), one);
   EXPECT_EQ(files.Add(1, open()), one);
   EXPECT_NE(files.Find(3), nullptr);
+}
+
+TEST_F(ContentStoreTest, ARemovedPackIsStoredAgain) {
+  Store({"a", "b"});
+  ASSERT_OK_AND_ASSIGN(ContentFile open, store_->Open(Digest::Of("a")));
+  {
+    const Uses::Work collection = uses_.BeginCollection();
+    EXPECT_THAT(store_->RemovePack(1, collection.since(), root_.path()), IsOkAndHolds(true));
+  }
+  EXPECT_THAT(Slurp(open), IsOkAndHolds("a"));
+  EXPECT_THAT(store_->Has({Digest::Of("a"), Digest::Of("b")}),
+              IsOkAndHolds(std::vector<bool>{false, false}));
+  EXPECT_THAT(store_->Open(Digest::Of("a")), StatusIs(absl::StatusCode::kNotFound));
+  Store({"a"});
+  EXPECT_THAT(Slurp(store_->Open(Digest::Of("a"))), IsOkAndHolds("a"));
+}
+
+TEST_F(ContentStoreTest, WhatWasSaidToBeStoredStays) {
+  Store({"a"});
+  const Uses::Work work = uses_.Begin();
+  ASSERT_THAT(store_->Has({Digest::Of("a")}), IsOkAndHolds(std::vector<bool>{true}));
+  const Uses::Work collection = uses_.BeginCollection();
+  EXPECT_THAT(store_->RemovePack(1, collection.since(), root_.path()), IsOkAndHolds(false));
+}
+
+TEST_F(ContentStoreTest, AnInterruptedRemovalGoesOnAtTheNextStart) {
+  Store({"a"});
+  ASSERT_OK(database_->Write([](Connection& connection) -> absl::Status {
+    ASSIGN_OR_RETURN(Statement mark, connection.Prepare("UPDATE packs SET size = -1"));
+    return mark.Run();
+  }));
+  EXPECT_THAT(store_->Has({Digest::Of("a")}), IsOkAndHolds(std::vector<bool>{false}));
+  Store({"a"});
+  EXPECT_THAT(Slurp(store_->Open(Digest::Of("a"))), IsOkAndHolds("a"));
+  Reopen();
+  EXPECT_THAT(Slurp(store_->Open(Digest::Of("a"))), IsOkAndHolds("a"));
+  EXPECT_FALSE(std::filesystem::exists(root_.path() + "/packs/1"));
+}
+
+// All packs are garbage all the time, but for who works with them.
+TEST_F(ContentStoreTest, RemovalTakesNothingFromWorkUnderWay) {
+  std::atomic<bool> done{false};
+  std::jthread collector([&] {
+    while (!done) {
+      const Uses::Work collection = uses_.BeginCollection();
+      for (int64_t pack = 1; pack <= 120; ++pack) {
+        EXPECT_OK(store_->RemovePack(pack, collection.since(), root_.path()));
+      }
+    }
+  });
+  std::vector<std::jthread> workers;
+  for (int worker = 0; worker < 3; ++worker) {
+    workers.emplace_back([&] {
+      for (int round = 0; round < 40; ++round) {
+        const Uses::Work work = uses_.Begin();
+        const std::vector<std::string> contents = {std::to_string(round % 4),
+                                                   std::to_string(round % 3)};
+        Store(contents);
+        for (const std::string& content : contents) {
+          EXPECT_THAT(Slurp(store_->Open(Digest::Of(content))), IsOkAndHolds(content));
+        }
+      }
+    });
+  }
+  workers.clear();
+  done = true;
 }
 
 }  // namespace

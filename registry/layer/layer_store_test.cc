@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <filesystem>
 #include <set>
 #include <thread>
@@ -19,7 +20,9 @@
 namespace zlayer {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
 class LayerStoreTest : public ::testing::Test {
@@ -360,6 +363,69 @@ TEST_F(LayerStoreTest, ALaterTreeHasToBeSyncedAgain) {
   EXPECT_EQ(Boot(layer), "");
   ASSERT_OK(layers_->EnsureTree(layer, {}));
   EXPECT_EQ(Boot(layer), BootId());
+}
+
+TEST_F(LayerStoreTest, RemovesWhatNobodyNamesOrUses) {
+  LayerRef layer = AddFile("x");
+  const std::string tree = RunTree("y");
+  LayerRef with_tree = layers_->Add(IndexOf(tree), tree).value_or(nullptr);
+  const std::vector<Digest> ids = {layer->id(), with_tree->id(), Digest::Of("none")};
+  const std::string trash = root_.path() + "/tmp";
+  Uses::Work work = uses_.Begin();
+  {
+    const Uses::Work collection = uses_.BeginCollection();
+    EXPECT_TRUE(layers_->InUse(ids[0]));
+    EXPECT_THAT(layers_->Remove(ids, collection.since(), trash), IsOkAndHolds(ElementsAre(ids[2])));
+  }
+  layer.reset();
+  ASSERT_OK(layers_->Get(ids[0]).status());  // handed out to the work
+  with_tree.reset();
+  {
+    const Uses::Work collection = uses_.BeginCollection();
+    EXPECT_THAT(layers_->Remove(ids, collection.since(), trash),
+                IsOkAndHolds(ElementsAre(ids[1], ids[2])));
+    EXPECT_THAT(In("trees"), IsEmpty());
+  }
+  work = Uses::Work();
+  EXPECT_FALSE(layers_->InUse(ids[0]));
+  Execute(
+      "INSERT INTO contexts (id, namespace, layer, from_tar, expires) "
+      "SELECT 'c', 'n', id, 0, 0 FROM layers");
+  const Uses::Work collection = uses_.BeginCollection();
+  EXPECT_THAT(layers_->Remove({ids[0]}, collection.since(), trash), IsOkAndHolds(IsEmpty()));
+  Execute("DELETE FROM contexts");
+  EXPECT_THAT(layers_->Remove({ids[0]}, collection.since(), trash),
+              IsOkAndHolds(ElementsAre(ids[0])));
+  EXPECT_THAT(In("indexes"), IsEmpty());
+  EXPECT_THAT(layers_->Get(ids[0]), StatusIs(absl::StatusCode::kNotFound));
+  EXPECT_NE(AddFile("x"), nullptr);
+}
+
+TEST_F(LayerStoreTest, RemovalTakesNothingFromWorkUnderWay) {
+  const std::vector<Digest> ids = {AddFile("0")->id(), AddFile("1")->id(), AddFile("2")->id()};
+  std::atomic<bool> done{false};
+  std::jthread collector([&] {
+    while (!done) {
+      const Uses::Work collection = uses_.BeginCollection();
+      EXPECT_OK(layers_->Remove(ids, collection.since(), root_.path() + "/tmp"));
+    }
+  });
+  std::vector<std::jthread> workers;
+  for (int worker = 0; worker < 3; ++worker) {
+    workers.emplace_back([&] {
+      for (int round = 0; round < 60; ++round) {
+        const Uses::Work work = uses_.Begin();
+        const std::string content = std::to_string(round % 3);
+        LayerRef layer = AddFile(content);
+        ASSERT_NE(layer, nullptr);
+        const Digest id = layer->id();
+        layer.reset();
+        EXPECT_OK(layers_->Get(id));
+      }
+    });
+  }
+  workers.clear();
+  done = true;
 }
 
 }  // namespace
