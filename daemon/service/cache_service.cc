@@ -115,6 +115,23 @@ absl::StatusOr<std::optional<CachePosition>> PositionOf(const v1::ListCacheReque
       CachePosition{static_cast<int64_t>(*used), static_cast<CacheType>(*type), *std::move(key)});
 }
 
+// A stop when the call is canceled, and when the daemon stops.
+class EitherStop {
+ public:
+  EitherStop(std::stop_token a, std::stop_token b)
+      : on_a_(std::move(a), Request{&stop_}), on_b_(std::move(b), Request{&stop_}) {}
+  std::stop_token token() const { return stop_.get_token(); }
+
+ private:
+  struct Request {
+    std::stop_source* stop;
+    void operator()() const { stop->request_stop(); }
+  };
+  std::stop_source stop_;
+  std::stop_callback<Request> on_a_;
+  std::stop_callback<Request> on_b_;
+};
+
 class StoreCacheService : public v1::CacheService::CallbackService {
  public:
   explicit StoreCacheService(const CacheServiceOptions& options) : options_(options) {}
@@ -124,8 +141,9 @@ class StoreCacheService : public v1::CacheService::CallbackService {
                                       v1::ListCacheResponse* response) override {
     return RunUnary<v1::ListCacheRequest, v1::ListCacheResponse>(
         &listing_, request, response,
-        [this](const v1::ListCacheRequest& list, std::stop_token stop) {
-          return WithStop(std::move(stop), [&](std::stop_token both) { return List(list, both); });
+        [this](const v1::ListCacheRequest& list, std::stop_token canceled) {
+          const EitherStop stop(std::move(canceled), options_.stopping);
+          return List(list, stop.token());
         });
   }
 
@@ -134,22 +152,13 @@ class StoreCacheService : public v1::CacheService::CallbackService {
                                        v1::PruneCacheResponse* response) override {
     return RunUnary<v1::PruneCacheRequest, v1::PruneCacheResponse>(
         &pruning_, request, response,
-        [this](const v1::PruneCacheRequest& prune, std::stop_token stop) {
-          return WithStop(std::move(stop),
-                          [&](std::stop_token both) { return Prune(prune, both); });
+        [this](const v1::PruneCacheRequest& prune, std::stop_token canceled) {
+          const EitherStop stop(std::move(canceled), options_.stopping);
+          return Prune(prune, stop.token());
         });
   }
 
  private:
-  // With a stop when the call is canceled, and when the daemon stops.
-  template <typename Work>
-  auto WithStop(std::stop_token canceled, Work work) {
-    std::stop_source stop;
-    std::stop_callback on_cancel(canceled, [&stop] { stop.request_stop(); });
-    std::stop_callback on_stopping(options_.stopping, [&stop] { stop.request_stop(); });
-    return work(stop.get_token());
-  }
-
   absl::StatusOr<v1::ListCacheResponse> List(const v1::ListCacheRequest& request,
                                              const std::stop_token& stop) {
     ASSIGN_OR_RETURN(const CacheFilter filter, ToFilter(request.filter()));
