@@ -54,7 +54,8 @@ class GcTest : public DaemonTest {
   uint64_t Unused() {
     const Finished df = Zlayer({"df", "--format", "json"});
     EXPECT_EQ(df.exit_code, 0) << df.err;
-    for (const Json& category : Json::parse(df.out, nullptr, false)["categories"]) {
+    const Json usage = Json::parse(df.out, nullptr, false);
+    for (const Json& category : usage["categories"]) {
       if (category["name"] == "unused") {
         return std::stoull(category["bytes"].get<std::string>());
       }
