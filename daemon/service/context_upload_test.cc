@@ -524,7 +524,7 @@ TEST_F(ContextUploadTest, AContextBelongsToItsNamespace) {
               StatusIs(absl::StatusCode::kNotFound));
 }
 
-std::string MakeTar(const Contents& files) {
+std::string MakeTar(const Files& files) {
   std::string tar;
   TarWriter writer([&](std::string_view data) {
     tar += data;
