@@ -2,7 +2,6 @@
 import argparse
 import os
 import platform
-import shutil
 import statistics
 import subprocess
 import sys
@@ -11,20 +10,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "..", "peers"))
 from builders import TOP, Buildah, BuildKit, Zlayer, programs, remove_work  # noqa: E402
-from workloads import Result, Workloads  # noqa: E402
-
-
-def make_base(work):
-    """A busybox image, with the mount points that other builders would put into their layers."""
-    root = os.path.join(work, "base")
-    for name in ("bin", "etc", "dev", "proc", "sys", "run"):
-        os.makedirs(os.path.join(root, name))
-    for name in ("hosts", "hostname", "resolv.conf"):
-        open(os.path.join(root, "etc", name), "w").close()
-    shutil.copy("/bin/busybox", os.path.join(root, "bin", "sh"))
-    tar = os.path.join(work, "base.tar")
-    subprocess.run(["tar", "-C", root, "--owner=0", "--group=0", "-cf", tar, "."], check=True)
-    return tar
+from workloads import Result, Workloads, make_base  # noqa: E402
 
 
 def measure(row, peers, rounds):

@@ -3,6 +3,7 @@ import dataclasses
 import multiprocessing
 import os
 import random
+import shutil
 import subprocess
 import sys
 import time
@@ -237,6 +238,19 @@ class Idle(Row):
         return Result(daemon_kib=peer.idle_kib())
 
 
+def make_base(work):
+    """A busybox image, with the mount points that other builders would put into their layers."""
+    root = os.path.join(work, "base")
+    for name in ("bin", "etc", "dev", "proc", "sys", "run"):
+        os.makedirs(os.path.join(root, name))
+    for name in ("hosts", "hostname", "resolv.conf"):
+        open(os.path.join(root, "etc", name), "w").close()
+    shutil.copy("/bin/busybox", os.path.join(root, "bin", "sh"))
+    tar = os.path.join(work, "base.tar")
+    subprocess.run(["tar", "-C", root, "--owner=0", "--group=0", "-cf", tar, "."], check=True)
+    return tar
+
+
 def _write(path, content):
     with open(path, "wb" if isinstance(content, bytes) else "w") as file:
         file.write(content)
@@ -249,7 +263,7 @@ def _context(work, name, dockerfile):
     return path
 
 
-def _twenty_steps(work):
+def twenty_steps(work):
     """10 RUN echo, 5 small COPY, 5 of configuration on busybox."""
     lines = ["FROM busybox"]
     for i in range(1, 6):
@@ -293,7 +307,7 @@ class Workloads:
         self._contexts = {}
         files = lambda: self._context(_many_files, "files", 20_000, 500 * (1 << 20) // 20_000)
         tiny = lambda: self._context(_many_files, "tiny", 100_000, 1024)
-        twenty = lambda: self._context(_twenty_steps)
+        twenty = lambda: self._context(twenty_steps)
         rows = {
             "20 steps cold": lambda name: Build(name, work, twenty(), COLD),
             "20 steps cached": lambda name: Build(name, work, twenty(), CACHED),
