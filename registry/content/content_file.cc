@@ -15,6 +15,11 @@ constexpr uint64_t kPiece = 1 << 20;
 
 }  // namespace
 
+absl::Status DamagedContent(const Digest& expected, uint64_t size, const Digest& found) {
+  return DataLoss(fmt::format("{} is damaged in the store: its {} bytes have the digest {}",
+                              expected.ToString(), size, found.ToString()));
+}
+
 absl::Status ReadContent(const ContentFile& file, const Digest& expected,
                          const std::function<absl::Status(std::string_view)>& sink) {
   std::unique_ptr<char[]> buffer(new char[std::min(file.size, kPiece)]);
@@ -36,8 +41,7 @@ absl::Status ReadContent(const ContentFile& file, const Digest& expected,
     return absl::OkStatus();
   }
   if (Digest found = hasher.Finish(); found != expected) {
-    return DataLoss(fmt::format("{} is damaged in the store: its {} bytes have the digest {}",
-                                expected.ToString(), file.size, found.ToString()));
+    return DamagedContent(expected, file.size, found);
   }
   return absl::OkStatus();
 }

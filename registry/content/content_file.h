@@ -22,6 +22,9 @@ struct ContentFile {
   uint64_t size = 0;
 };
 
+// kDataLoss: a content of `size` bytes that should have the digest `expected` has `found`.
+absl::Status DamagedContent(const Digest& expected, uint64_t size, const Digest& found);
+
 // Calls `sink` with all bytes of `file`, in pieces of at most 1 MiB, and checks them against
 // `expected` unless that is none: kDataLoss names the digest. An error of `sink` ends it and is
 // returned.

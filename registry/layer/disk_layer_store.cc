@@ -56,6 +56,7 @@ class DiskLayerStore final : public LayerStore {
   }
 
   absl::StatusOr<LayerRef> Add(std::string_view serialized_index, const std::string& tree) override;
+  absl::StatusOr<LayerRef> AddTree(const std::string& tree, std::stop_token stop) override;
   absl::StatusOr<LayerRef> Get(const Digest& id) override;
   absl::StatusOr<uint64_t> EnsureTree(const LayerRef& layer, std::stop_token stop) override;
   const std::string& trees_directory() const override { return trees_directory_; }
@@ -86,9 +87,7 @@ class DiskLayerStore final : public LayerStore {
   absl::StatusOr<std::optional<TarIdentity>> FindTar(const Digest& layer, TarEpoch epoch);
   absl::StatusOr<TarIdentity> MakeTarIdentity(const LayerIndex& layer, TarEpoch epoch,
                                               std::stop_token stop);
-  absl::Status StreamTar(const LayerIndex& layer, TarEpoch epoch,
-                         const std::function<absl::Status(std::string_view)>& sink,
-                         std::stop_token stop);
+  absl::StatusOr<ContentOpener> Opener(const LayerIndex& layer);
   bool IsOpen(const Digest& layer);
   absl::Status MoveFiles(const LayerRows::Removed& removed, const std::string& trash) const;
 
@@ -160,6 +159,21 @@ absl::StatusOr<LayerRef> DiskLayerStore::Add(std::string_view serialized_index,
     RETURN_IF_ERROR(RemoveTree(TreeDirectory(*layer.tree)));
   }
   return Open(given->id());
+}
+
+absl::StatusOr<LayerRef> DiskLayerStore::AddTree(const std::string& tree, std::stop_token stop) {
+  LayerIndexBuilder builder;
+  RETURN_IF_ERROR(ListTree(tree, &builder, stop));
+  ASSIGN_OR_RETURN(UniqueFd root, OpenFile(tree, O_PATH | O_DIRECTORY));
+  ASSIGN_OR_RETURN(
+      TarIdentity tar,
+      DigestContents(
+          &builder, [&root](const Entry& file) { return OpenInTree(root.get(), file); },
+          std::move(stop)));
+  ASSIGN_OR_RETURN(const std::string index, builder.Serialize());
+  ASSIGN_OR_RETURN(LayerRef layer, Add(index, tree));
+  RETURN_IF_ERROR(rows_.SetTar(layer->id(), tar.diff_id, tar.size, false));
+  return layer;
 }
 
 absl::StatusOr<LayerRef> DiskLayerStore::Open(const Digest& id) {
@@ -241,17 +255,9 @@ absl::StatusOr<TarIdentity> DiskLayerStore::MakeTarIdentity(const LayerIndex& la
   if (known) {
     return *known;
   }
-  Sha256 sha256;
-  TarIdentity made;
-  RETURN_IF_ERROR(StreamTar(
-      layer, epoch,
-      [&sha256, &made](std::string_view piece) {
-        sha256.Update(piece);
-        made.size += piece.size();
-        return absl::OkStatus();
-      },
-      std::move(stop)));
-  made.diff_id = sha256.Finish();
+  ASSIGN_OR_RETURN(ContentOpener open, Opener(layer));
+  ASSIGN_OR_RETURN(const TarIdentity made,
+                   DigestLayerTar({layer, std::move(open), epoch}, std::move(stop)));
   RETURN_IF_ERROR(epoch ? rows_.AddClampedTar(layer.id(), *epoch, made)
                         : rows_.SetTar(layer.id(), made.diff_id, made.size, false));
   // What arrived meanwhile stays.
@@ -283,28 +289,27 @@ absl::Status DiskLayerStore::WriteTar(const LayerRef& layer, const Digest& diff_
     return FailedPrecondition(fmt::format("layer {} arrived as the tar {}; its bytes are that blob",
                                           layer->id().ToString(), diff_id.ToString()));
   }
-  return StreamTar(*layer, epoch, sink, std::move(stop));
+  ASSIGN_OR_RETURN(ContentOpener open, Opener(*layer));
+  return WriteLayerTar({*layer, std::move(open), epoch}, sink, std::move(stop));
 }
 
-// A tree is one open call away; the content store asks the database for each file.
-absl::Status DiskLayerStore::StreamTar(const LayerIndex& layer, TarEpoch epoch,
-                                       const std::function<absl::Status(std::string_view)>& sink,
-                                       std::stop_token stop) {
+// A tree is one open call away; the content store asks the database for each file. For as long as
+// `layer` lives.
+absl::StatusOr<ContentOpener> DiskLayerStore::Opener(const LayerIndex& layer) {
   ASSIGN_OR_RETURN(LayerRow row, FindRow(layer.id()));
-  UniqueFd tree;
+  auto tree = std::make_shared<UniqueFd>();
   if (row.tree) {
-    ASSIGN_OR_RETURN(tree, OpenFile(TreeDirectory(*row.tree), O_PATH | O_DIRECTORY));
+    ASSIGN_OR_RETURN(*tree, OpenFile(TreeDirectory(*row.tree), O_PATH | O_DIRECTORY));
   }
-  auto open = [this, &layer, &tree](const Entry& file) -> absl::StatusOr<ContentFile> {
-    if (tree.valid()) {
-      absl::StatusOr<ContentFile> found = OpenInTree(tree.get(), file);
+  return [this, &layer, tree](const Entry& file) -> absl::StatusOr<ContentFile> {
+    if (tree->valid()) {
+      absl::StatusOr<ContentFile> found = OpenInTree(tree->get(), file);
       if (found.ok()) {
         return found;
       }
     }
     return OpenContent(layer, file);
   };
-  return WriteLayerTar({layer, open, epoch}, sink, std::move(stop));
 }
 
 absl::StatusOr<ContentFile> DiskLayerStore::OpenContent(const LayerIndex& layer,

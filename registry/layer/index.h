@@ -12,6 +12,7 @@
 
 #include <compare>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -132,6 +133,11 @@ class LayerIndexBuilder {
   // Removes `path` and everything below it.
   void RemoveSubtree(std::string_view path);
   size_t size() const { return entries_.size(); }
+
+  // Sets the content digests of files to what `digest` answers for them. It is called for every
+  // entry, in the order of the index and as it will be there (the answer counts for files that are
+  // no links). Errors are those of Serialize, and of `digest`.
+  absl::Status SetContents(const std::function<absl::StatusOr<Digest>(const Entry&)>& digest);
 
   // Checks that parents are directories that are present (the root is implied) and that hard links
   // name a file of this layer (an interchange of leader and link, so that the leader comes first,

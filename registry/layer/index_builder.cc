@@ -307,6 +307,19 @@ absl::Status LayerIndexBuilder::OrderLinks() {
   return absl::OkStatus();
 }
 
+absl::Status LayerIndexBuilder::SetContents(
+    const std::function<absl::StatusOr<Digest>(const Entry&)>& digest) {
+  RETURN_IF_ERROR(CheckParents());
+  RETURN_IF_ERROR(OrderLinks());
+  for (auto& [path, entry] : entries_) {
+    ASSIGN_OR_RETURN(Digest found, digest(entry));
+    if (entry.type == EntryType::kFile && entry.hard_link.empty()) {
+      entry.content = found;
+    }
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<std::string> LayerIndexBuilder::Serialize() {
   RETURN_IF_ERROR(CheckParents());
   RETURN_IF_ERROR(OrderLinks());

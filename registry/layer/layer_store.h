@@ -45,6 +45,10 @@ class LayerStore {
   virtual absl::StatusOr<LayerRef> Add(std::string_view serialized_index,
                                        const std::string& tree) = 0;
 
+  // Makes a layer of a directory, the upper one of a RUN: reads each file once, for its digest and
+  // the tar's, and takes the directory over as Add does. Errors are also those of ScanTree.
+  virtual absl::StatusOr<LayerRef> AddTree(const std::string& tree, std::stop_token stop) = 0;
+
   // kNotFound where there is no such layer.
   virtual absl::StatusOr<LayerRef> Get(const Digest& id) = 0;
 

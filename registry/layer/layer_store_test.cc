@@ -148,6 +148,21 @@ TEST_F(LayerStoreTest, ATreeIsTakenOver) {
               IsOkAndHolds("made by a RUN"));
 }
 
+TEST_F(LayerStoreTest, ATreeBecomesALayerInOneRead) {
+  const std::string tree = RunTree("content");
+  ASSERT_EQ(link((tree + "/d/f").c_str(), (tree + "/link").c_str()), 0);
+  const std::string index = IndexOf(tree);
+  ASSERT_OK_AND_ASSIGN(LayerRef layer, layers_->AddTree(tree, {}));
+  EXPECT_EQ(layer->id(), Digest::Of(index));
+  EXPECT_FALSE(std::filesystem::exists(tree));
+  // Without the tree nothing could be digested: it is known already.
+  ASSERT_OK_AND_ASSIGN(std::string tar, TarOf(layer));
+  ASSERT_OK(RemoveTree(layers_->trees_directory() + "/" + In("trees").front()));
+  ASSERT_OK_AND_ASSIGN(TarIdentity known, layers_->EnsureTarIdentity(layer, {}));
+  EXPECT_EQ(known.diff_id, Digest::Of(tar));
+  EXPECT_EQ(known.size, tar.size());
+}
+
 TEST_F(LayerStoreTest, ASecondTreeIsRemovedAndAFirstOneKept) {
   std::string first = RunTree("x"), second = RunTree("x");
   for (const std::string& tree : {first, second}) {

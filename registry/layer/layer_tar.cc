@@ -5,8 +5,10 @@
 
 #include <algorithm>
 #include <limits>
+#include <utility>
 
 #include "base/errors.h"
+#include "base/nested_sha256.h"
 #include "base/status_macros.h"
 #include "base/strings.h"
 #include "base/tar_writer.h"
@@ -64,27 +66,104 @@ TarHeader MarkHeader(std::string_view directory, std::string_view name) {
   return header;
 }
 
-absl::Status WriteEntry(const LayerTar& source, const Entry& entry, std::stop_token stop,
-                        TarWriter* tar) {
+absl::Status Stopped() { return Cancelled("writing a layer's tar was stopped"); }
+
+// Writes an entry; `content` is called where its content is due.
+template <typename Content>
+absl::Status WriteEntry(const Entry& entry, int64_t newest_ns, TarWriter* tar, Content content) {
   if (entry.type == EntryType::kWhiteout) {
     return tar->Entry(MarkHeader(ParentPath(entry.path), BaseName(entry.path)));
   }
-  TarHeader header = HeaderOf(entry, NewestNs(source.epoch));
+  TarHeader header = HeaderOf(entry, newest_ns);
   RETURN_IF_ERROR(tar->Entry(header));
   if (entry.opaque) {
     return tar->Entry(MarkHeader(entry.path, ".wh..opq"));
   }
-  if (header.size == 0) {
-    return absl::OkStatus();
-  }
-  ASSIGN_OR_RETURN(ContentFile content, source.open(entry));
-  return ReadContent(content, entry.content, [&](std::string_view piece) {
-    return stop.stop_requested() ? Cancelled("writing a layer's tar was stopped")
-                                 : tar->Data(piece);
-  });
+  return header.type == TarHeader::Type::kFile ? content() : absl::OkStatus();
 }
 
+absl::Status Explained(const absl::Status& status, const Entry& entry) {
+  return Annotate(status, fmt::format("writing '{}' of a layer's tar", ToUtf8(entry.path)));
+}
+
+// Digests a tar and the contents in it.
+class TarDigester {
+ public:
+  TarDigester(const ContentOpener& open, TarEpoch epoch, std::stop_token stop)
+      : open_(open),
+        newest_ns_(NewestNs(epoch)),
+        stop_(std::move(stop)),
+        tar_([this](std::string_view piece) {
+          sha256_.Update(piece);
+          return absl::OkStatus();
+        }) {}
+
+  // Takes the next entry; the content's digest where it is a file with a content of its own, else
+  // none.
+  absl::StatusOr<Digest> Add(const Entry& entry) {
+    Digest digest;
+    absl::Status added = WriteEntry(entry, newest_ns_, &tar_, [&]() -> absl::Status {
+      sha256_.Begin(entry.size);
+      if (entry.size > 0) {
+        RETURN_IF_ERROR(AddContent(entry));
+      }
+      digest = sha256_.End();
+      return absl::OkStatus();
+    });
+    if (!added.ok()) {
+      return Explained(added, entry);
+    }
+    return digest;
+  }
+
+  absl::StatusOr<TarIdentity> Finish() {
+    RETURN_IF_ERROR(tar_.Finish());
+    return TarIdentity{sha256_.Finish(), tar_.offset()};
+  }
+
+ private:
+  absl::Status AddContent(const Entry& entry) {
+    ASSIGN_OR_RETURN(ContentFile content, open_(entry));
+    return ReadContent(content, Digest(), [this](std::string_view piece) {
+      return stop_.stop_requested() ? Stopped() : tar_.Data(piece);
+    });
+  }
+
+  const ContentOpener& open_;
+  const int64_t newest_ns_;
+  const std::stop_token stop_;
+  NestedSha256 sha256_;
+  TarWriter tar_;
+};
+
 }  // namespace
+
+absl::StatusOr<TarIdentity> DigestLayerTar(const LayerTar& source, std::stop_token stop) {
+  TarDigester digester(source.open, source.epoch, stop);
+  for (size_t i = 0; i < source.layer.size(); ++i) {
+    if (stop.stop_requested()) {
+      return Stopped();
+    }
+    Entry entry = source.layer.At(i);
+    ASSIGN_OR_RETURN(Digest found, digester.Add(entry));
+    if (!found.IsNone() && entry.size > 0 && found != entry.content) {
+      return Explained(DamagedContent(entry.content, entry.size, found), entry);
+    }
+  }
+  return digester.Finish();
+}
+
+absl::StatusOr<TarIdentity> DigestContents(LayerIndexBuilder* builder, const ContentOpener& open,
+                                           std::stop_token stop) {
+  TarDigester digester(open, /*epoch=*/std::nullopt, stop);
+  RETURN_IF_ERROR(builder->SetContents([&](const Entry& entry) -> absl::StatusOr<Digest> {
+    if (stop.stop_requested()) {
+      return Stopped();
+    }
+    return digester.Add(entry);
+  }));
+  return digester.Finish();
+}
 
 absl::Status WriteLayerTar(const LayerTar& source,
                            const std::function<absl::Status(std::string_view)>& sink,
@@ -92,12 +171,20 @@ absl::Status WriteLayerTar(const LayerTar& source,
   TarWriter tar(sink);
   for (size_t i = 0; i < source.layer.size(); ++i) {
     if (stop.stop_requested()) {
-      return Cancelled("writing a layer's tar was stopped");
+      return Stopped();
     }
     Entry entry = source.layer.At(i);
-    absl::Status written = WriteEntry(source, entry, stop, &tar);
+    absl::Status written = WriteEntry(entry, NewestNs(source.epoch), &tar, [&]() -> absl::Status {
+      if (entry.size == 0) {
+        return absl::OkStatus();
+      }
+      ASSIGN_OR_RETURN(ContentFile content, source.open(entry));
+      return ReadContent(content, entry.content, [&](std::string_view piece) {
+        return stop.stop_requested() ? Stopped() : tar.Data(piece);
+      });
+    });
     if (!written.ok()) {
-      return Annotate(written, fmt::format("writing '{}' of a layer's tar", ToUtf8(entry.path)));
+      return Explained(written, entry);
     }
   }
   return tar.Finish();

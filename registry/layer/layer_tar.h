@@ -9,6 +9,7 @@
 #define ZLAYER_REGISTRY_LAYER_LAYER_TAR_H_
 
 #include <absl/status/status.h>
+#include <absl/status/statusor.h>
 
 #include <cstdint>
 #include <functional>
@@ -40,6 +41,15 @@ struct LayerTar {
   ContentOpener open;
   TarEpoch epoch;
 };
+
+// What the tar is, without its bytes. Contents are checked as below.
+absl::StatusOr<TarIdentity> DigestLayerTar(const LayerTar& source, std::stop_token stop);
+
+// The same for a layer under way, whose contents are not known yet: the one read of each file gives
+// both its digest, which is set in `builder`, and its share of the tar's. Errors of `builder` are
+// those of Serialize.
+absl::StatusOr<TarIdentity> DigestContents(LayerIndexBuilder* builder, const ContentOpener& open,
+                                           std::stop_token stop);
 
 // Contents are checked against their digests while they stream (kDataLoss); the first error of
 // `sink` ends the writing and is returned.

@@ -93,6 +93,70 @@ TEST_F(LayerTarTest, AnEpochClampsLaterTimes) {
   EXPECT_EQ(at(1'500'000'000'000'000'000, 253'402'300'799), 1'500'000'000);
 }
 
+TEST_F(LayerTarTest, DigestsWhatItWouldWrite) {
+  const std::string large(3'000'001, 'l');
+  pack_.Put(large);
+  pack_.Put("x");
+  const std::vector<Entry> entries = {DirectoryEntry("d"),        FileEntry("d/large", large),
+                                      FileEntry("empty", ""),     FileEntry("x", "x"),
+                                      HardLinkEntry("y", "x"),    SymlinkEntry("s", "x"),
+                                      WhiteoutEntry("d/whiteout")};
+  ASSERT_OK_AND_ASSIGN(std::string tar, Tar(entries));
+  const auto open = [this](const Entry& file) { return pack_.Open(file.content); };
+  const auto index = MakeIndex(entries);
+  ASSERT_OK_AND_ASSIGN(TarIdentity found, DigestLayerTar({*index, open, {}}, {}));
+  EXPECT_EQ(found.diff_id, Digest::Of(tar));
+  EXPECT_EQ(found.size, tar.size());
+}
+
+TEST_F(LayerTarTest, DigestsContentsAndTarInOneRead) {
+  const std::map<std::string, std::string> files = {
+      {"a", "content of a"}, {"d/b", std::string(2'000'000, 'b')}, {"empty", ""}};
+  LayerIndexBuilder unknown;
+  LayerIndexBuilder known;
+  ASSERT_OK(unknown.Add(DirectoryEntry("d")));
+  ASSERT_OK(known.Add(DirectoryEntry("d")));
+  for (const auto& [path, content] : files) {
+    Entry entry = FileEntry(path, content);
+    ASSERT_OK(known.Add(entry));
+    entry.content = Digest();
+    ASSERT_OK(unknown.Add(entry));
+    pack_.Put(content);
+  }
+  // Of a group of links the first is the one that is read.
+  ASSERT_OK(known.Add(HardLinkEntry("0", "a")));
+  ASSERT_OK(unknown.Add(HardLinkEntry("0", "a")));
+  const auto open = [&](const Entry& file) {
+    opened_.push_back(file.path);
+    return pack_.Open(Digest::Of(files.at(file.path == "0" ? "a" : file.path)));
+  };
+  ASSERT_OK_AND_ASSIGN(TarIdentity found, DigestContents(&unknown, open, {}));
+  EXPECT_THAT(opened_, ElementsAre("0", "d/b"));
+  ASSERT_OK_AND_ASSIGN(std::string index, unknown.Serialize());
+  EXPECT_THAT(known.Serialize(), IsOkAndHolds(index));
+  ASSERT_OK_AND_ASSIGN(std::shared_ptr<const LayerIndex> layer, LayerIndex::FromBytes(index));
+  ASSERT_OK_AND_ASSIGN(TarIdentity again, DigestLayerTar({*layer, open, {}}, {}));
+  EXPECT_EQ(found.diff_id, again.diff_id);
+  EXPECT_EQ(found.size, again.size);
+}
+
+TEST_F(LayerTarTest, DigestsFindDamageAndStop) {
+  const std::string content = "not that";
+  const auto open = [&](const Entry&) -> absl::StatusOr<ContentFile> {
+    return MemoryFile(content);
+  };
+  const auto index = MakeIndex({FileEntry("f", "expected")});
+  EXPECT_THAT(DigestLayerTar({*index, open, {}}, {}), StatusIs(absl::StatusCode::kDataLoss));
+  std::stop_source stop;
+  stop.request_stop();
+  EXPECT_THAT(DigestLayerTar({*index, open, {}}, stop.get_token()),
+              StatusIs(absl::StatusCode::kCancelled));
+  LayerIndexBuilder builder;
+  ASSERT_OK(builder.Add(FileEntry("f", "expected")));
+  EXPECT_THAT(DigestContents(&builder, open, stop.get_token()),
+              StatusIs(absl::StatusCode::kCancelled));
+}
+
 TEST_F(LayerTarTest, DamagedContentEndsIt) {
   Digest wrong = Digest::Of("right");
   auto tar = WriteLayerTar(

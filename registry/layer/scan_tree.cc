@@ -55,8 +55,8 @@ absl::StatusOr<std::vector<std::string>> NamesIn(int directory, const std::strin
 
 class TreeScanner {
  public:
-  TreeScanner(UniqueFd root, LayerIndexBuilder* builder, std::stop_token stop)
-      : root_(std::move(root)), builder_(builder), stop_(std::move(stop)) {}
+  TreeScanner(UniqueFd root, bool digest, LayerIndexBuilder* builder, std::stop_token stop)
+      : root_(std::move(root)), digest_(digest), builder_(builder), stop_(std::move(stop)) {}
 
   absl::Status Run();
 
@@ -71,11 +71,12 @@ class TreeScanner {
 
   absl::Status ScanDirectory(const std::string& path);
   absl::Status ScanItem(const Item& item, Entry entry);
-  absl::Status FillFile(const Item& item, Entry* entry);
+  absl::Status DigestFile(const Item& item, Entry* entry);
   absl::Status FillXattrs(const Item& item, Entry* entry);
   absl::Status FillTarget(const Item& item, Entry* entry);
 
   const UniqueFd root_;
+  const bool digest_;  // contents, too
   LayerIndexBuilder* const builder_;
   const std::stop_token stop_;
   std::vector<std::string> left_;  // directories to be read
@@ -113,15 +114,13 @@ absl::Status TreeScanner::ScanDirectory(const std::string& path) {
   return absl::OkStatus();
 }
 
-absl::Status TreeScanner::FillFile(const Item& item, Entry* entry) {
+absl::Status TreeScanner::DigestFile(const Item& item, Entry* entry) {
   ASSIGN_OR_RETURN(UniqueFd fd,
                    OpenFileAt(item.directory, item.name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK));
   struct stat opened;
   if (fstat(fd.get(), &opened) != 0) {
     return ScanError(entry->path);
   }
-  entry->type = EntryType::kFile;
-  entry->size = static_cast<uint64_t>(item.info.st_size);
   if (!S_ISREG(opened.st_mode) || opened.st_size != item.info.st_size) {
     return FailedPrecondition(
         fmt::format("'{}' changed while its layer's tree was read", ToUtf8(entry->path)));
@@ -201,7 +200,11 @@ absl::Status TreeScanner::ScanItem(const Item& item, Entry entry) {
   entry.gid = info.st_gid;
   entry.mtime_ns = TimeInNs(info.st_mtim.tv_sec, info.st_mtim.tv_nsec);
   if (S_ISREG(info.st_mode)) {
-    RETURN_IF_ERROR(FillFile(item, &entry));
+    entry.type = EntryType::kFile;
+    entry.size = static_cast<uint64_t>(info.st_size);
+    if (digest_) {
+      RETURN_IF_ERROR(DigestFile(item, &entry));
+    }
   } else if (S_ISDIR(info.st_mode)) {
     entry.type = EntryType::kDirectory;
     left_.push_back(entry.path);
@@ -223,7 +226,13 @@ absl::Status TreeScanner::ScanItem(const Item& item, Entry entry) {
 absl::Status ScanTree(const std::string& directory, LayerIndexBuilder* builder,
                       std::stop_token stop) {
   ASSIGN_OR_RETURN(UniqueFd root, OpenFile(directory, O_RDONLY | O_DIRECTORY));
-  return TreeScanner(std::move(root), builder, std::move(stop)).Run();
+  return TreeScanner(std::move(root), /*digest=*/true, builder, std::move(stop)).Run();
+}
+
+absl::Status ListTree(const std::string& directory, LayerIndexBuilder* builder,
+                      std::stop_token stop) {
+  ASSIGN_OR_RETURN(UniqueFd root, OpenFile(directory, O_RDONLY | O_DIRECTORY));
+  return TreeScanner(std::move(root), /*digest=*/false, builder, std::move(stop)).Run();
 }
 
 }  // namespace zlayer

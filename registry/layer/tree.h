@@ -28,6 +28,10 @@ using ContentOpener = std::function<absl::StatusOr<ContentFile>(const Entry& fil
 absl::Status ScanTree(const std::string& directory, LayerIndexBuilder* builder,
                       std::stop_token stop);
 
+// The same without the digests of contents: no file is opened.
+absl::Status ListTree(const std::string& directory, LayerIndexBuilder* builder,
+                      std::stop_token stop);
+
 // Writes one layer as a tree: metadata from the index, bytes from `open`, checked against their
 // digests (kDataLoss). `directory` exists and is empty; it gets the metadata of the layer's root
 // entry, else mode 0755. After an error it holds a part of the layer.

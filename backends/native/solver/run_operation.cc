@@ -20,7 +20,6 @@
 #include "base/status_macros.h"
 #include "base/strings.h"
 #include "proto/error_detail.h"
-#include "registry/layer/tree.h"
 
 namespace zlayer {
 namespace {
@@ -111,7 +110,6 @@ struct RunWork {
                           std::vector<ContainerMount>* made);
   absl::Status Execute(const ContainerRun& container, const StepSink& sink,
                        std::stop_token stop) const;
-  absl::StatusOr<std::string> Index(const std::string& upper, std::stop_token stop) const;
 };
 
 absl::StatusOr<ContainerRun> RunWork::Container(std::stop_token stop) {
@@ -220,13 +218,6 @@ absl::Status RunWork::Execute(const ContainerRun& container, const StepSink& sin
   return exit->exit_code == 0 ? absl::OkStatus() : RunFailed(*run, exit->exit_code);
 }
 
-absl::StatusOr<std::string> RunWork::Index(const std::string& upper, std::stop_token stop) const {
-  const ScopedSpan span(spans.get(), "index");
-  LayerIndexBuilder builder;
-  RETURN_IF_ERROR(ScanTree(upper, &builder, std::move(stop)));
-  return builder.Serialize();
-}
-
 absl::StatusOr<LayerRef> RunWork::Do(const StepSink& sink, std::stop_token stop) {
   if (const std::string why = resources.executor->unavailable_reason(); !why.empty()) {
     return FailedPrecondition(fmt::format("RUN needs an OCI runtime: {}", why));
@@ -246,10 +237,8 @@ absl::StatusOr<LayerRef> RunWork::Do(const StepSink& sink, std::stop_token stop)
   const absl::Status executed = Execute(container, sink, stop);
   mounts.ReleaseCaches();
   RETURN_IF_ERROR(executed);
-  const std::string upper = scratch.path() + "/upper";
-  ASSIGN_OR_RETURN(const std::string index, Index(upper, std::move(stop)));
-  const ScopedSpan span(spans.get(), "store");
-  return resources.store->layers().Add(index, upper);
+  const ScopedSpan span(spans.get(), "index");
+  return resources.store->layers().AddTree(scratch.path() + "/upper", std::move(stop));
 }
 
 }  // namespace
