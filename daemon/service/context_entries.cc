@@ -142,13 +142,13 @@ absl::Status ContextEntries::Add(const v1::ContextEntry& entry) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::shared_ptr<const LayerIndex>> ContextEntries::Index() const {
+absl::StatusOr<std::shared_ptr<const LayerIndex>> ContextEntries::Index() {
   LayerIndexBuilder builder;
   for (const Item& item : items_) {
     RETURN_IF_ERROR(builder.Add(item.entry));
   }
-  ASSIGN_OR_RETURN(std::string bytes, builder.Serialize());
-  return LayerIndex::FromBytes(std::move(bytes));
+  ASSIGN_OR_RETURN(indexed_, builder.Serialize());
+  return LayerIndex::FromBytes(indexed_);
 }
 
 void ContextEntries::Select(const std::vector<bool>* selected) {
@@ -157,6 +157,9 @@ void ContextEntries::Select(const std::vector<bool>* selected) {
     items_[i].selected = selected == nullptr || (i < selected->size() && (*selected)[i]);
     if (items_[i].selected && items_[i].group != 0) {
       items_[i].leader = first.emplace(items_[i].group, i).first->second;
+    }
+    if (!items_[i].selected || items_[i].leader != i) {
+      indexed_.clear();
     }
   }
 }
@@ -172,6 +175,9 @@ std::vector<uint64_t> ContextEntries::Files() const {
 }
 
 absl::StatusOr<std::string> ContextEntries::Serialize() const {
+  if (!indexed_.empty()) {
+    return indexed_;
+  }
   LayerIndexBuilder builder;
   for (const Item& item : items_) {
     if (!item.selected) {

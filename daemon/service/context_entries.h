@@ -35,7 +35,7 @@ class ContextEntries {
   const Entry& At(size_t i) const { return items_[i].entry; }
 
   // An index of all entries, with the digests that the client sent, to decide what is selected.
-  absl::StatusOr<std::shared_ptr<const LayerIndex>> Index() const;
+  absl::StatusOr<std::shared_ptr<const LayerIndex>> Index();
 
   // All entries were added: says which of them are selected, all where `selected` is null. Of each
   // group of hard links the first selected one stands for the file.
@@ -44,7 +44,10 @@ class ContextEntries {
   // Positions of the selected files whose content is a content of its own.
   std::vector<uint64_t> Files() const;
   // What the file's bytes turned out to be.
-  void SetContent(size_t i, const Digest& digest) { items_[i].entry.content = digest; }
+  void SetContent(size_t i, const Digest& digest) {
+    items_[i].entry.content = digest;
+    indexed_.clear();
+  }
 
   // The index of what is selected, as LayerStore::Add takes it. Every file has its content.
   absl::StatusOr<std::string> Serialize() const;
@@ -65,6 +68,7 @@ class ContextEntries {
   std::vector<std::string> open_;  // directories that the last entry is in, or is
   uint64_t metadata_bytes_ = 0;
   LayerIndexBuilder probe_;  // judges paths
+  std::string indexed_;      // what Serialize gives, where that is known already
 };
 
 }  // namespace zlayer

@@ -182,15 +182,13 @@ absl::Status ContextReceiver::FindWanted() {
                     "what the build does not need with .dockerignore",
                     total >> 20, options_.max_bytes >> 20));
   }
-  ASSIGN_OR_RETURN(std::vector<bool> stored, options_.store->contents().Has(digests));
+  ASSIGN_OR_RETURN(const std::vector<std::optional<uint64_t>> stored,
+                   options_.store->contents().Sizes(digests));
   for (size_t f = 0; f < files.size(); ++f) {
     const Entry& file = entries_.At(files[f]);
-    if (file.content.IsNone() || !stored[f]) {
+    if (file.content.IsNone() || !stored[f].has_value()) {
       wanted_.push_back(files[f]);
-      continue;
-    }
-    ASSIGN_OR_RETURN(ContentFile content, options_.store->contents().Open(file.content));
-    if (content.size != file.size) {
+    } else if (*stored[f] != file.size) {
       return FileError(file, "its size does not belong to the SHA-256 sent with it");
     }
   }

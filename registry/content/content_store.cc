@@ -105,7 +105,8 @@ class PackContentStore : public ContentStore {
   absl::Status Recover();
 
   absl::StatusOr<ContentFile> Open(const Digest& digest) override;
-  absl::StatusOr<std::vector<bool>> Has(const std::vector<Digest>& digests) override;
+  absl::StatusOr<std::vector<std::optional<uint64_t>>> Sizes(
+      const std::vector<Digest>& digests) override;
   absl::StatusOr<std::unique_ptr<PackWriter>> NewPack() override;
   absl::Status AddBlobRanges(const Digest& blob, const std::vector<BlobRange>& ranges) override;
   absl::StatusOr<bool> RemovePack(int64_t pack, Uses::Stamp since,
@@ -227,28 +228,33 @@ absl::StatusOr<PackFiles::File> PackContentStore::OpenPack(const PackPlace& plac
   return files_.Add(place.pack, std::move(file));
 }
 
-absl::StatusOr<std::vector<bool>> PackContentStore::Has(const std::vector<Digest>& digests) {
+absl::StatusOr<std::vector<std::optional<uint64_t>>> PackContentStore::Sizes(
+    const std::vector<Digest>& digests) {
   constexpr int64_t kNone = 0;
-  std::vector<int64_t> packs;
-  packs.reserve(digests.size());
+  std::vector<std::pair<int64_t, uint64_t>> places;  // pack and size
+  places.reserve(digests.size());
+  std::set<int64_t> distinct;
   RETURN_IF_ERROR(database_->Read([&](Connection& connection) -> absl::Status {
     ASSIGN_OR_RETURN(Statement find,
-                     connection.Prepare("SELECT pack FROM contents WHERE digest = ?"));
+                     connection.Prepare("SELECT pack, size FROM contents WHERE digest = ?"));
     for (const Digest& digest : digests) {
       ASSIGN_OR_RETURN(bool found, find.BindDigest(1, digest).Step());
-      packs.push_back(found ? find.Int(0) : kNone);
+      if (!found) {
+        places.emplace_back(kNone, 0);
+        continue;
+      }
+      places.emplace_back(find.Int(0), static_cast<uint64_t>(find.Int(1)));
+      distinct.insert(places.back().first);
     }
     return absl::OkStatus();
   }));
-  std::set<int64_t> distinct(packs.begin(), packs.end());
-  distinct.erase(kNone);
   ASSIGN_OR_RETURN(const std::set<int64_t> usable, Usable(distinct));
-  std::vector<bool> stored;
-  stored.reserve(packs.size());
-  for (int64_t pack : packs) {
-    stored.push_back(usable.contains(pack));
+  std::vector<std::optional<uint64_t>> sizes;
+  sizes.reserve(places.size());
+  for (const auto& [pack, size] : places) {
+    sizes.push_back(usable.contains(pack) ? std::optional(size) : std::nullopt);
   }
-  return stored;
+  return sizes;
 }
 
 // Those that stay for the work under way: touched, then seen to be there.
@@ -399,6 +405,16 @@ absl::Status PackContentStore::RemoveRows(int64_t pack) {
 }
 
 }  // namespace
+
+absl::StatusOr<std::vector<bool>> ContentStore::Has(const std::vector<Digest>& digests) {
+  ASSIGN_OR_RETURN(const std::vector<std::optional<uint64_t>> sizes, Sizes(digests));
+  std::vector<bool> has;
+  has.reserve(sizes.size());
+  for (const std::optional<uint64_t>& size : sizes) {
+    has.push_back(size.has_value());
+  }
+  return has;
+}
 
 absl::StatusOr<std::unique_ptr<ContentStore>> OpenPackContentStore(const std::string& root,
                                                                    Database* database,

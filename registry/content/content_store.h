@@ -11,6 +11,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -55,8 +56,11 @@ class ContentStore {
   // kNotFound where the store lacks it. The bytes are not checked here: whoever streams them does
   // (see ReadContent). kDataLoss where the file that should hold it is gone.
   virtual absl::StatusOr<ContentFile> Open(const Digest& digest) = 0;
-  // For each digest, whether Open would find it.
-  virtual absl::StatusOr<std::vector<bool>> Has(const std::vector<Digest>& digests) = 0;
+  // For each digest the size of its content, nullopt where the store lacks it.
+  virtual absl::StatusOr<std::vector<std::optional<uint64_t>>> Sizes(
+      const std::vector<Digest>& digests) = 0;
+  // For each digest, whether the store has it.
+  absl::StatusOr<std::vector<bool>> Has(const std::vector<Digest>& digests);
   virtual absl::StatusOr<std::unique_ptr<PackWriter>> NewPack() = 0;
 
   // Where contents lie in a stored blob.

@@ -149,6 +149,8 @@ TEST_F(ContentStoreTest, AContentMayComeInPieces) {
   EXPECT_THAT(pack->End(), IsOkAndHolds(Digest::Of("one")));
   ASSERT_OK(pack->Commit());
   EXPECT_THAT(Load("one"), IsOkAndHolds("one"));
+  EXPECT_THAT(store_->Sizes({Digest::Of("none"), Digest::Of("one")}),
+              IsOkAndHolds(ElementsAre(std::nullopt, 3u)));
 }
 
 TEST_F(ContentStoreTest, AnUnknownContentIsNotFound) {

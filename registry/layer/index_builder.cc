@@ -218,10 +218,12 @@ absl::Status LayerIndexBuilder::Add(Entry entry) {
   if (const char* problem = EntryProblem(entry); problem != nullptr) {
     return PathError(entry.path, problem);
   }
-  auto found = entries_.find(entry.path);
+  // Entries mostly come in order, so the end is looked at first.
+  const bool is_last = entries_.empty() || ComparePaths(entries_.rbegin()->first, entry.path) < 0;
+  auto found = is_last ? entries_.end() : entries_.find(entry.path);
   if (found == entries_.end()) {
     std::string path = entry.path;
-    entries_.emplace(std::move(path), std::move(entry));
+    entries_.emplace_hint(entries_.end(), std::move(path), std::move(entry));
     return absl::OkStatus();
   }
   bool loses_children =
