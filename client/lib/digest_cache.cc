@@ -2,10 +2,13 @@
 
 #include <endian.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <numeric>
 #include <string_view>
+#include <utility>
 
 #include "base/crc32c.h"
 #include "base/files.h"
@@ -128,55 +131,61 @@ std::string DigestCache::DefaultPath() {
 
 std::optional<Digest> DigestCache::Find(const FileIdentity& identity) const {
   Key key(identity.device, identity.inode);
-  auto changed = changed_.find(key);
-  if (changed == changed_.end()) {
-    size_t index = LowerBound(content_, key);
-    std::string_view record = content_.empty() ? std::string_view() : Record(content_, index);
-    if (record.empty() || !IsIntact(record) || IdentityOf(record) != identity) {
-      return std::nullopt;
-    }
-    Digest digest = *Digest::FromBytes(record.substr(40, Digest::kSize));
-    changed = changed_.emplace(key, Value{identity, digest}).first;
+  if (auto added = added_.find(key); added != added_.end()) {
+    return added->second.identity == identity ? std::optional(added->second.digest) : std::nullopt;
   }
-  if (changed->second.identity != identity) {
+  size_t index = LowerBound(content_, key);
+  std::string_view record = content_.empty() ? std::string_view() : Record(content_, index);
+  if (record.empty() || !IsIntact(record) || IdentityOf(record) != identity) {
     return std::nullopt;
   }
-  return changed->second.digest;
+  used_.push_back(static_cast<uint32_t>(index));
+  return *Digest::FromBytes(record.substr(40, Digest::kSize));
 }
 
 void DigestCache::Add(const FileIdentity& identity, const Digest& digest) {
-  changed_.insert_or_assign(Key(identity.device, identity.inode), Value{identity, digest});
-  added_ = true;
+  added_.insert_or_assign(Key(identity.device, identity.inode), Value{identity, digest});
+}
+
+// Numbers of the file's records that stay, in order.
+std::vector<uint32_t> DigestCache::Kept() {
+  size_t count = content_.empty() ? 0 : (content_.size() - kHead) / kRecord;
+  std::vector<uint32_t> kept;
+  if (count + added_.size() > kMaxRecords) {
+    kept = std::exchange(used_, {});
+    std::sort(kept.begin(), kept.end());
+    kept.erase(std::unique(kept.begin(), kept.end()), kept.end());
+  } else {
+    kept.resize(count);
+    std::iota(kept.begin(), kept.end(), 0);
+  }
+  return kept;
 }
 
 absl::Status DigestCache::Save() {
-  if (path_.empty() || !added_) {
+  if (path_.empty() || added_.empty()) {
     return absl::OkStatus();
   }
-  size_t old_records = content_.empty() ? 0 : (content_.size() - kHead) / kRecord;
-  if (old_records + changed_.size() > kMaxRecords) {
-    old_records = 0;
-  }
   std::string out = Head();
-  auto next = changed_.begin();
-  for (size_t i = 0; i < old_records; ++i) {
+  auto next = added_.begin();
+  for (uint32_t i : Kept()) {
     std::string_view record = Record(content_, i);
     Key key = KeyOf(record);
-    for (; next != changed_.end() && next->first < key; ++next) {
+    for (; next != added_.end() && next->first < key; ++next) {
       AppendRecord(out, next->second.identity, next->second.digest);
     }
-    if (next == changed_.end() || next->first != key) {
+    if (next == added_.end() || next->first != key) {
       out.append(record);
     }
   }
-  for (; next != changed_.end(); ++next) {
+  for (; next != added_.end(); ++next) {
     AppendRecord(out, next->second.identity, next->second.digest);
   }
   RETURN_IF_ERROR(MakeDirectories(std::filesystem::path(path_).parent_path().string(), 0700));
   RETURN_IF_ERROR(WriteFileAtomically(path_, out, 0600));
   content_ = std::move(out);
-  changed_.clear();
-  added_ = false;
+  added_.clear();
+  used_.clear();
   return absl::OkStatus();
 }
 

@@ -14,6 +14,7 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "base/digest.h"
 
@@ -57,6 +58,8 @@ class DigestCache {
   static constexpr size_t kMaxRecords = 500'000;
 
  private:
+  std::vector<uint32_t> Kept();
+
   using Key = std::pair<uint64_t, uint64_t>;  // device, inode
   struct Value {
     FileIdentity identity;
@@ -64,9 +67,9 @@ class DigestCache {
   };
 
   std::string path_;
-  mutable std::map<Key, Value> changed_;  // found in `content_`, or added
-  std::string content_;                   // the file, head included; checked to be whole records
-  bool added_ = false;
+  std::map<Key, Value> added_;
+  std::string content_;                 // the file, head included; checked to be whole records
+  mutable std::vector<uint32_t> used_;  // records of it that were found
 };
 
 }  // namespace zlayer
