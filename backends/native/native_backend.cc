@@ -28,7 +28,7 @@ class NativeBackend : public Backend {
                 .clock = options.clock,
                 .pool = &pool_}),
         pool_(options.max_parallel != 0 ? options.max_parallel
-                                        : std::max(2u, std::thread::hardware_concurrency())) {}
+                                        : std::max(8u, 4 * std::thread::hardware_concurrency())) {}
   ~NativeBackend() override { stop_.request_stop(); }
 
   v1::BackendInfo Info() const override {

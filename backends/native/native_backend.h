@@ -18,7 +18,8 @@ struct NativeBackendOptions {
   Executor* executor = nullptr;
   Store* store = nullptr;
   RemoteSources* remote = nullptr;
-  // Operations that run at once, over all builds; 0 is the number of processors, at least 2.
+  // Operations that run at once, over all builds; 0 is four times the number of processors,
+  // at least 8: many of them wait, for the network or the disk.
   uint32_t max_parallel = 0;
   // RUN with security "insecure" is carried out where the build grants it.
   bool allow_insecure = false;
