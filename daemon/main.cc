@@ -1,5 +1,6 @@
 // zlayerd: parses flags, starts what must start before threads, serves until it is told to stop.
 #include <fmt/format.h>
+#include <malloc.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/eventfd.h>
@@ -199,6 +200,9 @@ int Main(const Flags& flags) {
 }  // namespace zlayer
 
 int main(int argc, char** argv) {
+  // Each of the C library's arenas keeps what its threads freed: with eight a processor, an upload
+  // of 20,000 files after another takes 240 MiB instead of 100.
+  mallopt(M_ARENA_MAX, 2);
   zlayer::Flags flags;
   if (std::optional<int> exit_code = zlayer::ParseFlags(argc, argv, &flags)) {
     return *exit_code;
