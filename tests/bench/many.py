@@ -23,6 +23,11 @@ def rebuild_ms(peer, context, rounds):
     return statistics.median(peer.timed(argv)[0] for _ in range(rounds)) * 1e3
 
 
+def report(builds, now, first, peer):
+    memory = peer.memory_kib("VmRSS") / 1024
+    print(f"{builds:7} {now:10.1f} {now / first:6.2f} {memory:6.1f}", flush=True)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--builds", type=int, default=10_000)
@@ -38,15 +43,13 @@ def main():
         time.sleep(2.1)
         first = rebuild_ms(peer, context, options.rounds)
         print(f"{'builds':>7} {'rebuild ms':>10} {'ratio':>6} {'MiB':>6}")
-        print(f"{0:7} {first:10.1f} {1:6.2f} {peer.idle_kib() / 1024:6.1f}", flush=True)
+        report(0, first, first, peer)
         for done in range(0, options.builds, 1000):
             count = min(1000, options.builds - done)
             subprocess.run([program("tests/bench/builds"), peer.env["ZLAYER_ADDRESS"], str(count),
                             "4"], input=DOCKERFILE.format(done), check=True, text=True,
                            stdout=subprocess.DEVNULL)
-            now = rebuild_ms(peer, context, options.rounds)
-            print(f"{done + count:7} {now:10.1f} {now / first:6.2f} {peer.idle_kib() / 1024:6.1f}",
-                  flush=True)
+            report(done + count, rebuild_ms(peer, context, options.rounds), first, peer)
     finally:
         peer.stop()
         remove_work(work)

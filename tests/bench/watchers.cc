@@ -113,9 +113,11 @@ int Run(const std::string& address, const std::string& build, int watchers, int 
     const auto last = static_cast<double>(delays.size() - 1);
     return static_cast<double>(delays[static_cast<size_t>(last * share)]) / 1e6;
   };
-  fmt::print("{} watchers, {} events each: delay 50 % {:.1f} ms, 99 % {:.1f} ms, max {:.1f} ms; {} wrong\n",
-             watchers, delays.size() / static_cast<size_t>(watchers), at(0.5), at(0.99), at(1),
-             shared.wrong.load());
+  fmt::print(
+      "{} watchers, {} events each: delay 50 % {:.1f} ms, 99 % {:.1f} ms, max {:.1f} ms; {} "
+      "wrong\n",
+      watchers, delays.size() / static_cast<size_t>(watchers), at(0.5), at(0.99), at(1),
+      shared.wrong.load());
   return shared.wrong == 0 ? 0 : 1;
 }
 

@@ -72,7 +72,7 @@ class Build(Row):
     def run(self, peer):
         peer.reset_peak()
         seconds, client_kib = peer.timed(self.argv(peer, self.options))
-        return Result(seconds, peer.peak_kib(), client_kib)
+        return Result(seconds, peer.memory_kib("VmHWM"), client_kib)
 
     def check(self, peers):
         archives = {}
@@ -235,7 +235,7 @@ class Idle(Row):
         peer.stop()
         peer.start()
         time.sleep(1)
-        return Result(daemon_kib=peer.idle_kib())
+        return Result(daemon_kib=peer.memory_kib("VmRSS"))
 
 
 def make_base(work):

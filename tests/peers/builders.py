@@ -155,24 +155,21 @@ class Peer:
             self.daemon.wait()
         self.daemon = None
 
-    def idle_kib(self):
-        # A page that several processes share counts once.
-        return sum(_kib(pid, "smaps_rollup", "Pss") for pid in _tree(self.daemon.pid))
-
     def reset_peak(self):
         if self.daemon is not None:
             for pid in _tree(self.daemon.pid):
                 with open(f"/proc/{pid}/clear_refs", "w") as clear:
                     clear.write("5")  # proc(5): resets the peak resident set size
 
-    def peak_kib(self):
-        """Peak memory of the daemon and what it started; what a fork shares with it counts once."""
+    def memory_kib(self, key):
+        """VmRSS (now) or VmHWM (the peak) of the daemon and all that it started; what a
+        fork shares with the daemon counts once."""
         if self.daemon is None:
             return None
         first = self.daemon.pid
         forks = [pid for pid in _tree(first) if pid != first and _image(pid) == _image(first)]
         return sum(_kib(pid, "smaps_rollup", "Private_Clean", "Private_Dirty") if pid in forks else
-                   _kib(pid, "status", "VmHWM") for pid in _tree(first))
+                   _kib(pid, "status", key) for pid in _tree(first))
 
     def after_run(self):
         """After each run that was measured."""
