@@ -55,7 +55,7 @@ TEST_F(TraceTest, ABuildHasSpansAndTheyGoWithIt) {
   ASSERT_EQ(traced.exit_code, 0) << traced.err;
   EXPECT_THAT(Names(Spans(traced.out)),
               IsSupersetOf({"queue", "plan", "step", "prepare", "lookup", "wait", "mount",
-                            "runtime", "index", "store", "digest", "commit"}));
+                            "runtime", "index", "digest", "commit"}));
   EXPECT_TRUE(Zlayer({"trace", "-o", Path("trace.json"), "@latest"}).out.empty());
   EXPECT_THAT(ReadFile(Path("trace.json")), IsOkAndHolds(traced.out));
 
