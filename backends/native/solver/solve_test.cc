@@ -14,8 +14,7 @@
 namespace zlayer {
 namespace {
 
-using ::testing::AnyOf;
-using ::testing::ElementsAre;
+using ::testing::Contains;
 using ::testing::HasSubstr;
 using ::testing::SizeIs;
 using ::testing::StartsWith;
@@ -120,8 +119,9 @@ TEST_F(SolveTest, TwoBuildsOfTheSameThingExecuteItOnce) {
   EXPECT_EQ(world_.Runs("a"), 1);
   EXPECT_EQ(world_.Runs("b"), 1);
   EXPECT_THAT(second->events.Reason(0, 0), HasSubstr("shared with build build-1"));
-  EXPECT_THAT(first->events.output(), ElementsAre("a", "b"));
-  EXPECT_THAT(second->events.output(), testing::Contains("a"));
+  // Whoever comes to "b" later may find it done, and hear nothing.
+  EXPECT_THAT(first->events.output(), Contains("a"));
+  EXPECT_THAT(second->events.output(), Contains("a"));
   EXPECT_EQ(first->image->layers[2].layer, second->image->layers[2].layer);
 }
 
