@@ -3,8 +3,11 @@
 #include <vector>
 
 #include "backends/graph/validate.h"
+#include "base/strings.h"
 
 namespace zlayer {
+
+bool SameStageName(std::string_view a, std::string_view b) { return ToLower(a) == ToLower(b); }
 
 v1::BuildPlan DescribePlan(const v1::Graph& graph) {
   v1::BuildPlan plan;

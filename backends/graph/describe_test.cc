@@ -10,6 +10,11 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
+TEST(SameStageName, CaseDoesNotCount) {
+  EXPECT_TRUE(SameStageName("Tools", "tOOLS"));
+  EXPECT_FALSE(SameStageName("tools", "tool"));
+}
+
 TEST(DescribePlan, HasTheNeededStagesWithoutTheirBases) {
   v1::Graph graph;
   ASSERT_TRUE(google::protobuf::TextFormat::ParseFromString(R"(

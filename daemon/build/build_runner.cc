@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "backends/graph/describe.h"
 #include "base/errors.h"
 #include "base/log.h"
 #include "base/status_macros.h"
@@ -51,7 +52,7 @@ void CheckUncachedStages(const BuildSpec& spec, PlannedBuild* plan) {
   }
   for (const std::string& wanted : spec.no_cache_stages()) {
     if (std::none_of(names.begin(), names.end(),
-                     [&](const std::string& name) { return ToLower(name) == ToLower(wanted); })) {
+                     [&](const std::string& name) { return SameStageName(name, wanted); })) {
       v1::Warning& warning = plan->warnings.emplace_back();
       warning.set_rule("UnknownNoCacheStage");
       warning.set_message(fmt::format(

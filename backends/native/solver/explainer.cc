@@ -8,6 +8,7 @@
 #include <string_view>
 #include <utility>
 
+#include "backends/graph/describe.h"
 #include "base/status_macros.h"
 #include "base/strings.h"
 #include "registry/layer/index.h"
@@ -52,8 +53,6 @@ std::string_view KindOf(EntryType type) {
       return "special file";
   }
 }
-
-bool SameName(std::string_view a, std::string_view b) { return ToLower(a) == ToLower(b); }
 
 bool SameEntry(Entry a, Entry b) {
   a.mtime_ns = b.mtime_ns = 0;
@@ -155,7 +154,7 @@ const internal::ExplainedStage* Explainer::Match(const Build& earlier, uint32_t 
   const std::string& name = graph_.stages(stage).name();
   for (const Stage& other : earlier.stages()) {
     if (name.empty() ? other.name().empty() && other.index() == stage
-                     : SameName(other.name(), name)) {
+                     : SameStageName(other.name(), name)) {
       return &other;
     }
   }
@@ -266,7 +265,7 @@ bool Explainer::CompareBelow(const Build& earlier, const Stage& before, uint32_t
     const uint32_t base = now.base_stage() - 1;
     const Stage* base_before = Match(earlier, base);
     if (before.base_stage() == 0 || base_before == nullptr ||
-        !SameName(before.base_text(), now.base_text())) {
+        !SameStageName(before.base_text(), now.base_text())) {
       return differs(fmt::format("the stage begins with {} now", now.base_text()));
     }
     if (!CompareBelow(earlier, *base_before, base, std::numeric_limits<uint32_t>::max(), below)) {

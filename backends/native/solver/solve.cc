@@ -14,7 +14,6 @@
 #include "base/errors.h"
 #include "base/mutex.h"
 #include "base/status_macros.h"
-#include "base/strings.h"
 #include "proto/error_detail.h"
 
 namespace zlayer {
@@ -201,9 +200,8 @@ class Solver {
   }
 
   bool IsUncached(const v1::Stage& stage) const {
-    return std::any_of(
-        job_.no_cache_stages.begin(), job_.no_cache_stages.end(),
-        [&](const std::string& name) { return ToLower(name) == ToLower(stage.name()); });
+    return std::any_of(job_.no_cache_stages.begin(), job_.no_cache_stages.end(),
+                       [&](const std::string& name) { return SameStageName(name, stage.name()); });
   }
 
   // What happens during an operation gets its place in the graph.
