@@ -42,12 +42,7 @@ class Explanation {
         complete.index() >= static_cast<uint32_t>(stage->second.instructions_size())) {
       return;
     }
-    std::string name = stage->second.name();
-    if (name.empty() && stages_.size() > 1) {
-      name = fmt::format("stage-{}", complete.stage());
-    }
-    rows_.push_back({fmt::format("{}{}{}/{}", name, name.empty() ? "" : " ", complete.index() + 1,
-                                 stage->second.instructions_size()),
+    rows_.push_back({StepPlace(stages_, complete.stage(), complete.index()),
                      complete.cached() ? "cached" : fmt::format("ran {:.1f}s", complete.seconds()),
                      complete.reason(),
                      stage->second.instructions(static_cast<int>(complete.index()))});

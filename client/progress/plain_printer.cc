@@ -126,16 +126,7 @@ void PlainPrinter::Plan(const v1::BuildPlan& plan) {
 }
 
 std::string PlainPrinter::Place(const Key& key) const {
-  auto stage = stages_.find(key.first);
-  if (stage == stages_.end()) {
-    return fmt::format("[{}]", key.second + 1);
-  }
-  std::string name = stage->second.name();
-  if (name.empty() && stages_.size() > 1) {
-    name = fmt::format("stage-{}", key.first);
-  }
-  return fmt::format("[{}{}{}/{}]", name, name.empty() ? "" : " ", key.second + 1,
-                     stage->second.instructions_size());
+  return fmt::format("[{}]", StepPlace(stages_, key.first, key.second));
 }
 
 Step& PlainPrinter::Begin(const Key& key, std::string_view instruction,

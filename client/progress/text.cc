@@ -38,6 +38,20 @@ double SecondsBetween(const google::protobuf::Timestamp& from,
          static_cast<double>(to.nanos() - from.nanos()) * 1e-9;
 }
 
+std::string StepPlace(const std::map<uint32_t, v1::PlannedStage>& stages, uint32_t stage,
+                      uint32_t index) {
+  const auto planned = stages.find(stage);
+  if (planned == stages.end()) {
+    return fmt::format("{}", index + 1);
+  }
+  std::string name = planned->second.name();
+  if (name.empty() && stages.size() > 1) {
+    name = fmt::format("stage-{}", stage);
+  }
+  return fmt::format("{}{}{}/{}", name, name.empty() ? "" : " ", index + 1,
+                     planned->second.instructions_size());
+}
+
 std::string ToJson(const google::protobuf::Message& message) {
   google::protobuf::util::JsonPrintOptions options;
   options.preserve_proto_field_names = true;

@@ -6,7 +6,10 @@
 #include <google/protobuf/timestamp.pb.h>
 
 #include <cstdint>
+#include <map>
 #include <string>
+
+#include "zlayer/v1/events.pb.h"
 
 namespace zlayer {
 
@@ -19,6 +22,11 @@ std::string FormatTimestamp(const google::protobuf::Timestamp& time);
 // Seconds from one to the other.
 double SecondsBetween(const google::protobuf::Timestamp& from,
                       const google::protobuf::Timestamp& to);
+
+// Where an instruction stands among the planned stages, by their indexes: "build 2/5", of the only
+// stage without a name "2/5"; "2" where it was not planned.
+std::string StepPlace(const std::map<uint32_t, v1::PlannedStage>& stages, uint32_t stage,
+                      uint32_t index);
 
 // One line of JSON without newline: names as in the .proto files, fields at their defaults
 // included, bytes in base64.
