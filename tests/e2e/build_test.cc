@@ -20,16 +20,8 @@ using ::testing::Not;
 using ::testing::StartsWith;
 using ::testing::UnorderedElementsAre;
 
-class BuildTest : public DaemonTest {
+class BuildTest : public BusyboxTest {
  protected:
-  void SetUp() override {
-    DaemonTest::SetUp();
-    if (!IsSkipped()) {
-      StartDaemon();
-      ImportBusybox();
-    }
-  }
-
   // Exports an image and unpacks it with umoci; returns the root filesystem.
   std::string Unpack(const std::string& reference) {
     const std::string layout = Path("layout-" + reference);

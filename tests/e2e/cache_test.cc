@@ -18,16 +18,8 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
-class CacheTest : public DaemonTest {
+class CacheTest : public BusyboxTest {
  protected:
-  void SetUp() override {
-    DaemonTest::SetUp();
-    if (!IsSkipped()) {
-      StartDaemon();
-      ImportBusybox();
-    }
-  }
-
   // Why each step ran, or did not, in order of stages and places.
   static std::vector<std::string> Reasons(const std::vector<Json>& events) {
     std::map<std::pair<int, int>, std::string> reasons;

@@ -15,17 +15,8 @@ using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::StartsWith;
 
-class CheckTest : public DaemonTest {
+class CheckTest : public BusyboxTest {
  protected:
-  void SetUp() override {
-    DaemonTest::SetUp();
-    if (IsSkipped()) {
-      return;
-    }
-    StartDaemon();
-    ImportBusybox();
-  }
-
   Finished Check(std::vector<std::string> arguments = {}) {
     arguments.insert(arguments.begin(), "check");
     arguments.push_back(Context());

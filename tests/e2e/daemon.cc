@@ -102,6 +102,14 @@ void DaemonTest::SetUp() {
   ASSERT_EQ(setenv("XDG_CACHE_HOME", Path("cache").c_str(), 1), 0);
 }
 
+void BusyboxTest::SetUp() {
+  DaemonTest::SetUp();
+  if (!IsSkipped()) {
+    StartDaemon();
+    ImportBusybox();
+  }
+}
+
 void DaemonTest::TearDown() {
   if (daemon_ != nullptr) {
     StopDaemon();

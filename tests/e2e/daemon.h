@@ -97,6 +97,12 @@ class DaemonTest : public ::testing::Test {
   std::unique_ptr<Process> daemon_;
 };
 
+// With a daemon that runs, and a busybox image.
+class BusyboxTest : public DaemonTest {
+ protected:
+  void SetUp() override;
+};
+
 // The instructions of a build that were not cached, by their text.
 std::vector<std::string> Executed(const std::vector<Json>& events);
 // The event of a kind ("build_complete"), null where there is none; the last of several.

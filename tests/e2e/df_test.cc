@@ -14,16 +14,8 @@ namespace {
 
 using ::testing::HasSubstr;
 
-class DfTest : public DaemonTest {
+class DfTest : public BusyboxTest {
  protected:
-  void SetUp() override {
-    DaemonTest::SetUp();
-    if (!IsSkipped()) {
-      StartDaemon();
-      ImportBusybox();
-    }
-  }
-
   Finished Shell(const std::string& script) {
     return Execute({"sh", "-ec", script, "sh", directory_.path()});
   }

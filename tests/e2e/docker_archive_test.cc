@@ -16,16 +16,8 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
-class DockerArchiveTest : public DaemonTest {
+class DockerArchiveTest : public BusyboxTest {
  protected:
-  void SetUp() override {
-    DaemonTest::SetUp();
-    if (!IsSkipped()) {
-      StartDaemon();
-      ImportBusybox();
-    }
-  }
-
   void BuildImage(const std::string& tag, const std::string& content) {
     WriteContext("Dockerfile",
                  "FROM busybox\nRUN echo x > /x\nCOPY file /\nCMD [\"cat\", \"/x\"]\n");

@@ -15,16 +15,8 @@ namespace {
 
 using ::testing::HasSubstr;
 
-class GcTest : public DaemonTest {
+class GcTest : public BusyboxTest {
  protected:
-  void SetUp() override {
-    DaemonTest::SetUp();
-    if (!IsSkipped()) {
-      StartDaemon();
-      ImportBusybox();
-    }
-  }
-
   std::vector<Json> List(const std::vector<std::string>& filters = {}) {
     std::vector<std::string> arguments = {"cache", "ls", "--format", "json"};
     for (const std::string& filter : filters) {

@@ -15,16 +15,8 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
-class ImageTest : public DaemonTest {
+class ImageTest : public BusyboxTest {
  protected:
-  void SetUp() override {
-    DaemonTest::SetUp();
-    if (!IsSkipped()) {
-      StartDaemon();
-      ImportBusybox();
-    }
-  }
-
   void BuildSmallImage(const std::string& tag) {
     WriteContext("Dockerfile", "FROM busybox\nRUN echo x > /x\nCOPY file /\nCMD [\"cat\", \"/x\"]\n");
     WriteContext("file", "content");

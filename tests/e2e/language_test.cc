@@ -15,16 +15,8 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
-class LanguageTest : public DaemonTest {
+class LanguageTest : public BusyboxTest {
  protected:
-  void SetUp() override {
-    DaemonTest::SetUp();
-    if (!IsSkipped()) {
-      StartDaemon();
-      ImportBusybox();
-    }
-  }
-
   // The image's configuration, as it is in an OCI layout.
   Json Configuration(const std::string& reference) {
     const std::string layout = Path("layout-" + reference);

@@ -14,16 +14,8 @@ namespace {
 
 using ::testing::IsSupersetOf;
 
-class TraceTest : public DaemonTest {
+class TraceTest : public BusyboxTest {
  protected:
-  void SetUp() override {
-    DaemonTest::SetUp();
-    if (!IsSkipped()) {
-      StartDaemon();
-      ImportBusybox();
-    }
-  }
-
   // The complete events of a trace.
   static std::vector<Json> Spans(const std::string& text) {
     const Json trace = Json::parse(text, nullptr, /*allow_exceptions=*/false);
