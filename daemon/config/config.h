@@ -77,7 +77,8 @@ struct Config {
   struct Native {
     // OCI runtime: a name or path; empty takes crun, else runc.
     std::string runtime;
-    // Operations that run at once, over all builds; 0 is the number of processors.
+    // Operations that run at once, over all builds; 0 is four times the number of processors, at
+    // least 8.
     uint32_t max_parallel = 0;
     // The most that one URL or one git repository may bring.
     uint32_t max_download_mib = 16 * 1024;
