@@ -7,15 +7,18 @@ _MODULES = {
     "cli11": ["CLI11"],
     "crypto": ["libcrypto"],
     "curl": ["libcurl"],
+    "deflate": ["libdeflate"],
     "gmock": ["gmock"],
     "grpc": ["grpc++", "protobuf"],
     "gtest": ["gtest"],
     "gtest_main": ["gtest_main"],
+    "isal": ["libisal"],
     "json": ["nlohmann_json"],
     "protobuf": ["protobuf"],
     "seccomp": ["libseccomp"],
     "spdlog": ["spdlog"],
     "sqlite": ["sqlite3"],
+    "ssl": ["libssl", "libcrypto"],
     "yaml": ["yaml-cpp"],
     "zlib": ["zlib"],
     "zstd": ["libzstd"],
@@ -23,6 +26,7 @@ _MODULES = {
 
 # Without a .pc file.
 _LINKS = {
+    "boost": [],  # headers alone
     "grpc_reflection": ["-lgrpc++_reflection"],
 }
 

@@ -1,0 +1,150 @@
+// Speaks to other registries: OCI distribution-spec 1.1 and the Docker registry API v2 before it.
+//
+// What arrives is checked against its digest while it streams. Answers that do not come for now
+// (429 with its Retry-After, 5xx) and connections that break are tried again, with growing pauses;
+// transfers go on where they broke off, where the registry can.
+#ifndef ZLAYER_REGISTRY_CLIENT_REGISTRY_CLIENT_H_
+#define ZLAYER_REGISTRY_CLIENT_REGISTRY_CLIENT_H_
+
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/digest.h"
+
+namespace zlayer {
+
+// Who asks. Lives in memory only; no message and no log holds it.
+struct RegistryCredentials {
+  std::string username;
+  std::string password;
+  // An identity token (OAuth2 refresh token), which the token server takes in place of a password.
+  std::string token;
+
+  bool empty() const { return username.empty() && password.empty() && token.empty(); }
+};
+
+// The credentials of a request by registry ("docker.io", "localhost:5000"); they win over those of
+// the configuration. Empty credentials: the configuration's, else anonymous.
+using CredentialsOf = std::function<RegistryCredentials(const std::string& registry)>;
+
+// A repository of a registry, and who asks for it.
+struct RemoteRepository {
+  std::string registry;    // as in Reference: "docker.io"
+  std::string repository;  // "library/debian"
+  CredentialsOf credentials;
+};
+
+struct RemoteManifest {
+  Digest digest;
+  std::string media_type;
+  std::string bytes;  // verbatim
+};
+
+struct RemoteDescriptor {
+  Digest digest;
+  std::string media_type;
+  uint64_t size = 0;
+};
+
+// Where a blob that is sent comes from. `read` writes the bytes from `offset` on to the sink; it is
+// called again, with another offset, where an upload broke off. An error of either ends it.
+struct BlobSource {
+  Digest digest;
+  uint64_t size = 0;
+  std::function<absl::Status(uint64_t offset, const std::function<absl::Status(std::string_view)>&)>
+      read;
+};
+
+// Where a blob goes. `append` gets the bytes in order and each once. An error of it ends the
+// download and is returned.
+struct BlobSink {
+  std::function<absl::Status(std::string_view data)> append;
+  // Called at most some times a second; may be empty.
+  std::function<void(uint64_t done, uint64_t total)> progress;
+};
+
+// Thread-safe. Requests to one registry share connections and tokens; at most as many transfers run
+// at once as its settings allow, others wait.
+//
+// Errors name registry and repository, and say what the registry said. kNotFound: no such
+// manifest, blob or repository; kUnauthenticated: credentials are missing or wrong;
+// kPermissionDenied: they do not suffice; kUnavailable: no answer, or none that counts, each time;
+// kDataLoss: the bytes do not have the digest or length that they should have; kInvalidArgument: the
+// registry refuses what was sent; kCancelled as soon as `stop` is requested; kFailedPrecondition:
+// anything else.
+class RegistryClient {
+ public:
+  virtual ~RegistryClient() = default;
+
+  // `reference` is a tag or a digest ("sha256:..."). Any manifest or index; at most 4 MiB.
+  virtual absl::StatusOr<RemoteManifest> GetManifest(const RemoteRepository& where,
+                                                     const std::string& reference,
+                                                     std::stop_token stop) = 0;
+  // The same without the bytes. Nothing where the registry has none.
+  virtual absl::StatusOr<std::optional<RemoteDescriptor>> HeadManifest(
+      const RemoteRepository& where, const std::string& reference, std::stop_token stop) = 0;
+  // kInvalidArgument says what the registry does not like, such as a blob that it lacks.
+  virtual absl::Status PutManifest(const RemoteRepository& where, const std::string& reference,
+                                   std::string_view media_type, std::string_view bytes,
+                                   std::stop_token stop) = 0;
+
+  // Goes on after breaks with Range; a registry that cannot is read from the start again, but what
+  // the sink has is not given to it twice.
+  virtual absl::Status GetBlob(const RemoteRepository& where, const RemoteDescriptor& blob,
+                               const BlobSink& sink, std::stop_token stop) = 0;
+  virtual absl::StatusOr<bool> HasBlob(const RemoteRepository& where, const Digest& digest,
+                                       std::stop_token stop) = 0;
+  // Sends it unless the registry has it, or can take it from one of `mount_from` (repositories of
+  // the same registry). Returns whether bytes were sent.
+  virtual absl::StatusOr<bool> PutBlob(const RemoteRepository& where, const BlobSource& blob,
+                                       const std::vector<std::string>& mount_from,
+                                       std::stop_token stop) = 0;
+
+  // Sorted as the registry has them, all pages; at most 100,000.
+  virtual absl::StatusOr<std::vector<std::string>> ListTags(const RemoteRepository& where,
+                                                            std::stop_token stop) = 0;
+  // Checks that the registry takes the credentials (`zlayer login`).
+  virtual absl::Status CheckCredentials(const RemoteRepository& where, std::stop_token stop) = 0;
+};
+
+// How a registry is reached.
+struct RegistrySettings {
+  std::string registry;  // "registry.example:5000"; "docker.io" means registry-1.docker.io
+  // Asked first for what is read, in this order ("https://mirror.example/prefix"); the registry
+  // itself comes last. A mirror that fails or lacks something is passed over.
+  std::vector<std::string> mirrors;
+  // Certificates are not checked, and http is spoken where https is not.
+  bool insecure = false;
+  std::string ca_file;      // PEM; besides those of the system
+  std::string client_cert;  // PEM
+  std::string client_key;
+  RegistryCredentials credentials;
+  uint32_t max_transfers = 4;  // at once
+};
+
+struct RegistryClientOptions {
+  std::vector<RegistrySettings> registries;
+  // Registries on loopback (localhost, 127.0.0.0/8, [::1]) are tried with http as well.
+  int attempts = 5;
+  // Before the second attempt, milliseconds; doubles with each, with jitter. A Retry-After counts up
+  // to `max_delay_ms`.
+  int64_t delay_ms = 500;
+  int64_t max_delay_ms = 30'000;
+  int64_t connect_ms = 30'000;
+  int64_t stall_ms = 60'000;  // the longest that nothing may move
+};
+
+std::unique_ptr<RegistryClient> MakeRegistryClient(RegistryClientOptions options);
+
+}  // namespace zlayer
+
+#endif  // ZLAYER_REGISTRY_CLIENT_REGISTRY_CLIENT_H_
