@@ -191,12 +191,23 @@ absl::Status TarWriter::Entry(const TarHeader& header) {
 }
 
 absl::Status TarWriter::Data(std::string_view data) {
-  if (data.size() > left_) {
-    return Internal("a tar entry is longer than its header says");
-  }
-  left_ -= data.size();
+  RETURN_IF_ERROR(Take(data.size()));
   RETURN_IF_ERROR(Write(data));
   return left_ == 0 ? Pad() : absl::OkStatus();
+}
+
+absl::Status TarWriter::Skip(uint64_t size) {
+  RETURN_IF_ERROR(Take(size));
+  offset_ += size;
+  return left_ == 0 ? Pad() : absl::OkStatus();
+}
+
+absl::Status TarWriter::Take(uint64_t size) {
+  if (size > left_) {
+    return Internal("a tar entry is longer than its header says");
+  }
+  left_ -= size;
+  return absl::OkStatus();
 }
 
 absl::Status TarWriter::Finish() {

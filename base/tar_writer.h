@@ -54,13 +54,16 @@ class TarWriter {
 
   absl::Status Entry(const TarHeader& header);
   absl::Status Data(std::string_view data);
+  // As if `size` bytes of content had been given and written, which the sink does not get.
+  absl::Status Skip(uint64_t size);
   absl::Status Finish();
 
-  // Bytes given to the sink so far: after Entry, the offset of the file's content.
+  // Bytes given to the sink so far, and skipped: after Entry, the offset of the file's content.
   uint64_t offset() const { return offset_; }
 
  private:
   absl::Status Write(std::string_view data);
+  absl::Status Take(uint64_t size);
   absl::Status Pad();
 
   Sink sink_;

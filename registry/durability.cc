@@ -39,6 +39,8 @@ constexpr Table kTables[] = {
      "UPDATE layers SET boot = '' WHERE id = ? AND coalesce(tree, 0) = ?"},
     {"SELECT manifest, 0 FROM images WHERE boot <> ''",
      "UPDATE images SET boot = '' WHERE manifest = ? AND 0 = ?"},
+    {"SELECT digest, 0 FROM uploaded_blobs WHERE boot <> ''",
+     "UPDATE uploaded_blobs SET boot = '' WHERE digest = ? AND 0 = ?"},
 };
 
 // Numbers of packs only grow, so the last one says all.
@@ -115,7 +117,9 @@ absl::StatusOr<bool> AnySuspect(Connection& connection) {
       Statement any,
       connection.Prepare("SELECT EXISTS (SELECT 1 FROM packs WHERE boot <> '' AND boot <> ?1) "
                          "OR EXISTS (SELECT 1 FROM layers WHERE boot <> '' AND boot <> ?1) "
-                         "OR EXISTS (SELECT 1 FROM images WHERE boot <> '' AND boot <> ?1)"));
+                         "OR EXISTS (SELECT 1 FROM images WHERE boot <> '' AND boot <> ?1) "
+                         "OR EXISTS (SELECT 1 FROM uploaded_blobs WHERE boot <> '' AND "
+                         "boot <> ?1)"));
   RETURN_IF_ERROR(any.BindText(1, BootId()).Step().status());
   return any.Int(0) != 0;
 }
@@ -167,10 +171,14 @@ absl::Status DropRecordsWithoutChain(Connection& connection) {
 }
 
 // Foreign keys take the rest along: names with their image, contents with their pack, records and
-// contexts with their layer.
+// contexts with their layer. What came from a registry has its layers read again.
 absl::Status DropRows(Connection& connection) {
   for (std::string_view sql :
-       {"DELETE FROM images WHERE (boot <> '' AND boot <> ?1) OR manifest IN (SELECT manifest FROM "
+       {"UPDATE image_layers SET layer = NULL WHERE layer IN (SELECT id FROM layers WHERE boot <> "
+        "'' "
+        "AND boot <> ?1) AND manifest IN (SELECT manifest FROM repository_manifests)",
+        "DELETE FROM uploaded_blobs WHERE boot <> '' AND boot <> ?1",
+        "DELETE FROM images WHERE (boot <> '' AND boot <> ?1) OR manifest IN (SELECT manifest FROM "
         "image_layers JOIN layers ON id = layer WHERE layers.boot <> '' AND layers.boot <> ?1)",
         "DELETE FROM layers WHERE boot <> '' AND boot <> ?1",
         "DELETE FROM packs WHERE boot <> '' AND boot <> ?1"}) {

@@ -17,6 +17,7 @@
 #include "base/mutex.h"
 #include "base/status_macros.h"
 #include "registry/durability.h"
+#include "registry/image/image_parts.h"
 #include "registry/root_directory.h"
 
 namespace zlayer {
@@ -64,6 +65,7 @@ class DiskStore : public Store {
   ContentStore& contents() override { return *contents_; }
   LayerStore& layers() override { return *layers_; }
   ImageStore& images() override { return *images_; }
+  Repositories& repositories() override { return *repositories_; }
   RecordStore& records() override { return *records_; }
   ExplanationStore& explanations() override { return *explanations_; }
   ContextStore& contexts() override { return *contexts_; }
@@ -83,7 +85,10 @@ class DiskStore : public Store {
   std::unique_ptr<BlobStore> blobs_;
   std::unique_ptr<ContentStore> contents_;
   std::unique_ptr<LayerStore> layers_;
+  std::unique_ptr<BlobLeases> leases_;
+  UsedThings<Digest> used_manifests_{&uses_};
   std::unique_ptr<ImageStore> images_;
+  std::unique_ptr<Repositories> repositories_;
   std::unique_ptr<RecordStore> records_;
   std::unique_ptr<ExplanationStore> explanations_;
   std::unique_ptr<ContextStore> contexts_;
@@ -114,8 +119,18 @@ absl::Status DiskStore::OpenParts() {
                    OpenPackContentStore(root_.path, database_.get(), blobs_.get(), &uses_));
   ASSIGN_OR_RETURN(
       layers_, OpenDiskLayerStore(root_.path, database_.get(), contents_.get(), clock_, &uses_));
-  ASSIGN_OR_RETURN(images_, OpenImageStore(database_.get(), blobs_.get(), contents_.get(),
-                                           layers_.get(), clock_, &uses_, tmp()));
+  leases_ = std::make_unique<BlobLeases>(database_.get(), blobs_.get());
+  const ImageParts parts{.database = database_.get(),
+                         .blobs = blobs_.get(),
+                         .contents = contents_.get(),
+                         .layers = layers_.get(),
+                         .leases = leases_.get(),
+                         .clock = clock_,
+                         .uses = &uses_,
+                         .used_manifests = &used_manifests_,
+                         .tmp_directory = tmp()};
+  images_ = OpenImageStore(parts);
+  repositories_ = OpenRepositories(parts);
   records_ = OpenRecordStore(database_.get(), clock_);
   explanations_ = OpenExplanationStore(database_.get(), clock_);
   contexts_ = OpenContextStore(database_.get(), clock_);

@@ -20,6 +20,7 @@
 #include "registry/explanation_store.h"
 #include "registry/fetched_store.h"
 #include "registry/image/image_store.h"
+#include "registry/image/repositories.h"
 #include "registry/layer/layer_store.h"
 #include "registry/meta/database.h"
 #include "registry/record_store.h"
@@ -53,6 +54,7 @@ class Store {
   virtual ContentStore& contents() = 0;
   virtual LayerStore& layers() = 0;
   virtual ImageStore& images() = 0;
+  virtual Repositories& repositories() = 0;
   virtual RecordStore& records() = 0;
   virtual ExplanationStore& explanations() = 0;
   virtual ContextStore& contexts() = 0;

@@ -122,11 +122,11 @@ absl::StatusOr<v1::BuildSpec::Output> ParseOutput(const std::string& text) {
   return output;
 }
 
-v1::BuildSpec::PullMode PullModeOf(std::string_view text) {
-  return text == "newer"    ? v1::BuildSpec::PULL_NEWER
-         : text == "always" ? v1::BuildSpec::PULL_ALWAYS
-         : text == "never"  ? v1::BuildSpec::PULL_NEVER
-                            : v1::BuildSpec::PULL_DEFAULT;
+v1::PullMode PullModeOf(std::string_view text) {
+  return text == "newer"    ? v1::PULL_NEWER
+         : text == "always" ? v1::PULL_ALWAYS
+         : text == "never"  ? v1::PULL_NEVER
+                            : v1::PULL_DEFAULT;
 }
 
 void SetSource(const BuildFlags& flags, const std::optional<BuildFile>& file, v1::BuildSpec* spec) {

@@ -82,7 +82,7 @@ TEST(MakeBuildRequestTest, EveryFlagReachesItsField) {
   EXPECT_THAT(spec.outputs(0).attributes(), ElementsAre(Pair("dest", "out")));
   EXPECT_EQ(spec.outputs(1).type(), "tar");
   EXPECT_THAT(spec.outputs(1).attributes(), ElementsAre(Pair("dest", "a.tar")));
-  EXPECT_EQ(spec.pull(), v1::BuildSpec::PULL_ALWAYS);
+  EXPECT_EQ(spec.pull(), v1::PULL_ALWAYS);
   EXPECT_TRUE(spec.host_network());
   EXPECT_TRUE(spec.push());
   EXPECT_TRUE(spec.squash());

@@ -88,7 +88,7 @@ constexpr Option kUnsupported[] = {
     {"source_hash", [](const BuildSpec& s) { return !s.source_hash().empty(); }},
     {"pull",
      [](const BuildSpec& s) {
-       return s.pull() != BuildSpec::PULL_DEFAULT && s.pull() != BuildSpec::PULL_NEVER;
+       return s.pull() != v1::PULL_DEFAULT && s.pull() != v1::PULL_NEVER;
      }},
     {"push", [](const BuildSpec& s) { return s.push(); }},
     {"registry_credentials", [](const BuildSpec& s) { return s.registry_credentials_size() > 0; }},

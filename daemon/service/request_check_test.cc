@@ -45,7 +45,7 @@ TEST(CheckSubmission, AcceptsTheDefaultsSpelledOut) {
   BuildSpec& spec = *request.mutable_spec();
   spec.add_platforms(FormatPlatform(HostPlatform()));
   spec.set_target_os("linux");
-  spec.set_pull(BuildSpec::PULL_NEVER);
+  spec.set_pull(v1::PULL_NEVER);
   spec.set_format("oci");
   spec.set_layers(true);
   spec.add_outputs()->set_type("image");
@@ -105,8 +105,8 @@ INSTANTIATE_TEST_SUITE_P(
 INSTANTIATE_TEST_SUITE_P(
     MoreOptions, Unsupported,
     ::testing::Values(
-        UnsupportedCase{"pull", [](BuildSpec& s) { s.set_pull(BuildSpec::PULL_NEWER); }},
-        UnsupportedCase{"pull", [](BuildSpec& s) { s.set_pull(BuildSpec::PULL_ALWAYS); }},
+        UnsupportedCase{"pull", [](BuildSpec& s) { s.set_pull(v1::PULL_NEWER); }},
+        UnsupportedCase{"pull", [](BuildSpec& s) { s.set_pull(v1::PULL_ALWAYS); }},
         UnsupportedCase{"push", [](BuildSpec& s) { s.set_push(true); }},
         UnsupportedCase{"registry_credentials", [](BuildSpec& s) { s.add_registry_credentials(); }},
         UnsupportedCase{"default_registry", [](BuildSpec& s) { s.set_default_registry("a"); }},

@@ -56,6 +56,18 @@ struct ManifestDocument {
   std::vector<Descriptor> layers;
 };
 
+// A manifest of any kind, as far as a registry looks into it.
+struct AnyManifest {
+  ManifestKind kind = ManifestKind::kImage;
+  std::string media_type;
+  Descriptor config;                  // not of an index
+  std::vector<Descriptor> layers;     // or an artifact's blobs
+  std::vector<Descriptor> manifests;  // kIndex
+  Digest subject;                     // none where it is about no other manifest
+  std::string artifact_type;          // where it says none, its configuration's media type
+  std::map<std::string, std::string> annotations;
+};
+
 // An image of a Docker archive's manifest.json. Paths are of the archive.
 struct DockerArchiveImage {
   std::string config;
@@ -74,6 +86,9 @@ bool IsLayerMediaType(std::string_view media_type);
 // passed over.
 absl::StatusOr<ConfigDocument> ParseConfig(std::string_view json);
 absl::StatusOr<ManifestDocument> ParseManifest(std::string_view json);
+// `media_type` is what it came as; empty: its own. kInvalidArgument also where the two differ, and
+// for media types other than OCI's and Docker's.
+absl::StatusOr<AnyManifest> ParseAnyManifest(std::string_view media_type, std::string_view json);
 // The manifests of an index (an OCI index or Docker's manifest list).
 absl::StatusOr<std::vector<Descriptor>> ParseIndex(std::string_view json);
 // A Docker archive's manifest.json.
@@ -88,6 +103,11 @@ struct LayoutEntry {
   Descriptor manifest;
   std::string reference;
 };
+// An image's manifest, which was parsed before, with its layers in another form: an OCI manifest.
+std::string WithLayers(std::string_view manifest_json, const std::vector<ImageLayer>& layers);
+// An index of images, with their annotations, sizes, platforms; annotations of its own.
+std::string WriteIndex(const std::vector<Descriptor>& manifests,
+                       const std::map<std::string, std::string>& annotations);
 // An index.json of an OCI layout.
 std::string WriteLayoutIndex(const std::vector<LayoutEntry>& entries);
 std::string WriteDockerArchive(const std::vector<DockerArchiveImage>& images);

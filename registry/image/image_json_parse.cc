@@ -1,5 +1,6 @@
 #include <absl/strings/string_view.h>
 #include <absl/time/time.h>
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <limits>
@@ -7,6 +8,7 @@
 #include <utility>
 
 #include "base/status_macros.h"
+#include "base/strings.h"
 #include "registry/image/image_json.h"
 #include "registry/image/json_reader.h"
 
@@ -152,6 +154,19 @@ void CheckSchemaVersion(const JsonMember& document) {
   }
 }
 
+void ReadManifest(const JsonMember& root, AnyManifest* result) {
+  result->config = ReadDescriptor(root["config"]);
+  bool is_image = IsConfigMediaType(result->config.media_type);
+  root["layers"].ForEach([&](const JsonMember& element) {
+    result->layers.push_back(ReadDescriptor(element));
+    is_image = is_image && IsLayerMediaType(result->layers.back().media_type);
+  });
+  result->kind = is_image ? ManifestKind::kImage : ManifestKind::kArtifact;
+  if (result->artifact_type.empty()) {
+    result->artifact_type = result->config.media_type;
+  }
+}
+
 // "...tar", "...tar+gzip" (OCI) or "...tar.gzip" (Docker) and the like; encryption is not a
 // compression.
 bool IsTarType(std::string_view media_type, std::string_view tar) {
@@ -232,6 +247,39 @@ absl::StatusOr<ManifestDocument> ParseManifest(std::string_view json) {
   result.config = ReadDescriptor(root["config"]);
   root["layers"].ForEach(
       [&](const JsonMember& element) { result.layers.push_back(ReadDescriptor(element)); });
+  RETURN_IF_ERROR(status);
+  return result;
+}
+
+absl::StatusOr<AnyManifest> ParseAnyManifest(std::string_view media_type, std::string_view json) {
+  ASSIGN_OR_RETURN(nlohmann::json document, ParseJsonObject(json, kMaxManifestBytes));
+  absl::Status status;
+  JsonMember root(document, &status);
+  CheckSchemaVersion(root);
+  AnyManifest result;
+  result.media_type = root["mediaType"].String();
+  if (result.media_type.empty()) {
+    result.media_type = !media_type.empty() ? std::string(media_type)
+                        : root["manifests"] ? std::string(kIndexMediaType)
+                                            : std::string(kManifestMediaType);
+  }
+  if (!media_type.empty() && result.media_type != media_type) {
+    root["mediaType"].Fail(fmt::format("is not \"{}\", as which it came", ToUtf8(media_type)));
+  }
+  if (root["subject"]) {
+    result.subject = ReadDescriptor(root["subject"]).digest;
+  }
+  result.annotations = ReadAnnotations(root["annotations"]);
+  result.artifact_type = root["artifactType"].String();
+  if (IsIndexMediaType(result.media_type)) {
+    result.kind = ManifestKind::kIndex;
+    root["manifests"].ForEach(
+        [&](const JsonMember& element) { result.manifests.push_back(ReadDescriptor(element)); });
+  } else if (IsManifestMediaType(result.media_type)) {
+    ReadManifest(root, &result);
+  } else {
+    root["mediaType"].Fail("is no manifest's or index's of OCI or Docker");
+  }
   RETURN_IF_ERROR(status);
   return result;
 }

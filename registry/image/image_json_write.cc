@@ -175,6 +175,37 @@ std::string WriteManifest(const NewImage& image, const Digest& config, uint64_t 
   return Text(json);
 }
 
+std::string WriteIndex(const std::vector<Descriptor>& manifests,
+                       const std::map<std::string, std::string>& annotations) {
+  Json json = Json::object();
+  json["schemaVersion"] = 2;
+  json["mediaType"] = kIndexMediaType;
+  Json& list = json["manifests"] = Json::array();
+  for (const Descriptor& manifest : manifests) {
+    Json& entry =
+        list.emplace_back(DescriptorJson(manifest.media_type, manifest.digest, manifest.size));
+    PutMap(entry, "annotations", manifest.annotations);
+    if (!manifest.platform.os().empty()) {
+      entry["platform"] = PlatformJson(manifest.platform);
+    }
+  }
+  PutMap(json, "annotations", annotations);
+  return Text(json);
+}
+
+std::string WithLayers(std::string_view manifest_json, const std::vector<ImageLayer>& layers) {
+  Json json = Json::parse(manifest_json);
+  json["mediaType"] = kManifestMediaType;
+  json["config"]["mediaType"] = kConfigMediaType;
+  Json& list = json["layers"];
+  for (size_t i = 0; i < layers.size(); ++i) {
+    list[i]["mediaType"] = layers[i].media_type;
+    list[i]["digest"] = layers[i].digest.ToString();
+    list[i]["size"] = layers[i].size;
+  }
+  return Text(json);
+}
+
 std::string WriteLayoutIndex(const std::vector<LayoutEntry>& entries) {
   Json json = Json::object();
   json["schemaVersion"] = 2;

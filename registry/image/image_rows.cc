@@ -17,17 +17,65 @@ uint64_t SizeOf(const std::vector<ImageLayer>& layers) {
   return size;
 }
 
+void BindDigestOrNull(Statement& statement, int parameter, const Digest& digest) {
+  if (digest.IsNone()) {
+    statement.BindNull(parameter);
+  } else {
+    statement.BindDigest(parameter, digest);
+  }
+}
+
+absl::StatusOr<Digest> DigestOrNone(const Statement& row, int column) {
+  return row.IsNull(column) ? absl::StatusOr<Digest>(Digest()) : row.DigestAt(column);
+}
+
+absl::Status SetSource(Connection& connection, const ImageRow& image) {
+  if (image.source.empty()) {
+    return absl::OkStatus();
+  }
+  ASSIGN_OR_RETURN(Statement update,
+                   connection.Prepare("UPDATE images SET source = ? WHERE manifest = ?"));
+  return update.BindText(1, image.source).BindDigest(2, image.manifest).Run();
+}
+
+// Whether something but a name needs the image {0}: an index that it is in, the manifest that it is
+// about, or a named image that it is another form of (what a push made of it).
+constexpr std::string_view kIsNeeded =
+    "(EXISTS (SELECT 1 FROM index_manifests WHERE child = {0}) "
+    "OR EXISTS (SELECT 1 FROM images a JOIN images b ON b.manifest = a.subject "
+    "WHERE a.manifest = {0}) "
+    "OR EXISTS (SELECT 1 FROM images a JOIN images b ON b.config = a.config AND b.manifest <> {0} "
+    "JOIN tags t ON t.manifest = b.manifest WHERE a.manifest = {0} AND a.source <> '' "
+    "AND t.reference <> ''))";
+
+std::string IsNeededSql(std::string_view manifest) {
+  return fmt::format(fmt::runtime(kIsNeeded), manifest);
+}
+
+absl::StatusOr<bool> IsNeeded(Connection& connection, const Digest& manifest) {
+  ASSIGN_OR_RETURN(Statement query, connection.Prepare("SELECT " + IsNeededSql("?1")));
+  query.BindDigest(1, manifest);
+  RETURN_IF_ERROR(query.Step().status());
+  return query.Int(0) != 0;
+}
+
 }  // namespace
 
 absl::Status InsertImage(Connection& connection, const ImageRow& image) {
-  ASSIGN_OR_RETURN(Statement insert,
-                   connection.Prepare("INSERT INTO images (manifest, config, created, size, boot) "
-                                      "VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"));
+  ASSIGN_OR_RETURN(
+      Statement insert,
+      connection.Prepare("INSERT INTO images (manifest, config, created, size, boot, kind, "
+                         "media_type, subject, source) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) "
+                         "ON CONFLICT DO NOTHING"));
   insert.BindDigest(1, image.manifest).BindDigest(2, image.config).Bind(3, image.created_ns);
   insert.Bind(4, static_cast<int64_t>(SizeOf(image.layers))).BindText(5, BootId());
+  insert.Bind(6, static_cast<int64_t>(image.kind)).BindText(7, image.media_type);
+  BindDigestOrNull(insert, 8, image.subject);
+  insert.BindText(9, image.source);
   RETURN_IF_ERROR(insert.Run());
   if (connection.changes() == 0) {
-    return absl::OkStatus();
+    RETURN_IF_ERROR(SetSource(connection, image));
+    return SetLayers(connection, image);
   }
   ASSIGN_OR_RETURN(
       Statement layers,
@@ -36,9 +84,29 @@ absl::Status InsertImage(Connection& connection, const ImageRow& image) {
   for (size_t i = 0; i < image.layers.size(); ++i) {
     const ImageLayer& layer = image.layers[i];
     layers.BindDigest(1, image.manifest).Bind(2, static_cast<int64_t>(i));
-    layers.BindDigest(3, layer.layer).BindDigest(4, layer.digest);
+    BindDigestOrNull(layers, 3, layer.layer);
+    layers.BindDigest(4, layer.digest);
     layers.Bind(5, static_cast<int64_t>(layer.size)).BindText(6, layer.media_type);
     RETURN_IF_ERROR(layers.Run());
+  }
+  ASSIGN_OR_RETURN(Statement child,
+                   connection.Prepare("INSERT INTO index_manifests (manifest, child) "
+                                      "VALUES (?, ?) ON CONFLICT DO NOTHING"));
+  for (const Digest& manifest : image.children) {
+    RETURN_IF_ERROR(child.BindDigest(1, image.manifest).BindDigest(2, manifest).Run());
+  }
+  return absl::OkStatus();
+}
+
+absl::Status SetLayers(Connection& connection, const ImageRow& image) {
+  ASSIGN_OR_RETURN(Statement update,
+                   connection.Prepare("UPDATE image_layers SET layer = ? WHERE manifest = ? AND "
+                                      "position = ? AND layer IS NULL"));
+  for (size_t i = 0; i < image.layers.size(); ++i) {
+    if (!image.layers[i].layer.IsNone()) {
+      update.BindDigest(1, image.layers[i].layer).BindDigest(2, image.manifest);
+      RETURN_IF_ERROR(update.Bind(3, static_cast<int64_t>(i)).Run());
+    }
   }
   return absl::OkStatus();
 }
@@ -47,13 +115,18 @@ absl::StatusOr<ImageRow> ReadImage(Connection& connection, const Digest& manifes
   ImageRow image;
   image.manifest = manifest;
   ASSIGN_OR_RETURN(Statement query,
-                   connection.Prepare("SELECT config, created FROM images WHERE manifest = ?"));
+                   connection.Prepare("SELECT config, created, kind, media_type, subject, source "
+                                      "FROM images WHERE manifest = ?"));
   ASSIGN_OR_RETURN(bool found, query.BindDigest(1, manifest).Step());
   if (!found) {
     return NotFound(fmt::format("image {} is not in the local store", manifest.ToString()));
   }
   ASSIGN_OR_RETURN(image.config, query.DigestAt(0));
   image.created_ns = query.Int(1);
+  image.kind = static_cast<ManifestKind>(query.Int(2));
+  image.media_type = query.Text(3);
+  ASSIGN_OR_RETURN(image.subject, DigestOrNone(query, 4));
+  image.source = query.Text(5);
   ASSIGN_OR_RETURN(Statement layers,
                    connection.Prepare("SELECT layer, digest, size, media_type FROM image_layers "
                                       "WHERE manifest = ? ORDER BY position"));
@@ -64,7 +137,7 @@ absl::StatusOr<ImageRow> ReadImage(Connection& connection, const Digest& manifes
       return image;
     }
     ImageLayer layer;
-    ASSIGN_OR_RETURN(layer.layer, layers.DigestAt(0));
+    ASSIGN_OR_RETURN(layer.layer, DigestOrNone(layers, 0));
     ASSIGN_OR_RETURN(layer.digest, layers.DigestAt(1));
     layer.size = static_cast<uint64_t>(layers.Int(2));
     layer.media_type = layers.Text(3);
@@ -144,9 +217,11 @@ absl::Status ForEachName(Connection& connection, std::string_view name_space,
                          const ImagePosition& after,
                          const std::function<bool(const ImagePosition&)>& visit) {
   ASSIGN_OR_RETURN(Statement query,
-                   connection.Prepare("SELECT reference, manifest FROM tags WHERE namespace = ?1 "
-                                      "AND (reference, manifest) > (?2, ?3) "
-                                      "ORDER BY reference, manifest"));
+                   connection.Prepare(fmt::format(
+                       "SELECT reference, manifest FROM tags WHERE namespace = ?1 AND "
+                       "(reference, manifest) > (?2, ?3) AND (reference <> '' OR NOT {}) "
+                       "ORDER BY reference, manifest",
+                       IsNeededSql("tags.manifest"))));
   query.BindText(1, name_space).BindText(2, after.name).BindDigest(3, after.manifest);
   while (true) {
     ASSIGN_OR_RETURN(bool more, query.Step());
@@ -217,7 +292,11 @@ absl::StatusOr<std::vector<Digest>> FindNameless(Connection& connection, int64_t
     if (!more) {
       return found;
     }
-    ASSIGN_OR_RETURN(found.emplace_back(), query.DigestAt(0));
+    ASSIGN_OR_RETURN(const Digest manifest, query.DigestAt(0));
+    ASSIGN_OR_RETURN(const bool needed, IsNeeded(connection, manifest));
+    if (!needed) {
+      found.push_back(manifest);
+    }
   }
 }
 
@@ -227,14 +306,35 @@ absl::StatusOr<std::vector<Digest>> RemoveIfNameless(Connection& connection, con
                    connection.Prepare("SELECT 1 FROM tags WHERE manifest = ? AND "
                                       "(reference <> '' OR updated >= ?) LIMIT 1"));
   ASSIGN_OR_RETURN(const bool found, stays.BindDigest(1, manifest).Bind(2, before_ns).Step());
+  ASSIGN_OR_RETURN(const bool needed, IsNeeded(connection, manifest));
   absl::StatusOr<ImageRow> image = ReadImage(connection, manifest);
-  if (found || absl::IsNotFound(image.status())) {
+  if (found || needed || absl::IsNotFound(image.status())) {
     return std::vector<Digest>();
   }
   RETURN_IF_ERROR(image.status());
   ASSIGN_OR_RETURN(Statement remove, connection.Prepare("DELETE FROM images WHERE manifest = ?"));
   RETURN_IF_ERROR(remove.BindDigest(1, manifest).Run());
   return BlobsOf(*image);
+}
+
+absl::StatusOr<std::vector<Digest>> FindOnlyChildren(Connection& connection,
+                                                     std::string_view name_space,
+                                                     const Digest& index) {
+  ASSIGN_OR_RETURN(
+      Statement query,
+      connection.Prepare("SELECT child FROM index_manifests c JOIN tags ON tags.manifest = child "
+                         "WHERE c.manifest = ?1 AND namespace = ?2 AND reference = '' AND NOT "
+                         "EXISTS (SELECT 1 FROM index_manifests o WHERE o.child = c.child AND "
+                         "o.manifest <> ?1)"));
+  query.BindDigest(1, index).BindText(2, name_space);
+  std::vector<Digest> children;
+  while (true) {
+    ASSIGN_OR_RETURN(bool more, query.Step());
+    if (!more) {
+      return children;
+    }
+    ASSIGN_OR_RETURN(children.emplace_back(), query.DigestAt(0));
+  }
 }
 
 std::vector<Digest> BlobsOf(const ImageRow& image) {
@@ -251,6 +351,7 @@ absl::StatusOr<bool> IsBlobUsed(Connection& connection, const Digest& blob) {
       connection.Prepare("SELECT 1 WHERE EXISTS (SELECT 1 FROM images WHERE manifest = ?1) "
                          "OR EXISTS (SELECT 1 FROM images WHERE config = ?1) "
                          "OR EXISTS (SELECT 1 FROM image_layers WHERE digest = ?1) "
+                         "OR EXISTS (SELECT 1 FROM uploaded_blobs WHERE digest = ?1) "
                          "OR EXISTS (SELECT 1 FROM packs WHERE blob = ?1) "
                          "OR EXISTS (SELECT 1 FROM layers WHERE diff_id = ?1 AND tar_format = 0)"));
   return query.BindDigest(1, blob).Step();

@@ -21,13 +21,20 @@ namespace zlayer {
 
 struct ImageRow {
   Digest manifest;
-  Digest config;
+  Digest config;  // of an index, the index
   int64_t created_ns = 0;
   std::vector<ImageLayer> layers;  // without diff ids, which the configuration has
+  ManifestKind kind = ManifestKind::kImage;
+  std::string media_type;        // of the manifest; empty where its document alone says it
+  Digest subject;                // none where it is about no other manifest
+  std::string source;            // where it was pulled; empty where it was not
+  std::vector<Digest> children;  // kIndex; written, not read
 };
 
-// Adds the image unless it is there.
+// Adds the image. One that is there learns which layers it has, and where it was pulled, last.
 absl::Status InsertImage(Connection& connection, const ImageRow& image);
+// Says which layers an image has, where that is not known yet.
+absl::Status SetLayers(Connection& connection, const ImageRow& image);
 
 // kNotFound where it is not there.
 absl::StatusOr<ImageRow> ReadImage(Connection& connection, const Digest& manifest);
@@ -52,9 +59,9 @@ absl::StatusOr<std::vector<FoundImage>> FindByDigest(Connection& connection,
                                                      std::string_view name_space,
                                                      std::string_view hex);
 
-// Calls `visit` for each name of the namespace, and for each image without one, that comes after
-// `after`, sorted by name and then by manifest, until it returns false. An empty name is an image
-// without one.
+// Calls `visit` for each name of the namespace, and for each image without one that nothing else
+// needs, that comes after `after`, sorted by name and then by manifest, until it returns false. An
+// empty name is an image without one.
 absl::Status ForEachName(Connection& connection, std::string_view name_space,
                          const ImagePosition& after,
                          const std::function<bool(const ImagePosition&)>& visit);
@@ -77,7 +84,8 @@ absl::Status RemoveNames(Connection& connection, std::string_view name_space,
 // Removes the image if no namespace has it.
 absl::Status RemoveUnnamed(Connection& connection, const Digest& manifest);
 
-// Images that have had no name in any namespace since `before_ns`.
+// Images that have had no name in any namespace since `before_ns`, and that nothing else needs: an
+// index that they are in, a manifest that they are about, a named image of the same configuration.
 absl::StatusOr<std::vector<Digest>> FindNameless(Connection& connection, int64_t before_ns);
 // Removes the image if it still is one of those. Returns its blobs; nothing where it stays.
 absl::StatusOr<std::vector<Digest>> RemoveIfNameless(Connection& connection, const Digest& manifest,
@@ -86,8 +94,13 @@ absl::StatusOr<std::vector<Digest>> RemoveIfNameless(Connection& connection, con
 // What the image refers to, itself included.
 std::vector<Digest> BlobsOf(const ImageRow& image);
 
-// Whether a blob is an image's manifest, configuration or layer, holds contents, or is the one form
-// of a layer's tar.
+// Manifests that the namespace has for nothing but this index, which is being removed.
+absl::StatusOr<std::vector<Digest>> FindOnlyChildren(Connection& connection,
+                                                     std::string_view name_space,
+                                                     const Digest& index);
+
+// Whether a blob is an image's manifest, configuration or layer, was sent to a repository, holds
+// contents, or is the one form of a layer's tar.
 absl::StatusOr<bool> IsBlobUsed(Connection& connection, const Digest& blob);
 
 }  // namespace zlayer

@@ -17,6 +17,7 @@
 #include "registry/image/image_json.h"
 #include "registry/image/image_parts.h"
 #include "registry/image/image_rows.h"
+#include "registry/image/layer_fetch.h"
 #include "registry/image/layer_import.h"
 #include "registry/image/oci_import.h"
 #include "registry/image/platform.h"
@@ -49,7 +50,8 @@ bool IsDigestPrefix(std::string_view text) {
 
 absl::Status NoSuchImage(std::string_view reference) {
   return NotFound(
-      fmt::format("image \"{}\" is not in the local store; import it with \"zlayer import\"",
+      fmt::format("image \"{}\" is not in the local store; bring it there with \"zlayer pull\" or "
+                  "\"zlayer import\"",
                   ToUtf8(reference)));
 }
 
@@ -165,31 +167,38 @@ absl::StatusOr<std::vector<ImagePosition>> FindPage(Connection& connection,
   return places;
 }
 
+// Which of an index's images is for the platform; the first of several.
+std::optional<Digest> ChooseImage(const std::vector<IndexedImage>& index,
+                                  const v1::Platform& wanted) {
+  for (const IndexedImage& image : index) {
+    if (image.platform.os() != "unknown" &&
+        (image.platform.os().empty() || PlatformMatches(image.platform, wanted))) {
+      return image.manifest;
+    }
+  }
+  return std::nullopt;
+}
+
+std::string FormatPlatforms(const std::vector<IndexedImage>& index) {
+  std::set<std::string> platforms;
+  for (const IndexedImage& image : index) {
+    if (image.platform.os() != "unknown") {
+      platforms.insert(FormatPlatform(image.platform));
+    }
+  }
+  return platforms.empty() ? "nothing" : Join({platforms.begin(), platforms.end()}, ", ");
+}
+
 class DatabaseImageStore : public ImageStore {
  public:
-  DatabaseImageStore(const ImageParts& parts, const Clock* clock, Uses* uses)
-      : leases_(parts.database, parts.blobs),
-        parts_(parts),
-        clock_(clock),
-        uses_(uses),
-        used_(uses) {
-    parts_.leases = &leases_;
-  }
+  explicit DatabaseImageStore(const ImageParts& parts) : parts_(parts), fetch_(parts_) {}
 
-  absl::StatusOr<StoredImage> Get(std::string_view name_space,
-                                  std::string_view reference) override {
-    Resolved resolved;
-    RETURN_IF_ERROR(parts_.database->Read([&](Connection& connection) -> absl::Status {
-      ASSIGN_OR_RETURN(resolved, Resolve(connection, name_space, reference));
-      return absl::OkStatus();
-    }));
-    // From here on it is not collected; if it was, the next look says so.
-    if (!used_.TryTouch(resolved.manifest)) {
-      return NoSuchImage(reference);
-    }
-    return LoadManifest(name_space, resolved.manifest);
-  }
-
+  absl::StatusOr<StoredImage> Get(std::string_view name_space, std::string_view reference,
+                                  const v1::Platform& platform) override;
+  absl::StatusOr<StoredImage> EnsureLayers(const StoredImage& image, const BlobFetcher& fetch,
+                                           std::stop_token stop) override;
+  absl::Status EnsureBlobs(const StoredImage& image, const BlobFetcher& fetch,
+                           std::stop_token stop) override;
   absl::StatusOr<ImagePage> List(std::string_view name_space, const ImageQuery& query) override;
   absl::StatusOr<StoredImage> Commit(std::string_view name_space, const NewImage& image,
                                      const std::vector<std::string>& tags) override;
@@ -207,13 +216,16 @@ class DatabaseImageStore : public ImageStore {
                       std::stop_token stop) override;
   absl::StatusOr<size_t> RemoveNameless(int64_t before_ns, Uses::Stamp since) override;
   absl::Status DropUnusedBlobs(const std::vector<Digest>& blobs) override {
-    return leases_.DropUnused(blobs);
+    return parts_.leases->DropUnused(blobs);
   }
 
  private:
   absl::StatusOr<std::string> ReadDocument(const Digest& manifest, const Digest& document) const;
   absl::StatusOr<StoredImage> Load(NamedRow row) const;
+  absl::Status LoadConfig(StoredImage* image) const;
   absl::StatusOr<StoredImage> LoadManifest(std::string_view name_space, const Digest& manifest);
+  absl::StatusOr<StoredImage> LoadFor(std::string_view name_space, std::string_view reference,
+                                      const Digest& manifest, const v1::Platform& platform);
   absl::Status Insert(std::string_view name_space, const ImageRow& row,
                       const std::vector<std::string>& names);
   absl::Status DescribeLayer(TarEpoch epoch, ImageLayer* layer, BlobLeases::Lease* lease);
@@ -229,11 +241,9 @@ class DatabaseImageStore : public ImageStore {
   absl::StatusOr<Digest> KeepTar(const ContentFile& archive, const Digest& digest,
                                  BlobLeases::Lease* lease);
 
-  BlobLeases leases_;
-  ImageParts parts_;
-  const Clock* const clock_;
-  Uses* const uses_;
-  UsedThings<Digest> used_;  // manifests
+  const ImageParts parts_;
+  LayerFetch fetch_;
+  SingleFlight<std::vector<Digest>> reading_;  // by manifest
 };
 
 // Documents are read outside of the transaction that found them: kNotFound where the image was
@@ -252,27 +262,121 @@ absl::StatusOr<std::string> DatabaseImageStore::ReadDocument(const Digest& manif
 
 absl::StatusOr<StoredImage> DatabaseImageStore::Load(NamedRow row) const {
   StoredImage image;
+  image.kind = row.row.kind;
   image.manifest = row.row.manifest;
   image.config_digest = row.row.config;
+  image.created_ns = row.row.created_ns;
+  image.source = std::move(row.row.source);
+  image.layers = std::move(row.row.layers);
+  image.references = std::move(row.names);
+  for (const ImageLayer& layer : image.layers) {
+    image.size += layer.size;
+  }
   ASSIGN_OR_RETURN(image.manifest_json, ReadDocument(image.manifest, image.manifest));
-  ASSIGN_OR_RETURN(image.config_json, ReadDocument(image.manifest, image.config_digest));
-  ASSIGN_OR_RETURN(ConfigDocument config, ParseConfig(image.config_json));
-  if (config.diff_ids.size() != row.row.layers.size()) {
+  if (image.kind == ManifestKind::kIndex) {
+    ASSIGN_OR_RETURN(const std::vector<Descriptor> manifests, ParseIndex(image.manifest_json));
+    for (const Descriptor& manifest : manifests) {
+      image.index.push_back({manifest.digest, manifest.platform});
+    }
+  }
+  if (image.kind == ManifestKind::kImage) {
+    RETURN_IF_ERROR(LoadConfig(&image));
+  }
+  return image;
+}
+
+absl::Status DatabaseImageStore::LoadConfig(StoredImage* image) const {
+  ASSIGN_OR_RETURN(image->config_json, ReadDocument(image->manifest, image->config_digest));
+  ASSIGN_OR_RETURN(ConfigDocument config, ParseConfig(image->config_json));
+  if (config.diff_ids.size() != image->layers.size()) {
     return DataLoss(
         fmt::format("the store's records of image {} are damaged: {} layers, {} diff ids",
-                    image.manifest.ToString(), row.row.layers.size(), config.diff_ids.size()));
+                    image->manifest.ToString(), image->layers.size(), config.diff_ids.size()));
   }
-  image.platform = std::move(config.platform);
-  image.config = std::move(config.config);
-  image.history = std::move(config.history);
-  image.created_ns = config.created_ns;
-  image.layers = std::move(row.row.layers);
-  for (size_t i = 0; i < image.layers.size(); ++i) {
-    image.layers[i].diff_id = config.diff_ids[i];
-    image.size += image.layers[i].size;
+  image->platform = std::move(config.platform);
+  image->config = std::move(config.config);
+  image->history = std::move(config.history);
+  image->created_ns = config.created_ns;
+  for (size_t i = 0; i < image->layers.size(); ++i) {
+    image->layers[i].diff_id = config.diff_ids[i];
   }
-  image.references = std::move(row.names);
-  return image;
+  return absl::OkStatus();
+}
+
+// Where the manifest is an index, the image in it that is for the platform.
+absl::StatusOr<StoredImage> DatabaseImageStore::LoadFor(std::string_view name_space,
+                                                        std::string_view reference,
+                                                        const Digest& manifest,
+                                                        const v1::Platform& platform) {
+  // From here on it is not collected; if it was, the next look says so.
+  if (!parts_.used_manifests->TryTouch(manifest)) {
+    return NoSuchImage(reference);
+  }
+  ASSIGN_OR_RETURN(StoredImage image, LoadManifest(name_space, manifest));
+  if (image.kind == ManifestKind::kArtifact) {
+    return FailedPrecondition(
+        fmt::format("\"{}\" is not a container image but another artifact", ToUtf8(reference)));
+  }
+  if (image.kind == ManifestKind::kImage) {
+    return image;
+  }
+  const v1::Platform wanted = platform.os().empty() ? HostPlatform() : platform;
+  const std::optional<Digest> chosen = ChooseImage(image.index, wanted);
+  if (!chosen.has_value()) {
+    return NotFound(fmt::format("image \"{}\" has nothing for {}, only for {}", ToUtf8(reference),
+                                FormatPlatform(wanted), FormatPlatforms(image.index)));
+  }
+  absl::StatusOr<StoredImage> child = LoadManifest(name_space, *chosen);
+  if (absl::IsNotFound(child.status())) {
+    return NotFound(fmt::format(
+        "the part for {} of image \"{}\" is not in the local store; bring it there with "
+        "\"zlayer pull\"",
+        FormatPlatform(wanted), ToUtf8(reference)));
+  }
+  RETURN_IF_ERROR(child.status());
+  if (child->references.empty()) {
+    child->references = image.references;
+  }
+  return child;
+}
+
+absl::StatusOr<StoredImage> DatabaseImageStore::Get(std::string_view name_space,
+                                                    std::string_view reference,
+                                                    const v1::Platform& platform) {
+  Resolved resolved;
+  RETURN_IF_ERROR(parts_.database->Read([&](Connection& connection) -> absl::Status {
+    ASSIGN_OR_RETURN(resolved, Resolve(connection, name_space, reference));
+    return absl::OkStatus();
+  }));
+  return LoadFor(name_space, reference, resolved.manifest, platform);
+}
+
+absl::StatusOr<StoredImage> DatabaseImageStore::EnsureLayers(const StoredImage& image,
+                                                             const BlobFetcher& fetch,
+                                                             std::stop_token stop) {
+  StoredImage known = image;
+  const auto is_unknown = [](const ImageLayer& layer) { return layer.layer.IsNone(); };
+  if (std::none_of(known.layers.begin(), known.layers.end(), is_unknown)) {
+    return known;
+  }
+  const Uses::Work work = parts_.uses->Begin();
+  ASSIGN_OR_RETURN(const std::vector<Digest> ids, reading_.Do(image.manifest, stop, [&] {
+    return fetch_.ReadLayers(image, fetch, stop);
+  }));
+  ImageRow row{.manifest = image.manifest};
+  for (size_t i = 0; i < ids.size(); ++i) {
+    known.layers[i].layer = ids[i];
+  }
+  row.layers = known.layers;
+  RETURN_IF_ERROR(
+      parts_.database->Write([&](Connection& connection) { return SetLayers(connection, row); }));
+  return known;
+}
+
+absl::Status DatabaseImageStore::EnsureBlobs(const StoredImage& image, const BlobFetcher& fetch,
+                                             std::stop_token stop) {
+  BlobLeases::Lease lease(parts_.leases);
+  return fetch_.FetchBlobs(image.layers, fetch, &lease, std::move(stop));
 }
 
 absl::StatusOr<StoredImage> DatabaseImageStore::LoadManifest(std::string_view name_space,
@@ -315,9 +419,9 @@ absl::Status DatabaseImageStore::Insert(std::string_view name_space, const Image
   return parts_.database->Write([&](Connection& connection) -> absl::Status {
     RETURN_IF_ERROR(InsertImage(connection, row));
     for (const std::string& name : names) {
-      RETURN_IF_ERROR(SetTag(connection, name_space, name, row.manifest, clock_->NowNs()));
+      RETURN_IF_ERROR(SetTag(connection, name_space, name, row.manifest, parts_.clock->NowNs()));
     }
-    return SetTag(connection, name_space, "", row.manifest, clock_->NowNs());
+    return SetTag(connection, name_space, "", row.manifest, parts_.clock->NowNs());
   });
 }
 
@@ -326,7 +430,7 @@ absl::Status DatabaseImageStore::DescribeLayer(TarEpoch epoch, ImageLayer* layer
                                                BlobLeases::Lease* lease) {
   if (!layer->digest.IsNone()) {
     lease->Add(layer->digest);
-    if (parts_.blobs->Has(layer->digest)) {
+    if (layer->layer.IsNone() || parts_.blobs->Has(layer->digest)) {
       return absl::OkStatus();
     }
     ASSIGN_OR_RETURN(const bool can_be_made, parts_.layers->HasTar(layer->layer, layer->digest));
@@ -355,14 +459,15 @@ absl::StatusOr<StoredImage> DatabaseImageStore::Commit(std::string_view name_spa
     ASSIGN_OR_RETURN(std::string name, ParseName(tag));
     names.push_back(std::move(name));
   }
-  const Uses::Work work = uses_->Begin();
-  BlobLeases::Lease lease(&leases_);
+  const Uses::Work work = parts_.uses->Begin();
+  BlobLeases::Lease lease(parts_.leases);
   NewImage complete = image;
   for (ImageLayer& layer : complete.layers) {
     RETURN_IF_ERROR(DescribeLayer(image.layer_epoch, &layer, &lease));
   }
   std::string config = WriteConfig(complete);
   ImageRow row{{}, {}, complete.created_ns, complete.layers};
+  row.source = complete.source;
   ASSIGN_OR_RETURN(row.config, WriteDocument(config, &lease));
   ASSIGN_OR_RETURN(row.manifest,
                    WriteDocument(WriteManifest(complete, row.config, config.size()), &lease));
@@ -378,7 +483,7 @@ absl::StatusOr<StoredImage> DatabaseImageStore::Tag(std::string_view name_space,
   RETURN_IF_ERROR(parts_.database->Write([&](Connection& connection) -> absl::Status {
     ASSIGN_OR_RETURN(Resolved resolved, Resolve(connection, name_space, source));
     manifest = resolved.manifest;
-    return SetTag(connection, name_space, name, manifest, clock_->NowNs());
+    return SetTag(connection, name_space, name, manifest, parts_.clock->NowNs());
   }));
   return LoadManifest(name_space, manifest);
 }
@@ -399,7 +504,7 @@ absl::StatusOr<StoredImage> DatabaseImageStore::Untag(std::string_view name_spac
     }
     manifest = *found;
     RETURN_IF_ERROR(RemoveName(connection, name_space, normalized));
-    return SetTag(connection, name_space, "", manifest, clock_->NowNs());
+    return SetTag(connection, name_space, "", manifest, parts_.clock->NowNs());
   }));
   return LoadManifest(name_space, manifest);
 }
@@ -427,10 +532,19 @@ absl::StatusOr<TagRemoval> DatabaseImageStore::Remove(std::string_view name_spac
     }
     removal.removed = resolved.manifest;
     blobs = BlobsOf(row.row);
+    ASSIGN_OR_RETURN(const std::vector<Digest> children,
+                     FindOnlyChildren(connection, name_space, resolved.manifest));
+    for (const Digest& child : children) {
+      ASSIGN_OR_RETURN(const ImageRow image, ReadImage(connection, child));
+      const std::vector<Digest> more = BlobsOf(image);
+      blobs.insert(blobs.end(), more.begin(), more.end());
+      RETURN_IF_ERROR(RemoveNames(connection, name_space, child));
+      RETURN_IF_ERROR(RemoveUnnamed(connection, child));
+    }
     return RemoveUnnamed(connection, resolved.manifest);
   }));
   // The image is gone whatever happens now; a blob that stays is garbage that the collector finds.
-  leases_.DropUnused(blobs).IgnoreError();
+  parts_.leases->DropUnused(blobs).IgnoreError();
   return removal;
 }
 
@@ -442,7 +556,7 @@ absl::StatusOr<size_t> DatabaseImageStore::RemoveNameless(int64_t before_ns, Use
   }));
   size_t removed = 0;
   for (const Digest& manifest : nameless) {
-    if (!used_.StartRemoving(manifest, since)) {
+    if (!parts_.used_manifests->StartRemoving(manifest, since)) {
       continue;
     }
     std::vector<Digest> blobs;
@@ -450,10 +564,10 @@ absl::StatusOr<size_t> DatabaseImageStore::RemoveNameless(int64_t before_ns, Use
       ASSIGN_OR_RETURN(blobs, RemoveIfNameless(connection, manifest, before_ns));
       return absl::OkStatus();
     });
-    used_.EndRemoving(manifest);
+    parts_.used_manifests->EndRemoving(manifest);
     RETURN_IF_ERROR(status);
     removed += blobs.empty() ? 0 : 1;
-    RETURN_IF_ERROR(leases_.DropUnused(blobs));
+    RETURN_IF_ERROR(parts_.leases->DropUnused(blobs));
   }
   return removed;
 }
@@ -462,7 +576,7 @@ absl::StatusOr<std::vector<StoredImage>> DatabaseImageStore::Import(std::string_
                                                                     const ContentFile& archive,
                                                                     std::string_view reference,
                                                                     std::stop_token stop) {
-  const Uses::Work work = uses_->Begin();
+  const Uses::Work work = parts_.uses->Begin();
   std::string name;
   if (!reference.empty()) {
     ASSIGN_OR_RETURN(name, ParseName(reference));
@@ -494,7 +608,7 @@ absl::StatusOr<std::vector<StoredImage>> DatabaseImageStore::ImportImages(
     for (const ImportedImage& image : images) {
       RETURN_IF_ERROR(InsertImage(connection, image.row));
       RETURN_IF_ERROR(
-          SetTag(connection, name_space, image.name, image.row.manifest, clock_->NowNs()));
+          SetTag(connection, name_space, image.name, image.row.manifest, parts_.clock->NowNs()));
     }
     return absl::OkStatus();
   }));
@@ -533,7 +647,7 @@ absl::StatusOr<StoredImage> DatabaseImageStore::ImportRootFilesystem(std::string
                                                                      std::stop_token stop) {
   LayerImport import(parts_, std::move(stop));
   ASSIGN_OR_RETURN(LayerImport::RootFilesystem root, import.ReadRootFilesystem(archive));
-  BlobLeases::Lease lease(&leases_);
+  BlobLeases::Lease lease(parts_.leases);
   ImageLayer layer;
   layer.layer = root.layer;
   if (!root.blob.IsNone()) {
@@ -545,7 +659,7 @@ absl::StatusOr<StoredImage> DatabaseImageStore::ImportRootFilesystem(std::string
   RETURN_IF_ERROR(import.Publish());
   NewImage image;
   image.platform = HostPlatform();
-  image.created_ns = clock_->NowNs();
+  image.created_ns = parts_.clock->NowNs();
   image.history.push_back({image.created_ns, "", "imported from a root filesystem tar", "", false});
   image.layers.push_back(std::move(layer));
   return Commit(name_space, image, {name});
@@ -554,33 +668,34 @@ absl::StatusOr<StoredImage> DatabaseImageStore::ImportRootFilesystem(std::string
 absl::Status DatabaseImageStore::Export(std::string_view name_space, const ArchiveRequest& wanted,
                                         const std::function<absl::Status(std::string_view)>& sink,
                                         std::stop_token stop) {
-  std::vector<std::pair<NamedRow, std::string>> rows;
+  std::vector<Resolved> resolved;
   RETURN_IF_ERROR(parts_.database->Read([&](Connection& connection) -> absl::Status {
     for (const std::string& reference : wanted.references) {
-      ASSIGN_OR_RETURN(Resolved resolved, Resolve(connection, name_space, reference));
-      ASSIGN_OR_RETURN(NamedRow row, ReadRow(connection, name_space, resolved.manifest));
-      if (resolved.name.empty() && !row.names.empty()) {
-        resolved.name = row.names[0];
-      }
-      rows.emplace_back(std::move(row), std::move(resolved.name));
+      ASSIGN_OR_RETURN(resolved.emplace_back(), Resolve(connection, name_space, reference));
     }
     return absl::OkStatus();
   }));
   ExportedImages images;
-  BlobLeases::Lease lease(&leases_);
+  BlobLeases::Lease lease(parts_.leases);
   std::vector<LayerRef> layers;  // kept, although the images may be removed meanwhile
-  for (auto& [row, name] : rows) {
-    for (const ImageLayer& layer : row.row.layers) {
+  for (size_t i = 0; i < resolved.size(); ++i) {
+    ASSIGN_OR_RETURN(StoredImage image, LoadFor(name_space, wanted.references[i],
+                                                resolved[i].manifest, v1::Platform()));
+    for (const ImageLayer& layer : image.layers) {
       lease.Add(layer.digest);
-      ASSIGN_OR_RETURN(layers.emplace_back(), parts_.layers->Get(layer.layer));
+      if (!layer.layer.IsNone()) {
+        ASSIGN_OR_RETURN(layers.emplace_back(), parts_.layers->Get(layer.layer));
+      }
     }
-    ExportedImage& exported = images[row.row.manifest];
+    std::string name = std::move(resolved[i].name);
+    if (name.empty() && !image.references.empty()) {
+      name = image.references[0];
+    }
+    ExportedImage& exported = images[image.manifest];
     if (!name.empty()) {
       exported.names.insert(std::move(name));
     }
-    if (exported.image.manifest.IsNone()) {
-      ASSIGN_OR_RETURN(exported.image, Load(std::move(row)));
-    }
+    exported.image = std::move(image);
   }
   return wanted.format == ArchiveRequest::Format::kDocker
              ? ExportDockerArchive(parts_, images, sink, std::move(stop))
@@ -589,12 +704,8 @@ absl::Status DatabaseImageStore::Export(std::string_view name_space, const Archi
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<ImageStore>> OpenImageStore(Database* database, BlobStore* blobs,
-                                                           ContentStore* contents,
-                                                           LayerStore* layers, const Clock* clock,
-                                                           Uses* uses, std::string tmp_directory) {
-  ImageParts parts{database, blobs, contents, layers, nullptr, std::move(tmp_directory)};
-  return std::make_unique<DatabaseImageStore>(parts, clock, uses);
+std::unique_ptr<ImageStore> OpenImageStore(const ImageParts& parts) {
+  return std::make_unique<DatabaseImageStore>(parts);
 }
 
 }  // namespace zlayer

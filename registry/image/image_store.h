@@ -25,13 +25,14 @@
 
 namespace zlayer {
 
-class BlobStore;
-class ContentStore;
-class Database;
-class LayerStore;
+enum class ManifestKind {
+  kImage = 0,
+  kIndex = 1,     // of images for several platforms
+  kArtifact = 2,  // something else that a registry keeps
+};
 
 struct ImageLayer {
-  Digest layer;  // its id in the LayerStore
+  Digest layer;  // its id in the LayerStore; none while nobody has read its blob (EnsureLayers)
   Digest diff_id;
   Digest digest;  // of its descriptor in the manifest
   uint64_t size = 0;
@@ -46,8 +47,16 @@ struct ImageHistory {
   bool empty_layer = false;
 };
 
-// An image of the store, with its documents decoded.
+// What an index says of one of its manifests.
+struct IndexedImage {
+  Digest manifest;
+  v1::Platform platform;  // empty where the index does not say
+};
+
+// An image of the store, with its documents decoded. What Get returns is an image; a list has
+// indexes and artifacts, too, of which most members say nothing.
 struct StoredImage {
+  ManifestKind kind = ManifestKind::kImage;
   Digest manifest;
   Digest config_digest;
   std::string manifest_json;
@@ -59,6 +68,8 @@ struct StoredImage {
   int64_t created_ns = 0;
   uint64_t size = 0;                    // sum of the layers' descriptor sizes
   std::vector<std::string> references;  // of the namespace that asked, normalized, sorted
+  std::string source;  // where it was pulled: a registry's repository, "docker.io/library/debian"
+  std::vector<IndexedImage> index;  // kIndex: what is in it
 };
 
 // What a build made: to be written as configuration and manifest. A layer that came with a base
@@ -73,6 +84,8 @@ struct NewImage {
   std::map<std::string, std::string> annotations;
   // What no time in the tars of the build's own layers is later than (TarEpoch).
   std::optional<int64_t> layer_epoch;
+  // Where layers of the base can be had that nobody has fetched (StoredImage.source).
+  std::string source;
 };
 
 // A place in the list of a namespace's images: sorted by name, then by manifest. The name is
@@ -102,6 +115,12 @@ struct ImagePage {
   std::optional<ImagePosition> next;
 };
 
+// Fetches a blob that the store lacks: writes its bytes, in order and each once, to the sink.
+// Called by several threads at once.
+using BlobFetcher = std::function<absl::Status(
+    const ImageLayer& layer, const std::function<absl::Status(std::string_view)>& sink,
+    std::stop_token stop)>;
+
 // Which images go into an archive.
 struct ArchiveRequest {
   enum class Format { kOci, kDocker };
@@ -127,8 +146,21 @@ class ImageStore {
  public:
   virtual ~ImageStore() = default;
 
-  virtual absl::StatusOr<StoredImage> Get(std::string_view name_space,
-                                          std::string_view reference) = 0;
+  // Of an index the image for `platform`, or for the host where that is empty: kNotFound, with the
+  // platforms that there are, where it has none, or where the one that it has is not here.
+  // kFailedPrecondition for an artifact.
+  virtual absl::StatusOr<StoredImage> Get(std::string_view name_space, std::string_view reference,
+                                          const v1::Platform& platform = {}) = 0;
+  // Makes the layers of an image known that nobody has read yet, and returns the image with them.
+  // Blobs that are missing are fetched first, all at once. kNotFound where the image is gone;
+  // kDataLoss, or what `fetch` returned, where a blob cannot be had; kInvalidArgument where one is
+  // not the layer that the configuration says. Two calls for the same image share the work.
+  virtual absl::StatusOr<StoredImage> EnsureLayers(const StoredImage& image,
+                                                   const BlobFetcher& fetch,
+                                                   std::stop_token stop) = 0;
+  // Only the first half of that: the blobs are here. What the store can make itself is not fetched.
+  virtual absl::Status EnsureBlobs(const StoredImage& image, const BlobFetcher& fetch,
+                                   std::stop_token stop) = 0;
   // One entry a name. kInvalidArgument: the pattern is malformed.
   virtual absl::StatusOr<ImagePage> List(std::string_view name_space, const ImageQuery& query) = 0;
   // Writes configuration and manifest and names the image (without a tag it stays, nameless). The
@@ -168,12 +200,9 @@ class ImageStore {
   virtual absl::Status DropUnusedBlobs(const std::vector<Digest>& blobs) = 0;
 };
 
-// Images in `database`, with their documents and layers in the other stores. Scratch files go to
-// `tmp_directory`. The arguments must outlive the image store.
-absl::StatusOr<std::unique_ptr<ImageStore>> OpenImageStore(Database* database, BlobStore* blobs,
-                                                           ContentStore* contents,
-                                                           LayerStore* layers, const Clock* clock,
-                                                           Uses* uses, std::string tmp_directory);
+// The stores of `parts` must outlive the image store.
+struct ImageParts;
+std::unique_ptr<ImageStore> OpenImageStore(const ImageParts& parts);
 
 }  // namespace zlayer
 

@@ -142,8 +142,8 @@ TEST_F(ImageStoreTest, GetSaysWhatIsMissing) {
   StoredImage image = Commit(MakeImage({{"f", "x"}}), {"app:v1"});
   EXPECT_THAT(images_->Get("n", "debian:bookworm"),
               StatusIs(kNotFound,
-                       "image \"debian:bookworm\" is not in the local store; import it "
-                       "with \"zlayer import\""));
+                       "image \"debian:bookworm\" is not in the local store; bring it there with "
+                       "\"zlayer pull\" or \"zlayer import\""));
   EXPECT_THAT(images_->Get("n", "app"), StatusIs(kNotFound));
   EXPECT_THAT(images_->Get("n", image.config_digest.Hex().substr(0, 11)), StatusIs(kNotFound));
   EXPECT_THAT(images_->Get("n", Digest::Of("x").ToString()), StatusIs(kNotFound));

@@ -50,6 +50,11 @@ absl::StatusOr<std::vector<Digest>> LayerImport::Read(const std::vector<LayerSou
   Rootfs rootfs;
   for (const LayerSource& source : chain) {
     key += source.blob.Bytes();
+    if (source.known != nullptr) {
+      rootfs = rootfs.With(source.known);
+      ids.push_back(source.known->id());
+      continue;
+    }
     auto layer = layers_.find(key);
     if (layer == layers_.end()) {
       absl::StatusOr<Layer> read = ReadSource(source, rootfs);

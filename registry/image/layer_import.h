@@ -17,6 +17,7 @@
 #include "registry/content/content_file.h"
 #include "registry/image/image_parts.h"
 #include "registry/layer/archive.h"
+#include "registry/layer/layer_store.h"
 #include "registry/layer/rootfs.h"
 
 namespace zlayer {
@@ -26,6 +27,7 @@ struct LayerSource {
   Digest blob;
   Digest diff_id;  // what its tar must have
   ContentFile file;
+  LayerRef known;  // what it was read as before, on the same ones below: the file is not needed
 };
 
 // Not thread-safe.

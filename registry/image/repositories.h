@@ -112,7 +112,15 @@ class Repositories {
   virtual absl::StatusOr<std::unique_ptr<BlobUpload>> NewBlob(std::string_view name_space) = 0;
   // kNotFound; kFailedPrecondition where a manifest names it.
   virtual absl::Status DeleteBlob(std::string_view name_space, const Digest& digest) = 0;
+
+  // For the garbage collector: forgets blobs that were sent more than a day ago. Those that no
+  // manifest names are garbage then.
+  virtual absl::Status DropOldUploads() = 0;
 };
+
+// The stores of `parts` must outlive the repositories.
+struct ImageParts;
+std::unique_ptr<Repositories> OpenRepositories(const ImageParts& parts);
 
 }  // namespace zlayer
 

@@ -66,7 +66,7 @@ class DiskLayerStore final : public LayerStore {
   absl::Status SetTarIdentity(const Digest& layer, const TarIdentity& tar) override {
     return rows_.SetTar(layer, tar.diff_id, tar.size, true);
   }
-  absl::Status WriteTar(const LayerRef& layer, const Digest& diff_id,
+  absl::Status WriteTar(const LayerRef& layer, const WantedTar& wanted,
                         const std::function<absl::Status(std::string_view)>& sink,
                         std::stop_token stop) override;
   absl::StatusOr<ContentFile> OpenContent(const LayerIndex& layer, const Entry& file) override;
@@ -274,23 +274,23 @@ absl::StatusOr<bool> DiskLayerStore::HasTar(const Digest& layer, const Digest& d
   return epoch.has_value();
 }
 
-absl::Status DiskLayerStore::WriteTar(const LayerRef& layer, const Digest& diff_id,
+absl::Status DiskLayerStore::WriteTar(const LayerRef& layer, const WantedTar& wanted,
                                       const std::function<absl::Status(std::string_view)>& sink,
                                       std::stop_token stop) {
   ASSIGN_OR_RETURN(LayerRow row, FindRow(layer->id()));
   TarEpoch epoch;
-  if (row.diff_id != diff_id) {
-    ASSIGN_OR_RETURN(epoch, rows_.FindEpoch(layer->id(), diff_id));
+  if (row.diff_id != wanted.diff_id) {
+    ASSIGN_OR_RETURN(epoch, rows_.FindEpoch(layer->id(), wanted.diff_id));
     if (!epoch) {
       return DataLoss(fmt::format("the store cannot make the tar {} of the layer {} again",
-                                  diff_id.ToString(), layer->id().ToString()));
+                                  wanted.diff_id.ToString(), layer->id().ToString()));
     }
   } else if (row.arrived) {
     return FailedPrecondition(fmt::format("layer {} arrived as the tar {}; its bytes are that blob",
-                                          layer->id().ToString(), diff_id.ToString()));
+                                          layer->id().ToString(), wanted.diff_id.ToString()));
   }
   ASSIGN_OR_RETURN(ContentOpener open, Opener(*layer));
-  return WriteLayerTar({*layer, std::move(open), epoch}, sink, std::move(stop));
+  return WriteLayerTar({*layer, std::move(open), epoch, wanted.from}, sink, std::move(stop));
 }
 
 // A tree is one open call away; the content store asks the database for each file. For as long as

@@ -29,6 +29,13 @@ namespace zlayer {
 // A layer of the store; its index stays mapped as long as the object lives.
 using LayerRef = std::shared_ptr<const LayerIndex>;
 
+// A tar of a layer, from an offset on.
+struct WantedTar {
+  WantedTar(const Digest& digest, uint64_t offset = 0) : diff_id(digest), from(offset) {}
+  Digest diff_id;
+  uint64_t from = 0;
+};
+
 // Thread-safe. Two calls for the same layer share the work.
 class LayerStore {
  public:
@@ -69,10 +76,10 @@ class LayerStore {
   // is no such layer.
   virtual absl::Status SetTarIdentity(const Digest& layer, const TarIdentity& tar) = 0;
 
-  // Generates the tar (tar format 1) with this diff id, which the caller compares with what it got.
-  // kDataLoss where the layer has no such tar, kFailedPrecondition for one that arrived: its blob
-  // is the tar.
-  virtual absl::Status WriteTar(const LayerRef& layer, const Digest& diff_id,
+  // Generates the tar (tar format 1) with this diff id, or its end, which the caller compares with
+  // what it got. kDataLoss where the layer has no such tar, kFailedPrecondition for one that
+  // arrived: its blob is the tar.
+  virtual absl::Status WriteTar(const LayerRef& layer, const WantedTar& wanted,
                                 const std::function<absl::Status(std::string_view)>& sink,
                                 std::stop_token stop) = 0;
 

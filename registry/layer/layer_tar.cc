@@ -168,21 +168,39 @@ absl::StatusOr<TarIdentity> DigestContents(LayerIndexBuilder* builder, const Con
 absl::Status WriteLayerTar(const LayerTar& source,
                            const std::function<absl::Status(std::string_view)>& sink,
                            std::stop_token stop) {
-  TarWriter tar(sink);
+  uint64_t at = 0;
+  TarWriter tar([&](std::string_view piece) {
+    at += piece.size();
+    if (at <= source.from) {
+      return absl::OkStatus();
+    }
+    return sink(piece.substr(piece.size() - std::min<uint64_t>(piece.size(), at - source.from)));
+  });
+  const auto content = [&](const Entry& entry) -> absl::Status {
+    if (entry.size == 0) {
+      return absl::OkStatus();
+    }
+    const uint64_t skipped =
+        std::min(entry.size, source.from - std::min(source.from, tar.offset()));
+    at += skipped;
+    RETURN_IF_ERROR(tar.Skip(skipped));
+    if (skipped == entry.size) {
+      return absl::OkStatus();
+    }
+    ASSIGN_OR_RETURN(ContentFile file, source.open(entry));
+    file.offset += skipped;
+    file.size -= skipped;
+    return ReadContent(file, skipped == 0 ? entry.content : Digest(), [&](std::string_view piece) {
+      return stop.stop_requested() ? Stopped() : tar.Data(piece);
+    });
+  };
   for (size_t i = 0; i < source.layer.size(); ++i) {
     if (stop.stop_requested()) {
       return Stopped();
     }
     Entry entry = source.layer.At(i);
-    absl::Status written = WriteEntry(entry, NewestNs(source.epoch), &tar, [&]() -> absl::Status {
-      if (entry.size == 0) {
-        return absl::OkStatus();
-      }
-      ASSIGN_OR_RETURN(ContentFile content, source.open(entry));
-      return ReadContent(content, entry.content, [&](std::string_view piece) {
-        return stop.stop_requested() ? Stopped() : tar.Data(piece);
-      });
-    });
+    absl::Status written =
+        WriteEntry(entry, NewestNs(source.epoch), &tar, [&] { return content(entry); });
     if (!written.ok()) {
       return Explained(written, entry);
     }

@@ -40,6 +40,7 @@ struct LayerTar {
   const LayerIndex& layer;
   ContentOpener open;
   TarEpoch epoch;
+  uint64_t from = 0;  // WriteLayerTar: what is before this offset is neither written nor read
 };
 
 // What the tar is, without its bytes. Contents are checked as below.
@@ -51,8 +52,8 @@ absl::StatusOr<TarIdentity> DigestLayerTar(const LayerTar& source, std::stop_tok
 absl::StatusOr<TarIdentity> DigestContents(LayerIndexBuilder* builder, const ContentOpener& open,
                                            std::stop_token stop);
 
-// Contents are checked against their digests while they stream (kDataLoss); the first error of
-// `sink` ends the writing and is returned.
+// Contents that are written whole are checked against their digests while they stream (kDataLoss);
+// the first error of `sink` ends the writing and is returned.
 absl::Status WriteLayerTar(const LayerTar& source,
                            const std::function<absl::Status(std::string_view)>& sink,
                            std::stop_token stop);

@@ -157,6 +157,37 @@ TEST_F(LayerTarTest, DigestsFindDamageAndStop) {
               StatusIs(absl::StatusCode::kCancelled));
 }
 
+TEST_F(LayerTarTest, FromAnyOffsetOnItIsTheEndOfTheWhole) {
+  const std::map<std::string, std::string> files = {
+      {"a", std::string(700, 'a')}, {"b", ""}, {"c", std::string(512, 'c')}};
+  const auto index = MakeIndex({FileEntry("a", files.at("a")), FileEntry("b", ""),
+                                FileEntry("c", files.at("c")), DirectoryEntry("d")});
+  std::vector<std::string> opened;
+  const auto tar_from = [&](uint64_t from) {
+    std::string tar;
+    opened.clear();
+    EXPECT_OK(WriteLayerTar({*index,
+                             [&](const Entry& file) -> absl::StatusOr<ContentFile> {
+                               opened.push_back(file.path);
+                               return MemoryFile(files.at(file.path));
+                             },
+                             {},
+                             from},
+                            [&tar](std::string_view piece) {
+                              tar += piece;
+                              return absl::OkStatus();
+                            },
+                            {}));
+    return tar;
+  };
+  const std::string whole = tar_from(0);
+  for (size_t from = 0; from <= whole.size(); ++from) {
+    ASSERT_EQ(tar_from(from), whole.substr(from)) << from;
+  }
+  tar_from(512 + 1024);
+  EXPECT_THAT(opened, ElementsAre("c"));
+}
+
 TEST_F(LayerTarTest, DamagedContentEndsIt) {
   Digest wrong = Digest::Of("right");
   auto tar = WriteLayerTar(

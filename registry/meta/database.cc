@@ -17,13 +17,34 @@
 namespace zlayer {
 namespace {
 
-constexpr int64_t kSchemaVersion = 4;
+constexpr int64_t kSchemaVersion = 5;
 // Of what came since this version the schema, run again, adds tables and indexes that are missing.
 constexpr int64_t kOldestVersion = 2;
-// Columns that tables of versions before 4 lack.
-constexpr std::string_view kColumnsOfVersion4 =
-    "ALTER TABLE records ADD COLUMN content_key BLOB;"
-    "ALTER TABLE records ADD COLUMN description TEXT NOT NULL DEFAULT '';";
+
+// What else a version changed, to be run before and after the schema.
+struct Upgrade {
+  int64_t version;
+  std::string_view before;
+  std::string_view after;
+};
+constexpr Upgrade kUpgrades[] = {
+    {4,
+     "ALTER TABLE records ADD COLUMN content_key BLOB;"
+     "ALTER TABLE records ADD COLUMN description TEXT NOT NULL DEFAULT '';",
+     ""},
+    // A layer may be null.
+    {5,
+     "ALTER TABLE images ADD COLUMN kind INTEGER NOT NULL DEFAULT 0;"
+     "ALTER TABLE images ADD COLUMN media_type TEXT NOT NULL DEFAULT '';"
+     "ALTER TABLE images ADD COLUMN subject BLOB;"
+     "ALTER TABLE images ADD COLUMN source TEXT NOT NULL DEFAULT '';"
+     "DROP INDEX image_layers_by_layer;"
+     "DROP INDEX image_layers_by_digest;"
+     "ALTER TABLE image_layers RENAME TO image_layers_of_4;",
+     "INSERT INTO image_layers SELECT manifest, position, layer, digest, size, media_type "
+     "FROM image_layers_of_4;"
+     "DROP TABLE image_layers_of_4;"},
+};
 // Readers beyond these are closed after use.
 constexpr size_t kIdleReaders = 16;
 
@@ -180,17 +201,25 @@ class SqliteDatabase : public Database {
   std::jthread thread_;  // last: ends before what it uses
 };
 
-absl::Status MakeSchema(SqliteConnection& connection, std::string_view columns) {
+absl::Status MakeSchema(SqliteConnection& connection, int64_t from_version) {
+  std::string before;
+  std::string after;
+  for (const Upgrade& upgrade : kUpgrades) {
+    if (upgrade.version > from_version) {
+      before += upgrade.before;
+      after += upgrade.after;
+    }
+  }
   return connection.ExecuteScript(
-      fmt::format("BEGIN IMMEDIATE; {} {} PRAGMA user_version = {}; COMMIT;", columns, kSchema,
-                  kSchemaVersion));
+      fmt::format("BEGIN IMMEDIATE; {} {} {} PRAGMA user_version = {}; COMMIT;", before, kSchema,
+                  after, kSchemaVersion));
 }
 
 absl::Status CheckSchema(SqliteConnection& connection) {
   ASSIGN_OR_RETURN(int64_t version, connection.QueryInt("PRAGMA user_version"));
   if (version == 0) {
     ASSIGN_OR_RETURN(int64_t tables, connection.QueryInt("SELECT count(*) FROM sqlite_schema"));
-    return tables == 0 ? MakeSchema(connection, "")
+    return tables == 0 ? MakeSchema(connection, kSchemaVersion)
                        : FailedPrecondition("this is a database of another program");
   }
   if (version < kOldestVersion || version > kSchemaVersion) {
@@ -199,7 +228,7 @@ absl::Status CheckSchema(SqliteConnection& connection) {
                     "{}: run the other one, or use another root",
                     version, version > kSchemaVersion ? "newer" : "older", kSchemaVersion));
   }
-  return version == kSchemaVersion ? absl::OkStatus() : MakeSchema(connection, kColumnsOfVersion4);
+  return version == kSchemaVersion ? absl::OkStatus() : MakeSchema(connection, version);
 }
 
 }  // namespace

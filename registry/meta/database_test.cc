@@ -330,13 +330,30 @@ TEST_F(DatabaseTest, AnOlderSchemaIsBroughtUpToDate) {
   RunRaw(
       "DROP TABLE fetched; DROP INDEX records_by_content_key;"
       "ALTER TABLE records DROP COLUMN content_key; ALTER TABLE records DROP COLUMN description;"
+      "DROP TABLE index_manifests; DROP TABLE repository_manifests; DROP INDEX images_by_subject;"
+      "ALTER TABLE images DROP COLUMN kind; ALTER TABLE images DROP COLUMN media_type;"
+      "ALTER TABLE images DROP COLUMN subject; ALTER TABLE images DROP COLUMN source;"
+      "DROP TABLE image_layers;"
+      "CREATE TABLE image_layers (manifest BLOB NOT NULL REFERENCES images (manifest) ON DELETE "
+      "CASCADE, position INTEGER NOT NULL, layer BLOB NOT NULL REFERENCES layers (id) ON DELETE "
+      "RESTRICT, digest BLOB NOT NULL, size INTEGER NOT NULL, media_type TEXT NOT NULL, "
+      "PRIMARY KEY (manifest, position)) WITHOUT ROWID;"
+      "CREATE INDEX image_layers_by_layer ON image_layers (layer);"
+      "CREATE INDEX image_layers_by_digest ON image_layers (digest);"
+      "INSERT INTO layers (id, content_bytes, created, boot) VALUES (x'01', 0, 0, '');"
+      "INSERT INTO images VALUES (x'02', x'03', 0, 5, '');"
+      "INSERT INTO image_layers VALUES (x'02', 0, x'01', x'04', 5, 'tar');"
       "PRAGMA user_version = 2");
   Reopen();
   EXPECT_OK(database_->Read([](Connection& connection) -> absl::Status {
     EXPECT_THAT(Count(connection), IsOkAndHolds(1));
     EXPECT_THAT(Count(connection, "fetched"), IsOkAndHolds(0));
     EXPECT_THAT(Count(connection, "records WHERE content_key IS NULL"), IsOkAndHolds(0));
-    EXPECT_THAT(Count(connection, "pragma_user_version WHERE user_version = 4"), IsOkAndHolds(1));
+    EXPECT_THAT(Count(connection, "images WHERE kind = 0 AND source = ''"), IsOkAndHolds(1));
+    EXPECT_THAT(Count(connection, "image_layers WHERE layer = x'01' AND digest = x'04'"),
+                IsOkAndHolds(1));
+    EXPECT_THAT(Count(connection, "pragma_index_list('image_layers')"), IsOkAndHolds(3));
+    EXPECT_THAT(Count(connection, "pragma_user_version WHERE user_version = 5"), IsOkAndHolds(1));
     return absl::OkStatus();
   }));
 }

@@ -1,4 +1,4 @@
--- Version 4 (PRAGMA user_version); run again, it adds the tables and indexes that an older version
+-- Version 5 (PRAGMA user_version); run again, it adds the tables and indexes that an older version
 -- lacks (columns: database.cc). Times are nanoseconds since 1970; digests are 32-byte blobs.
 --
 -- `boot` is empty once a row's files are known to be synced, else the id of the boot that wrote
@@ -41,28 +41,75 @@ CREATE TABLE IF NOT EXISTS tree_numbers (
   id INTEGER PRIMARY KEY AUTOINCREMENT
 );
 
+-- Manifests of every kind; their documents are in blobs/. Layers and other blobs of what was pulled
+-- may be missing: they are fetched from `source` when something needs them.
 CREATE TABLE IF NOT EXISTS images (
-  manifest BLOB PRIMARY KEY,      -- its blob, and the configuration's, are in blobs/
-  config BLOB NOT NULL,
+  manifest BLOB PRIMARY KEY,
+  config BLOB NOT NULL,           -- of an index, the index
   created INTEGER NOT NULL,
   size INTEGER NOT NULL,          -- sum of the layers' descriptor sizes
-  boot TEXT NOT NULL
+  boot TEXT NOT NULL,
+  kind INTEGER NOT NULL DEFAULT 0,        -- ManifestKind: 0 image, 1 index, 2 artifact
+  media_type TEXT NOT NULL DEFAULT '',    -- as it came; empty: the document says it
+  subject BLOB,                   -- manifest that this one is about
+  source TEXT NOT NULL DEFAULT '' -- repository of a registry: docker.io/library/debian
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS images_by_config ON images (config);
+CREATE INDEX IF NOT EXISTS images_by_subject ON images (subject) WHERE subject IS NOT NULL;
 CREATE INDEX IF NOT EXISTS images_not_synced ON images (manifest) WHERE boot <> '';
 
--- An image's layers, lowest first, with their descriptors in its manifest.
+-- An image's layers, lowest first, with their descriptors in its manifest; or an artifact's blobs.
 CREATE TABLE IF NOT EXISTS image_layers (
   manifest BLOB NOT NULL REFERENCES images (manifest) ON DELETE CASCADE,
   position INTEGER NOT NULL,
-  layer BLOB NOT NULL REFERENCES layers (id) ON DELETE RESTRICT,
+  layer BLOB REFERENCES layers (id) ON DELETE RESTRICT,  -- null while nobody has read the blob
   digest BLOB NOT NULL,
   size INTEGER NOT NULL,
   media_type TEXT NOT NULL,
   PRIMARY KEY (manifest, position)
 ) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS image_layers_by_layer ON image_layers (layer);
+CREATE INDEX IF NOT EXISTS image_layers_by_layer ON image_layers (layer) WHERE layer IS NOT NULL;
 CREATE INDEX IF NOT EXISTS image_layers_by_digest ON image_layers (digest);
+
+-- What is in an index, whether it is here or not.
+CREATE TABLE IF NOT EXISTS index_manifests (
+  manifest BLOB NOT NULL REFERENCES images (manifest) ON DELETE CASCADE,
+  child BLOB NOT NULL,
+  PRIMARY KEY (manifest, child)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS index_manifests_by_child ON index_manifests (child);
+
+-- Manifests that a repository has by digest, with a tag or without.
+CREATE TABLE IF NOT EXISTS repository_manifests (
+  namespace TEXT NOT NULL,
+  repository TEXT NOT NULL,       -- docker.io/library/debian
+  manifest BLOB NOT NULL REFERENCES images (manifest) ON DELETE CASCADE,
+  PRIMARY KEY (namespace, repository, manifest)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS repository_manifests_by_manifest ON repository_manifests (manifest);
+
+-- Blobs that were sent to /v2/ and that a manifest may come to name.
+CREATE TABLE IF NOT EXISTS uploaded_blobs (
+  namespace TEXT NOT NULL,
+  digest BLOB NOT NULL,
+  created INTEGER NOT NULL,
+  boot TEXT NOT NULL,
+  PRIMARY KEY (namespace, digest)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS uploaded_blobs_by_digest ON uploaded_blobs (digest);
+CREATE INDEX IF NOT EXISTS uploaded_blobs_by_created ON uploaded_blobs (created);
+CREATE INDEX IF NOT EXISTS uploaded_blobs_not_synced ON uploaded_blobs (digest) WHERE boot <> '';
+
+-- What compressing a layer's tar made for a push. The bytes are in registries.
+CREATE TABLE IF NOT EXISTS compressed_layers (
+  diff_id BLOB NOT NULL,
+  compression TEXT NOT NULL,      -- CompressionName
+  digest BLOB NOT NULL,
+  size INTEGER NOT NULL,
+  used INTEGER NOT NULL,
+  PRIMARY KEY (diff_id, compression)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS compressed_layers_by_use ON compressed_layers (used);
 
 -- Which namespace has which image. A reference is normalized: docker.io/library/debian:bookworm; an
 -- image without a name has a row with an empty one.

@@ -86,6 +86,12 @@ absl::Status Holders::ReadRows(Connection& connection) {
                                Mark(layer, Holder::kContext);
                                return absl::OkStatus();
                              }));
+  RETURN_IF_ERROR(ForEachRow(connection, "SELECT digest FROM uploaded_blobs",
+                             [this](const Statement& row) -> absl::Status {
+                               ASSIGN_OR_RETURN(Digest blob, row.DigestAt(0));
+                               MarkBlob(blob, Holder::kContext);
+                               return absl::OkStatus();
+                             }));
   return ReadPacks(connection);
 }
 
@@ -124,11 +130,13 @@ absl::Status Holders::ReadImages(Connection& connection) {
   return ForEachRow(connection, "SELECT manifest, layer, digest FROM image_layers",
                     [&](const Statement& row) -> absl::Status {
                       ASSIGN_OR_RETURN(Digest manifest, row.DigestAt(0));
-                      ASSIGN_OR_RETURN(Digest layer, row.DigestAt(1));
                       ASSIGN_OR_RETURN(Digest blob, row.DigestAt(2));
                       const Holder holder = images[manifest];
-                      Mark(layer, holder);
                       MarkBlob(blob, holder);
+                      if (!row.IsNull(1)) {
+                        ASSIGN_OR_RETURN(Digest layer, row.DigestAt(1));
+                        Mark(layer, holder);
+                      }
                       return absl::OkStatus();
                     });
 }

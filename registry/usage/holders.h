@@ -26,7 +26,7 @@ enum class Holder : uint8_t {
   kImage,          // an image with a name
   kNamelessImage,  // only images without one
   kCache,          // only cache records, as what they made or were made on, and fetched sources
-  kContext,        // only uploaded contexts
+  kContext,        // only uploads: contexts, and blobs sent to /v2/ that no manifest names yet
   kNothing,
 };
 

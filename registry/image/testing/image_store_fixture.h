@@ -17,6 +17,8 @@
 #include "registry/content/content_store.h"
 #include "registry/image/image_store.h"
 #include "registry/image/testing/archives.h"
+#include "registry/image/image_parts.h"
+#include "registry/image/repositories.h"
 #include "registry/layer/layer_store.h"
 #include "registry/meta/database.h"
 #include "tests/status_matchers.h"
@@ -41,8 +43,18 @@ class ImageStoreFixture : public ::testing::Test {
                          OpenPackContentStore(root(), database_.get(), blobs_.get(), &uses_));
     ASSERT_OK_AND_ASSIGN(
         layers_, OpenDiskLayerStore(root(), database_.get(), contents_.get(), &clock_, &uses_));
-    ASSERT_OK_AND_ASSIGN(images_, OpenImageStore(database_.get(), blobs_.get(), contents_.get(),
-                                                 layers_.get(), &clock_, &uses_, root() + "/tmp"));
+    leases_ = std::make_unique<BlobLeases>(database_.get(), blobs_.get());
+    const ImageParts parts{.database = database_.get(),
+                           .blobs = blobs_.get(),
+                           .contents = contents_.get(),
+                           .layers = layers_.get(),
+                           .leases = leases_.get(),
+                           .clock = &clock_,
+                           .uses = &uses_,
+                           .used_manifests = &used_manifests_,
+                           .tmp_directory = root() + "/tmp"};
+    images_ = OpenImageStore(parts);
+    repositories_ = OpenRepositories(parts);
   }
 
   const std::string& root() const { return directory_.path(); }
@@ -171,7 +183,10 @@ class ImageStoreFixture : public ::testing::Test {
   std::unique_ptr<BlobStore> blobs_;
   std::unique_ptr<ContentStore> contents_;
   std::unique_ptr<LayerStore> layers_;
+  std::unique_ptr<BlobLeases> leases_;
+  UsedThings<Digest> used_manifests_{&uses_};
   std::unique_ptr<ImageStore> images_;
+  std::unique_ptr<Repositories> repositories_;
 };
 
 }  // namespace zlayer

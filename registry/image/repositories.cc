@@ -1,0 +1,416 @@
+#include "registry/image/repositories.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include "base/errors.h"
+#include "base/status_macros.h"
+#include "base/strings.h"
+#include "registry/image/image_json.h"
+#include "registry/image/image_parts.h"
+#include "registry/image/image_rows.h"
+#include "registry/image/repository_rows.h"
+
+namespace zlayer {
+namespace {
+
+// A blob that nothing names goes when it is older.
+constexpr int64_t kUploadNs = int64_t{24} * 3600 * 1'000'000'000;
+
+absl::Status NoSuchManifest(const std::string& repository, const std::string& reference) {
+  return NotFound(
+      fmt::format("there is no manifest {} in {}", ToUtf8(reference), ToUtf8(repository)));
+}
+
+absl::Status NoSuchBlob(const Digest& digest) {
+  return NotFound(fmt::format("there is no blob {}", digest.ToString()));
+}
+
+bool IsDigest(const std::string& reference) { return reference.find(':') != std::string::npos; }
+
+// Bytes that the store has.
+class FileReader : public BlobReader {
+ public:
+  FileReader(const Digest& digest, ContentFile file) : digest_(digest), file_(std::move(file)) {}
+
+  uint64_t size() const override { return file_.size; }
+  const ContentFile* file() const override { return &file_; }
+  absl::Status Read(uint64_t offset, uint64_t length,
+                    const std::function<absl::Status(std::string_view)>& sink,
+                    std::stop_token stop) override {
+    const bool whole = offset == 0 && length == file_.size;
+    return ReadContent({file_.fd, file_.offset + offset, length}, whole ? digest_ : Digest(),
+                       [&](std::string_view piece) {
+                         return stop.stop_requested() ? Cancelled("reading a blob was stopped")
+                                                      : sink(piece);
+                       });
+  }
+
+ private:
+  const Digest digest_;
+  const ContentFile file_;
+};
+
+// The tar of a layer that is an index and contents.
+class TarReader : public BlobReader {
+ public:
+  TarReader(LayerStore* layers, LayerRef layer, const Digest& diff_id, uint64_t size)
+      : layers_(layers), layer_(std::move(layer)), diff_id_(diff_id), size_(size) {}
+
+  uint64_t size() const override { return size_; }
+  const ContentFile* file() const override { return nullptr; }
+  absl::Status Read(uint64_t offset, uint64_t length,
+                    const std::function<absl::Status(std::string_view)>& sink,
+                    std::stop_token stop) override {
+    uint64_t left = length;
+    bool enough = false;  // what follows is not wanted
+    Sha256 digest;
+    const absl::Status written = layers_->WriteTar(
+        layer_, {diff_id_, offset},
+        [&](std::string_view piece) -> absl::Status {
+          piece = piece.substr(0, left);
+          left -= piece.size();
+          digest.Update(piece);
+          RETURN_IF_ERROR(sink(piece));
+          enough = left == 0 && offset + length < size_;
+          return enough ? Cancelled("enough") : absl::OkStatus();
+        },
+        std::move(stop));
+    if (!written.ok() && !enough) {
+      return written;
+    }
+    const bool whole = offset == 0 && length == size_;
+    if (left > 0 || (whole && digest.Finish() != diff_id_)) {
+      return DataLoss(
+          fmt::format("the store cannot make the layer {} again: its contents are "
+                      "damaged",
+                      diff_id_.ToString()));
+    }
+    return absl::OkStatus();
+  }
+
+ private:
+  LayerStore* const layers_;
+  const LayerRef layer_;
+  const Digest diff_id_;
+  const uint64_t size_;
+};
+
+class StoredUpload : public BlobUpload {
+ public:
+  StoredUpload(const ImageParts& parts, std::string_view name_space,
+               std::unique_ptr<BlobWriter> writer)
+      : parts_(parts), name_space_(name_space), writer_(std::move(writer)) {}
+
+  absl::Status Append(std::string_view data) override {
+    size_ += data.size();
+    return writer_->Append(data);
+  }
+  uint64_t size() const override { return size_; }
+
+  absl::Status Commit(const Digest& expected) override {
+    if (const Digest found = writer_->Finish(); found != expected) {
+      return InvalidArgument(fmt::format("what was sent has the digest {}, not {}",
+                                         found.ToString(), expected.ToString()));
+    }
+    BlobLeases::Lease lease(parts_.leases);
+    lease.AddNew(expected);
+    RETURN_IF_ERROR(writer_->Commit(expected).status());
+    return parts_.database->WriteUnsynced([&](Connection& connection) {
+      return AddUploadedBlob(connection, name_space_, expected, parts_.clock->NowNs());
+    });
+  }
+
+ private:
+  const ImageParts& parts_;
+  const std::string name_space_;
+  const std::unique_ptr<BlobWriter> writer_;
+  uint64_t size_ = 0;
+};
+
+class StoreRepositories : public Repositories {
+ public:
+  explicit StoreRepositories(const ImageParts& parts) : parts_(parts) {}
+
+  absl::StatusOr<RepositoryManifest> GetManifest(std::string_view name_space,
+                                                 const std::string& repository,
+                                                 const std::string& reference) override;
+  absl::StatusOr<Digest> PutManifest(std::string_view name_space,
+                                     const ManifestPut& manifest) override;
+  absl::Status DeleteManifest(std::string_view name_space, const std::string& repository,
+                              const std::string& reference) override;
+  absl::StatusOr<std::vector<std::string>> ListTags(std::string_view name_space,
+                                                    const std::string& repository,
+                                                    const std::string& after,
+                                                    size_t limit) override {
+    std::vector<std::string> tags;
+    RETURN_IF_ERROR(parts_.database->Read([&](Connection& connection) -> absl::Status {
+      ASSIGN_OR_RETURN(tags, ReadTags(connection, name_space, repository, after, limit));
+      if (!tags.empty()) {
+        return absl::OkStatus();
+      }
+      ASSIGN_OR_RETURN(const bool found, HasRepository(connection, name_space, repository));
+      return found ? absl::OkStatus()
+                   : NotFound(fmt::format("there is no repository {}", ToUtf8(repository)));
+    }));
+    return tags;
+  }
+  absl::StatusOr<std::vector<std::string>> ListRepositories(std::string_view name_space,
+                                                            const std::string& after,
+                                                            size_t limit) override {
+    std::vector<std::string> names;
+    RETURN_IF_ERROR(parts_.database->Read([&](Connection& connection) -> absl::Status {
+      ASSIGN_OR_RETURN(names, ReadRepositories(connection, name_space, after, limit));
+      return absl::OkStatus();
+    }));
+    return names;
+  }
+  absl::StatusOr<std::vector<Referrer>> ListReferrers(std::string_view name_space,
+                                                      const std::string& repository,
+                                                      const Digest& subject) override;
+  absl::StatusOr<std::unique_ptr<BlobReader>> OpenBlob(std::string_view name_space,
+                                                       const Digest& digest) override;
+  absl::StatusOr<std::unique_ptr<BlobUpload>> NewBlob(std::string_view name_space) override {
+    ASSIGN_OR_RETURN(std::unique_ptr<BlobWriter> writer, parts_.blobs->NewBlob());
+    return std::make_unique<StoredUpload>(parts_, name_space, std::move(writer));
+  }
+  absl::Status DeleteBlob(std::string_view name_space, const Digest& digest) override;
+  absl::Status DropOldUploads() override;
+
+ private:
+  absl::StatusOr<ImageRow> Describe(const AnyManifest& document, const ManifestPut& put);
+  absl::StatusOr<ConfigDocument> ReadConfig(const Descriptor& config);
+  absl::Status CheckParts(std::string_view name_space, const AnyManifest& document);
+
+  const ImageParts parts_;
+};
+
+absl::StatusOr<RepositoryManifest> StoreRepositories::GetManifest(std::string_view name_space,
+                                                                  const std::string& repository,
+                                                                  const std::string& reference) {
+  ImageRow row;
+  RETURN_IF_ERROR(parts_.database->Read([&](Connection& connection) -> absl::Status {
+    ASSIGN_OR_RETURN(const std::optional<Digest> found,
+                     FindInRepository(connection, name_space, repository, reference));
+    if (!found.has_value()) {
+      return NoSuchManifest(repository, reference);
+    }
+    ASSIGN_OR_RETURN(row, ReadImage(connection, *found));
+    return absl::OkStatus();
+  }));
+  if (!parts_.used_manifests->TryTouch(row.manifest)) {
+    return NoSuchManifest(repository, reference);
+  }
+  RepositoryManifest manifest{row.manifest, std::move(row.media_type), ""};
+  ASSIGN_OR_RETURN(manifest.bytes, parts_.blobs->Read(row.manifest));
+  if (manifest.media_type.empty()) {
+    ASSIGN_OR_RETURN(const AnyManifest document, ParseAnyManifest("", manifest.bytes));
+    manifest.media_type = document.media_type;
+  }
+  return manifest;
+}
+
+// Blobs and manifests that a manifest names must be the namespace's.
+absl::Status StoreRepositories::CheckParts(std::string_view name_space,
+                                           const AnyManifest& document) {
+  std::vector<Digest> blobs;
+  if (document.kind != ManifestKind::kIndex) {
+    blobs.push_back(document.config.digest);
+  }
+  for (const Descriptor& layer : document.layers) {
+    // What must not be distributed is not sent to a registry.
+    if (layer.media_type.find("nondistributable") == std::string::npos &&
+        layer.media_type.find("foreign") == std::string::npos) {
+      blobs.push_back(layer.digest);
+    }
+  }
+  return parts_.database->Read([&](Connection& connection) -> absl::Status {
+    for (const Digest& blob : blobs) {
+      ASSIGN_OR_RETURN(const bool has, HasBlob(connection, name_space, blob));
+      if (!has) {
+        return FailedPrecondition(
+            fmt::format("the manifest names the blob {}, which is not here", blob.ToString()));
+      }
+    }
+    for (const Descriptor& child : document.manifests) {
+      ASSIGN_OR_RETURN(const bool has, HasImage(connection, name_space, child.digest));
+      if (!has) {
+        return FailedPrecondition(fmt::format("the index names the manifest {}, which is not here",
+                                              child.digest.ToString()));
+      }
+    }
+    return absl::OkStatus();
+  });
+}
+
+// The row of what is put; an image whose configuration is not one of an image is an artifact.
+absl::StatusOr<ImageRow> StoreRepositories::Describe(const AnyManifest& document,
+                                                     const ManifestPut& put) {
+  ImageRow row;
+  row.manifest = Digest::Of(put.bytes);
+  row.kind = document.kind;
+  row.media_type = document.media_type;
+  row.subject = document.subject;
+  row.source = put.sparse ? put.repository : "";
+  row.config = document.kind == ManifestKind::kIndex ? row.manifest : document.config.digest;
+  for (const Descriptor& layer : document.layers) {
+    row.layers.push_back({{}, {}, layer.digest, layer.size, layer.media_type});
+  }
+  for (const Descriptor& child : document.manifests) {
+    row.children.push_back(child.digest);
+  }
+  if (row.kind == ManifestKind::kImage) {
+    absl::StatusOr<ConfigDocument> config = ReadConfig(document.config);
+    if (config.ok() && config->diff_ids.size() == row.layers.size()) {
+      row.created_ns = config->created_ns;
+    } else if (put.sparse) {
+      return config.ok() ? InvalidArgument("its configuration has another number of layers")
+                         : config.status();
+    } else {
+      row.kind = ManifestKind::kArtifact;
+    }
+  }
+  return row;
+}
+
+absl::StatusOr<ConfigDocument> StoreRepositories::ReadConfig(const Descriptor& config) {
+  if (config.size > kMaxConfigBytes) {
+    return InvalidArgument(fmt::format("its configuration has {} bytes, at most {} are allowed",
+                                       config.size, kMaxConfigBytes));
+  }
+  ASSIGN_OR_RETURN(const std::string json, parts_.blobs->Read(config.digest));
+  return ParseConfig(json);
+}
+
+absl::StatusOr<Digest> StoreRepositories::PutManifest(std::string_view name_space,
+                                                      const ManifestPut& put) {
+  ASSIGN_OR_RETURN(const AnyManifest document, ParseAnyManifest(put.media_type, put.bytes));
+  const Digest digest = Digest::Of(put.bytes);
+  const Uses::Work work = parts_.uses->Begin();
+  BlobLeases::Lease lease(parts_.leases);
+  lease.Add(document.config.digest);
+  for (const Descriptor& layer : document.layers) {
+    lease.Add(layer.digest);
+  }
+  if (!put.sparse) {
+    RETURN_IF_ERROR(CheckParts(name_space, document));
+  }
+  ASSIGN_OR_RETURN(const ImageRow row, Describe(document, put));
+  lease.AddNew(digest);
+  RETURN_IF_ERROR(parts_.blobs->Write(put.bytes).status());
+  parts_.used_manifests->Touch(digest);
+  RETURN_IF_ERROR(parts_.database->Write([&](Connection& connection) -> absl::Status {
+    RETURN_IF_ERROR(InsertImage(connection, row));
+    RETURN_IF_ERROR(AddToRepository(connection, name_space, put.repository, digest));
+    const std::string name = put.tag.empty() ? "" : put.repository + ":" + put.tag;
+    return SetTag(connection, name_space, name, digest, parts_.clock->NowNs());
+  }));
+  return digest;
+}
+
+absl::Status StoreRepositories::DeleteManifest(std::string_view name_space,
+                                               const std::string& repository,
+                                               const std::string& reference) {
+  std::vector<Digest> blobs;
+  RETURN_IF_ERROR(parts_.database->Write([&](Connection& connection) -> absl::Status {
+    ASSIGN_OR_RETURN(const std::optional<Digest> found,
+                     FindInRepository(connection, name_space, repository, reference));
+    if (!found.has_value()) {
+      return NoSuchManifest(repository, reference);
+    }
+    if (!IsDigest(reference)) {
+      RETURN_IF_ERROR(RemoveName(connection, name_space, repository + ":" + reference));
+      return SetTag(connection, name_space, "", *found, parts_.clock->NowNs());
+    }
+    ASSIGN_OR_RETURN(const ImageRow row, ReadImage(connection, *found));
+    RETURN_IF_ERROR(RemoveFromRepository(connection, name_space, repository, *found));
+    ASSIGN_OR_RETURN(const bool stays, IsElsewhere(connection, name_space, *found));
+    if (stays) {
+      return SetTag(connection, name_space, "", *found, parts_.clock->NowNs());
+    }
+    RETURN_IF_ERROR(RemoveNames(connection, name_space, *found));
+    blobs = BlobsOf(row);
+    return RemoveUnnamed(connection, *found);
+  }));
+  parts_.leases->DropUnused(blobs).IgnoreError();
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<Referrer>> StoreRepositories::ListReferrers(
+    std::string_view name_space, const std::string& repository, const Digest& subject) {
+  std::vector<Digest> found;
+  RETURN_IF_ERROR(parts_.database->Read([&](Connection& connection) -> absl::Status {
+    ASSIGN_OR_RETURN(found, FindReferrers(connection, name_space, repository, subject));
+    return absl::OkStatus();
+  }));
+  std::vector<Referrer> referrers;
+  for (const Digest& digest : found) {
+    absl::StatusOr<std::string> bytes = parts_.blobs->Read(digest);
+    if (absl::IsNotFound(bytes.status())) {
+      continue;  // it was removed meanwhile
+    }
+    RETURN_IF_ERROR(bytes.status());
+    ASSIGN_OR_RETURN(AnyManifest document, ParseAnyManifest("", *bytes));
+    referrers.push_back({digest, std::move(document.media_type), bytes->size(),
+                         std::move(document.artifact_type), std::move(document.annotations)});
+  }
+  return referrers;
+}
+
+absl::StatusOr<std::unique_ptr<BlobReader>> StoreRepositories::OpenBlob(std::string_view name_space,
+                                                                        const Digest& digest) {
+  std::optional<ImageLayer> layer;
+  RETURN_IF_ERROR(parts_.database->Read([&](Connection& connection) -> absl::Status {
+    ASSIGN_OR_RETURN(const bool has, HasBlob(connection, name_space, digest));
+    if (!has) {
+      return NoSuchBlob(digest);
+    }
+    ASSIGN_OR_RETURN(layer, FindLayer(connection, digest));
+    return absl::OkStatus();
+  }));
+  absl::StatusOr<ContentFile> file = parts_.blobs->Open(digest);
+  if (file.ok()) {
+    return std::make_unique<FileReader>(digest, *std::move(file));
+  }
+  if (!absl::IsNotFound(file.status()) || !layer.has_value()) {
+    return absl::IsNotFound(file.status()) ? NoSuchBlob(digest) : file.status();
+  }
+  ASSIGN_OR_RETURN(LayerRef opened, parts_.layers->Get(layer->layer));
+  ASSIGN_OR_RETURN(const bool made, parts_.layers->HasTar(layer->layer, digest));
+  if (!made) {
+    return NoSuchBlob(digest);
+  }
+  return std::make_unique<TarReader>(parts_.layers, std::move(opened), digest, layer->size);
+}
+
+absl::Status StoreRepositories::DeleteBlob(std::string_view name_space, const Digest& digest) {
+  RETURN_IF_ERROR(parts_.database->Write([&](Connection& connection) -> absl::Status {
+    ASSIGN_OR_RETURN(const bool had, HasBlob(connection, name_space, digest));
+    if (!had) {
+      return NoSuchBlob(digest);
+    }
+    RETURN_IF_ERROR(RemoveUploadedBlob(connection, name_space, digest));
+    ASSIGN_OR_RETURN(const bool named, HasBlob(connection, name_space, digest));
+    return named ? FailedPrecondition(fmt::format("the blob {} is part of a manifest that is here",
+                                                  digest.ToString()))
+                 : absl::OkStatus();
+  }));
+  return parts_.leases->DropUnused({digest});
+}
+
+absl::Status StoreRepositories::DropOldUploads() {
+  return parts_.database->Write([&](Connection& connection) {
+    return RemoveUploadedBefore(connection, parts_.clock->NowNs() - kUploadNs);
+  });
+}
+
+}  // namespace
+
+std::unique_ptr<Repositories> OpenRepositories(const ImageParts& parts) {
+  return std::make_unique<StoreRepositories>(parts);
+}
+
+}  // namespace zlayer

@@ -1,0 +1,65 @@
+// The database's side of repositories: which manifests and blobs a namespace has where
+// (registry/meta/schema.sql). Each function runs inside a Database::Work.
+#ifndef ZLAYER_REGISTRY_IMAGE_REPOSITORY_ROWS_H_
+#define ZLAYER_REGISTRY_IMAGE_REPOSITORY_ROWS_H_
+
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/digest.h"
+#include "registry/image/image_store.h"
+#include "registry/meta/database.h"
+
+namespace zlayer {
+
+// A repository has a manifest by tag, or by digest once it was put there or has a tag there.
+absl::StatusOr<std::optional<Digest>> FindInRepository(Connection& connection,
+                                                       std::string_view name_space,
+                                                       const std::string& repository,
+                                                       const std::string& reference);
+absl::Status AddToRepository(Connection& connection, std::string_view name_space,
+                             const std::string& repository, const Digest& manifest);
+// With all of its tags there.
+absl::Status RemoveFromRepository(Connection& connection, std::string_view name_space,
+                                  const std::string& repository, const Digest& manifest);
+// Whether the namespace has the manifest in another repository, or in an index.
+absl::StatusOr<bool> IsElsewhere(Connection& connection, std::string_view name_space,
+                                 const Digest& manifest);
+
+absl::StatusOr<bool> HasRepository(Connection& connection, std::string_view name_space,
+                                   const std::string& repository);
+// Sorted without regard to case, at most `limit` after `after`.
+absl::StatusOr<std::vector<std::string>> ReadTags(Connection& connection,
+                                                  std::string_view name_space,
+                                                  const std::string& repository,
+                                                  const std::string& after, size_t limit);
+absl::StatusOr<std::vector<std::string>> ReadRepositories(Connection& connection,
+                                                          std::string_view name_space,
+                                                          const std::string& after, size_t limit);
+// Manifests of the repository that are about `subject`, sorted.
+absl::StatusOr<std::vector<Digest>> FindReferrers(Connection& connection,
+                                                  std::string_view name_space,
+                                                  const std::string& repository,
+                                                  const Digest& subject);
+
+// Whether the namespace sent the blob, or has a manifest that is or names it.
+absl::StatusOr<bool> HasBlob(Connection& connection, std::string_view name_space,
+                             const Digest& blob);
+// An image's layer that the descriptor stands for and that somebody has read.
+absl::StatusOr<std::optional<ImageLayer>> FindLayer(Connection& connection, const Digest& digest);
+absl::Status AddUploadedBlob(Connection& connection, std::string_view name_space,
+                             const Digest& digest, int64_t now_ns);
+absl::Status RemoveUploadedBlob(Connection& connection, std::string_view name_space,
+                                const Digest& digest);
+absl::Status RemoveUploadedBefore(Connection& connection, int64_t before_ns);
+
+}  // namespace zlayer
+
+#endif  // ZLAYER_REGISTRY_IMAGE_REPOSITORY_ROWS_H_
