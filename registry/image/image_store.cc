@@ -376,7 +376,7 @@ absl::StatusOr<StoredImage> DatabaseImageStore::EnsureLayers(const StoredImage& 
 absl::Status DatabaseImageStore::EnsureBlobs(const StoredImage& image, const BlobFetcher& fetch,
                                              std::stop_token stop) {
   BlobLeases::Lease lease(parts_.leases);
-  return fetch_.FetchBlobs(image.layers, fetch, &lease, std::move(stop));
+  return fetch_.FetchBlobs(image, 0, fetch, &lease, std::move(stop));
 }
 
 absl::StatusOr<StoredImage> DatabaseImageStore::LoadManifest(std::string_view name_space,

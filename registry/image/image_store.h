@@ -115,11 +115,12 @@ struct ImagePage {
   std::optional<ImagePosition> next;
 };
 
-// Fetches a blob that the store lacks: writes its bytes, in order and each once, to the sink.
-// Called by several threads at once.
-using BlobFetcher = std::function<absl::Status(
-    const ImageLayer& layer, const std::function<absl::Status(std::string_view)>& sink,
-    std::stop_token stop)>;
+// Fetches a blob of an image that the store lacks: writes its bytes, in order and each once, to the
+// sink. Called by several threads at once.
+using BlobFetcher =
+    std::function<absl::Status(const StoredImage& image, const ImageLayer& layer,
+                               const std::function<absl::Status(std::string_view)>& sink,
+                               std::stop_token stop)>;
 
 // Which images go into an archive.
 struct ArchiveRequest {

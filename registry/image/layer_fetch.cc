@@ -5,11 +5,10 @@
 #include <algorithm>
 #include <memory>
 #include <set>
-#include <thread>
 #include <utility>
 
 #include "base/errors.h"
-#include "base/mutex.h"
+#include "base/parallel.h"
 #include "base/status_macros.h"
 #include "registry/image/image_rows.h"
 #include "registry/image/layer_import.h"
@@ -19,42 +18,6 @@ namespace {
 
 // Threads that wait for a registry; how many transfers run at once is the registry client's to say.
 constexpr size_t kMaxThreads = 16;
-
-// Runs `work` for each of the items on some threads; the first error stops the rest.
-absl::Status ForEachInParallel(
-    const std::vector<ImageLayer>& items, std::stop_token stop,
-    const std::function<absl::Status(const ImageLayer&, std::stop_token)>& work) {
-  std::stop_source failed;
-  std::stop_callback forward(stop, [&failed] { failed.request_stop(); });
-  Mutex mutex;
-  size_t next = 0;
-  absl::Status first;
-  const auto run = [&] {
-    while (true) {
-      const ImageLayer* item = nullptr;
-      {
-        MutexLock lock(&mutex);
-        if (!first.ok() || next == items.size()) {
-          return;
-        }
-        item = &items[next++];
-      }
-      absl::Status status = work(*item, failed.get_token());
-      if (!status.ok()) {
-        MutexLock lock(&mutex);
-        first.Update(status);
-        failed.request_stop();
-      }
-    }
-  };
-  std::vector<std::jthread> threads;
-  for (size_t i = 1; i < std::min(items.size(), kMaxThreads); ++i) {
-    threads.emplace_back(run);
-  }
-  run();
-  threads.clear();
-  return first;
-}
 
 // The layers of an image that begins with the same blobs as `image` and of which most are known.
 absl::StatusOr<std::vector<Digest>> FindKnown(Connection& connection, const StoredImage& image) {
@@ -97,8 +60,8 @@ absl::StatusOr<bool> LayerFetch::IsHere(const ImageLayer& layer) const {
   return absl::IsNotFound(made.status()) ? absl::StatusOr<bool>(false) : made;
 }
 
-absl::Status LayerFetch::FetchBlob(const ImageLayer& layer, const BlobFetcher& fetch,
-                                   std::stop_token stop) {
+absl::Status LayerFetch::FetchBlob(const StoredImage& image, const ImageLayer& layer,
+                                   const BlobFetcher& fetch, std::stop_token stop) {
   const auto work = [&]() -> absl::StatusOr<bool> {
     ASSIGN_OR_RETURN(const bool here, IsHere(layer));
     if (here) {
@@ -107,7 +70,7 @@ absl::Status LayerFetch::FetchBlob(const ImageLayer& layer, const BlobFetcher& f
     ASSIGN_OR_RETURN(const std::unique_ptr<BlobWriter> writer, parts_.blobs->NewBlob());
     uint64_t size = 0;
     RETURN_IF_ERROR(fetch(
-        layer,
+        image, layer,
         [&](std::string_view data) -> absl::Status {
           size += data.size();
           return size > layer.size
@@ -123,23 +86,25 @@ absl::Status LayerFetch::FetchBlob(const ImageLayer& layer, const BlobFetcher& f
   return blobs_.Do(layer.digest, stop, work).status();
 }
 
-absl::Status LayerFetch::FetchBlobs(const std::vector<ImageLayer>& layers, const BlobFetcher& fetch,
-                                    BlobLeases::Lease* lease, std::stop_token stop) {
-  std::vector<ImageLayer> missing;
+absl::Status LayerFetch::FetchBlobs(const StoredImage& image, size_t first,
+                                    const BlobFetcher& fetch, BlobLeases::Lease* lease,
+                                    std::stop_token stop) {
+  std::vector<const ImageLayer*> missing;
   std::set<Digest> seen;
-  for (const ImageLayer& layer : layers) {
+  for (size_t i = first; i < image.layers.size(); ++i) {
+    const ImageLayer& layer = image.layers[i];
     if (!seen.insert(layer.digest).second) {
       continue;
     }
     lease->AddNew(layer.digest);
     ASSIGN_OR_RETURN(const bool here, IsHere(layer));
     if (!here) {
-      missing.push_back(layer);
+      missing.push_back(&layer);
     }
   }
-  return ForEachInParallel(missing, std::move(stop),
-                           [&](const ImageLayer& layer, std::stop_token stopped) {
-                             return FetchBlob(layer, fetch, std::move(stopped));
+  return ForEachInParallel(missing.size(), kMaxThreads, std::move(stop),
+                           [&](size_t i, std::stop_token stopped) {
+                             return FetchBlob(image, *missing[i], fetch, std::move(stopped));
                            });
 }
 
@@ -168,10 +133,8 @@ absl::StatusOr<std::vector<Digest>> LayerFetch::ReadLayers(const StoredImage& im
     return std::vector<Digest>();
   }
   ASSIGN_OR_RETURN(const std::vector<LayerRef> known, KnownLayers(image));
-  const std::vector<ImageLayer> unknown(image.layers.begin() + static_cast<ptrdiff_t>(known.size()),
-                                        image.layers.end());
   BlobLeases::Lease lease(parts_.leases);
-  RETURN_IF_ERROR(FetchBlobs(unknown, fetch, &lease, stop));
+  RETURN_IF_ERROR(FetchBlobs(image, known.size(), fetch, &lease, stop));
   std::vector<LayerSource> sources;
   for (size_t i = 0; i < image.layers.size(); ++i) {
     LayerSource& source = sources.emplace_back();

@@ -5,6 +5,7 @@
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
 
+#include <cstddef>
 #include <stop_token>
 #include <vector>
 
@@ -21,9 +22,9 @@ class LayerFetch {
   // `parts` must outlive it.
   explicit LayerFetch(const ImageParts& parts) : parts_(parts) {}
 
-  // Brings the blobs here that are missing and that the store cannot make. `lease` keeps them until
-  // a row names them.
-  absl::Status FetchBlobs(const std::vector<ImageLayer>& layers, const BlobFetcher& fetch,
+  // Brings the blobs of the layers from `first` on here that are missing and that the store cannot
+  // make. `lease` keeps them until a row names them.
+  absl::Status FetchBlobs(const StoredImage& image, size_t first, const BlobFetcher& fetch,
                           BlobLeases::Lease* lease, std::stop_token stop);
 
   // Brings an image's layers here, reads those that nobody has read, and returns the ids of all.
@@ -32,7 +33,8 @@ class LayerFetch {
 
  private:
   absl::StatusOr<bool> IsHere(const ImageLayer& layer) const;
-  absl::Status FetchBlob(const ImageLayer& layer, const BlobFetcher& fetch, std::stop_token stop);
+  absl::Status FetchBlob(const StoredImage& image, const ImageLayer& layer,
+                         const BlobFetcher& fetch, std::stop_token stop);
   absl::StatusOr<std::vector<LayerRef>> KnownLayers(const StoredImage& image) const;
 
   const ImageParts& parts_;

@@ -256,8 +256,10 @@ absl::StatusOr<ImageRow> StoreRepositories::Describe(const AnyManifest& document
   row.subject = document.subject;
   row.source = put.sparse ? put.repository : "";
   row.config = document.kind == ManifestKind::kIndex ? row.manifest : document.config.digest;
-  for (const Descriptor& layer : document.layers) {
-    row.layers.push_back({{}, {}, layer.digest, layer.size, layer.media_type});
+  for (size_t i = 0; i < document.layers.size(); ++i) {
+    const Descriptor& layer = document.layers[i];
+    row.layers.push_back({i < put.layers.size() ? put.layers[i] : Digest(), Digest(), layer.digest,
+                          layer.size, layer.media_type});
   }
   for (const Descriptor& child : document.manifests) {
     row.children.push_back(child.digest);

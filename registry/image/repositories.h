@@ -35,9 +35,11 @@ struct ManifestPut {
   std::string tag;         // empty: by digest alone
   std::string media_type;
   std::string bytes;  // at most kMaxManifestBytes
-  // Blobs and child manifests that it names may be missing: they are fetched when something needs
-  // them (a pull). Else they must be there (a push).
+  // Blobs and child manifests that it names may be missing: the repository is one of a registry,
+  // where they are fetched when something needs them. Else they must be there.
   bool sparse = false;
+  // Ids of an image's layers where they are known, lowest first.
+  std::vector<Digest> layers;
 };
 
 // A manifest that refers to another one as its subject.

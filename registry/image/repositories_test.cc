@@ -75,7 +75,7 @@ class RepositoriesTest : public ImageStoreFixture {
   }
 
   BlobFetcher Fetcher(const Remote& remote) {
-    return [this, &remote](const ImageLayer& layer,
+    return [this, &remote](const StoredImage&, const ImageLayer& layer,
                            const std::function<absl::Status(std::string_view)>& sink,
                            std::stop_token) {
       MutexLock lock(&mutex_);
@@ -194,7 +194,7 @@ TEST_F(RepositoriesTest, WhatARegistrySendsWrongIsNotKept) {
   ASSERT_OK(Pull(remote, "v1"));
   ASSERT_OK_AND_ASSIGN(const StoredImage image, images_->Get("n", "app:v1"));
   for (const std::string& bytes : {std::string("wrong"), std::string(1 << 20, 'x')}) {
-    const BlobFetcher wrong = [&](const ImageLayer&,
+    const BlobFetcher wrong = [&](const StoredImage&, const ImageLayer&,
                                   const std::function<absl::Status(std::string_view)>& sink,
                                   std::stop_token) { return sink(bytes); };
     EXPECT_THAT(images_->EnsureLayers(image, wrong, {}), StatusIs(absl::StatusCode::kDataLoss));
