@@ -4,10 +4,10 @@
 _MODULES = {
     "absl": ["absl_status", "absl_statusor", "absl_time", "absl_any_invocable", "absl_cleanup"],
     "archive": ["libarchive"],
+    "benchmark": ["benchmark"],
     "cli11": ["CLI11"],
     "crypto": ["libcrypto"],
     "curl": ["libcurl"],
-    "deflate": ["libdeflate"],
     "gmock": ["gmock"],
     "grpc": ["grpc++", "protobuf"],
     "gtest": ["gtest"],
