@@ -17,7 +17,8 @@
 #include "daemon/build/build_file.h"
 #include "daemon/build/build_runner.h"
 #include "daemon/build/plan.h"
-#include "daemon/build/store_image_resolver.h"
+#include "daemon/build/pulling_image_resolver.h"
+#include "daemon/config/registries.h"
 #include "daemon/events/event_log.h"
 #include "daemon/queue/build_queue.h"
 #include "daemon/queue/history.h"
@@ -25,11 +26,15 @@
 #include "daemon/service/build_service.h"
 #include "daemon/service/cache_service.h"
 #include "daemon/service/image_service.h"
+#include "daemon/service/registry_service.h"
 #include "daemon/service/server.h"
 #include "daemon/service/system_service.h"
 #include "daemon/trace/build_traces.h"
 #include "registry/gc/collector.h"
+#include "registry/server/registry_server.h"
 #include "registry/store.h"
+#include "registry/transfer/puller.h"
+#include "registry/transfer/pusher.h"
 
 namespace zlayer {
 namespace {
@@ -81,6 +86,12 @@ class LocalDaemon : public Daemon {
     const Clock* clock = SystemClock();
     ASSIGN_OR_RETURN(store_, Store::Open(config_.root, clock));
     ASSIGN_OR_RETURN(collector_, StartCollector(GcOptions(), store_.get(), clock));
+    ASSIGN_OR_RETURN(const RegistryClientOptions registries, RegistryOptionsOf(config_));
+    registries_ = MakeRegistryClient(registries);
+    puller_ = MakePuller(&store_->images(), &store_->repositories(), registries_.get(), clock,
+                         {config_.pull.fresh, config_.pull.absent});
+    pusher_ = MakePusher(store_->image_parts(), &store_->images(), &store_->repositories(),
+                         registries_.get(), puller_.get());
     remote_ = MakeRemoteSources(RemoteOptions());
     NativeBackendOptions native;
     native.executor = executor_;
@@ -101,6 +112,8 @@ class LocalDaemon : public Daemon {
                                .queue = queue_.get(),
                                .remote = remote_.get(),
                                .traces = traces_.get(),
+                               .puller = puller_.get(),
+                               .pusher = pusher_.get(),
                                .clock = clock});
     SchedulerOptions options;
     options.max_running = config_.queue.max_running;
@@ -156,6 +169,7 @@ class LocalDaemon : public Daemon {
     ImageServiceOptions images;
     images.host = host;
     images.store = store_.get();
+    images.puller = puller_.get();
     image_service_ = MakeImageService(images);
     cache_service_ =
         MakeCacheService({host.stopping, store_.get(), collector_.get(), SystemClock()});
@@ -168,8 +182,18 @@ class LocalDaemon : public Daemon {
     system.max_running = config_.queue.max_running;
     system.draining = draining_.get_token();
     system_service_ = MakeSystemService(system);
+    registry_service_ =
+        MakeRegistryService({host, store_.get(), registries_.get(), puller_.get(), pusher_.get()});
     const std::vector<grpc::Service*> services = {build_service_.get(), image_service_.get(),
-                                                  cache_service_.get(), system_service_.get()};
+                                                  registry_service_.get(), cache_service_.get(),
+                                                  system_service_.get()};
+    if (!config_.server.address.empty()) {
+      ASSIGN_OR_RETURN(registry_server_,
+                       RegistryServer::Start(ServerOptions(), &store_->repositories()));
+      Log(LogModule::kDaemon)
+          .Info("serving images", {{"addresses", Join(registry_server_->addresses(), ",")},
+                                   {"writable", config_.server.writable}});
+    }
     ASSIGN_OR_RETURN(server_, sockets_.empty() ? StartServer(config_.address, services)
                                                : StartServerOn(std::move(sockets_), services));
     return absl::OkStatus();
@@ -197,6 +221,17 @@ class LocalDaemon : public Daemon {
     return options;
   }
 
+  RegistryServerOptions ServerOptions() const {
+    RegistryServerOptions options;
+    const std::string& address = config_.server.address;
+    options.http.addresses = {ParseUint(address).has_value() ? "127.0.0.1:" + address : address};
+    options.http.certificate_file = config_.server.tls_cert;
+    options.http.key_file = config_.server.tls_key;
+    options.name_space = config_.server.name_space;
+    options.writable = config_.server.writable;
+    return options;
+  }
+
   RemoteSourcesOptions RemoteOptions() const {
     RemoteSourcesOptions options;
     options.store = store_.get();
@@ -216,17 +251,16 @@ class LocalDaemon : public Daemon {
     options.uploads.store = store_.get();
     options.uploads.plan = [this](const std::string& name_space, const v1::BuildSpec& spec,
                                   std::stop_token stop) {
-      std::unique_ptr<ImageResolver> resolver =
-          MakeStoreImageResolver(&store_->images(), name_space);
+      std::unique_ptr<ImageResolver> resolver = MakeImageResolver(puller_.get(), name_space, spec);
       return PlanWithoutContext(spec, *resolver, std::move(stop));
     };
     options.plan = [this](const std::string& name_space, const v1::BuildSpec& spec,
                           std::stop_token stop) {
-      return PlanRequest(*store_, name_space, spec, std::move(stop));
+      return PlanRequest({store_.get(), puller_.get()}, name_space, spec, std::move(stop));
     };
     options.check = [this](const std::string& name_space, const v1::BuildSpec& spec,
                            std::stop_token stop) {
-      return CheckRequest(*store_, name_space, spec, std::move(stop));
+      return CheckRequest({store_.get(), puller_.get()}, name_space, spec, std::move(stop));
     };
     return options;
   }
@@ -238,6 +272,9 @@ class LocalDaemon : public Daemon {
   std::stop_source stopping_;          // open streams end
   std::unique_ptr<Store> store_;
   std::unique_ptr<Collector> collector_;
+  std::unique_ptr<RegistryClient> registries_;
+  std::unique_ptr<Puller> puller_;
+  std::unique_ptr<Pusher> pusher_;
   std::unique_ptr<RemoteSources> remote_;
   std::unique_ptr<Backend> backend_;
   std::unique_ptr<EventLogs> logs_;
@@ -250,8 +287,10 @@ class LocalDaemon : public Daemon {
   ThreadPool transfers_{kTransferThreads};
   std::unique_ptr<v1::BuildService::CallbackService> build_service_;
   std::unique_ptr<v1::ImageService::CallbackService> image_service_;
+  std::unique_ptr<v1::RegistryService::CallbackService> registry_service_;
   std::unique_ptr<v1::CacheService::CallbackService> cache_service_;
   std::unique_ptr<v1::SystemService::CallbackService> system_service_;
+  std::unique_ptr<RegistryServer> registry_server_;
   std::unique_ptr<ApiServer> server_;
 };
 

@@ -17,7 +17,6 @@
 #include "base/mutex.h"
 #include "base/status_macros.h"
 #include "registry/durability.h"
-#include "registry/image/image_parts.h"
 #include "registry/root_directory.h"
 
 namespace zlayer {
@@ -66,6 +65,7 @@ class DiskStore : public Store {
   LayerStore& layers() override { return *layers_; }
   ImageStore& images() override { return *images_; }
   Repositories& repositories() override { return *repositories_; }
+  const ImageParts& image_parts() override { return image_parts_; }
   RecordStore& records() override { return *records_; }
   ExplanationStore& explanations() override { return *explanations_; }
   ContextStore& contexts() override { return *contexts_; }
@@ -87,6 +87,7 @@ class DiskStore : public Store {
   std::unique_ptr<LayerStore> layers_;
   std::unique_ptr<BlobLeases> leases_;
   UsedThings<Digest> used_manifests_{&uses_};
+  ImageParts image_parts_;
   std::unique_ptr<ImageStore> images_;
   std::unique_ptr<Repositories> repositories_;
   std::unique_ptr<RecordStore> records_;
@@ -120,7 +121,7 @@ absl::Status DiskStore::OpenParts() {
   ASSIGN_OR_RETURN(
       layers_, OpenDiskLayerStore(root_.path, database_.get(), contents_.get(), clock_, &uses_));
   leases_ = std::make_unique<BlobLeases>(database_.get(), blobs_.get());
-  const ImageParts parts{.database = database_.get(),
+  image_parts_ = {.database = database_.get(),
                          .blobs = blobs_.get(),
                          .contents = contents_.get(),
                          .layers = layers_.get(),
@@ -129,8 +130,8 @@ absl::Status DiskStore::OpenParts() {
                          .uses = &uses_,
                          .used_manifests = &used_manifests_,
                          .tmp_directory = tmp()};
-  images_ = OpenImageStore(parts);
-  repositories_ = OpenRepositories(parts);
+  images_ = OpenImageStore(image_parts_);
+  repositories_ = OpenRepositories(image_parts_);
   records_ = OpenRecordStore(database_.get(), clock_);
   explanations_ = OpenExplanationStore(database_.get(), clock_);
   contexts_ = OpenContextStore(database_.get(), clock_);

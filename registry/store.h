@@ -19,6 +19,7 @@
 #include "registry/context_store.h"
 #include "registry/explanation_store.h"
 #include "registry/fetched_store.h"
+#include "registry/image/image_parts.h"
 #include "registry/image/image_store.h"
 #include "registry/image/repositories.h"
 #include "registry/layer/layer_store.h"
@@ -55,6 +56,8 @@ class Store {
   virtual LayerStore& layers() = 0;
   virtual ImageStore& images() = 0;
   virtual Repositories& repositories() = 0;
+  // What images stand on, for what moves them.
+  virtual const ImageParts& image_parts() = 0;
   virtual RecordStore& records() = 0;
   virtual ExplanationStore& explanations() = 0;
   virtual ContextStore& contexts() = 0;

@@ -34,6 +34,8 @@ struct BuildJob {
   // What is cached and older counts as not there.
   std::optional<std::chrono::nanoseconds> cache_ttl;
   std::vector<std::string> entitlements;  // that the request grants: "security.insecure"
+  // Fetches layers of base images that are not here; needed only where there are such.
+  BlobFetcher fetch_blob;
   TarEpoch layer_epoch;             // of the tars that the image's own layers will be described by
   std::shared_ptr<SpanSink> spans;  // what took its time; may be null
 };

@@ -7,7 +7,7 @@
 #include "base/errors.h"
 #include "base/status_macros.h"
 #include "daemon/build/context_files.h"
-#include "daemon/build/store_image_resolver.h"
+#include "daemon/build/pulling_image_resolver.h"
 
 namespace zlayer {
 namespace {
@@ -89,23 +89,24 @@ absl::StatusOr<FileToBuild> ReadFileToBuild(Store& store, const MainContext& con
   return file;
 }
 
-absl::StatusOr<PlannedBuild> PlanRequest(Store& store, const std::string& name_space,
+absl::StatusOr<PlannedBuild> PlanRequest(const PlanSources& sources, const std::string& name_space,
                                          const v1::BuildSpec& spec, std::stop_token stop) {
-  std::unique_ptr<ImageResolver> resolver = MakeStoreImageResolver(&store.images(), name_space);
+  std::unique_ptr<ImageResolver> resolver = MakeImageResolver(sources.puller, name_space, spec);
   if (spec.has_graph()) {
     return PlanGraph(spec, *resolver, std::move(stop));
   }
-  ASSIGN_OR_RETURN(MainContext context, OpenMainContext(store, name_space, spec));
-  ASSIGN_OR_RETURN(FileToBuild file, ReadFileToBuild(store, context, spec));
+  ASSIGN_OR_RETURN(MainContext context, OpenMainContext(*sources.store, name_space, spec));
+  ASSIGN_OR_RETURN(FileToBuild file, ReadFileToBuild(*sources.store, context, spec));
   return PlanDockerfile(spec, std::move(file), *resolver, std::move(stop));
 }
 
-absl::StatusOr<v1::CheckBuildResponse> CheckRequest(Store& store, const std::string& name_space,
+absl::StatusOr<v1::CheckBuildResponse> CheckRequest(const PlanSources& sources,
+                                                    const std::string& name_space,
                                                     const v1::BuildSpec& spec,
                                                     std::stop_token stop) {
-  std::unique_ptr<ImageResolver> resolver = MakeStoreImageResolver(&store.images(), name_space);
-  ASSIGN_OR_RETURN(MainContext context, OpenMainContext(store, name_space, spec));
-  ASSIGN_OR_RETURN(FileToBuild file, ReadFileToBuild(store, context, spec));
+  std::unique_ptr<ImageResolver> resolver = MakeImageResolver(sources.puller, name_space, spec);
+  ASSIGN_OR_RETURN(MainContext context, OpenMainContext(*sources.store, name_space, spec));
+  ASSIGN_OR_RETURN(FileToBuild file, ReadFileToBuild(*sources.store, context, spec));
   return CheckDockerfile(spec, std::move(file), *resolver, std::move(stop));
 }
 

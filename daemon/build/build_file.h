@@ -9,6 +9,7 @@
 
 #include "daemon/build/plan.h"
 #include "registry/store.h"
+#include "registry/transfer/puller.h"
 #include "zlayer/v1/build.pb.h"
 
 namespace zlayer {
@@ -31,14 +32,21 @@ absl::StatusOr<MainContext> OpenMainContext(Store& store, const std::string& nam
 absl::StatusOr<FileToBuild> ReadFileToBuild(Store& store, const MainContext& context,
                                             const v1::BuildSpec& spec);
 
-// The graph that a submission of this request would run, without storing anything. Errors as
-// PlanDockerfile and PlanGraph, and those of the files above.
-absl::StatusOr<PlannedBuild> PlanRequest(Store& store, const std::string& name_space,
+// Where contexts and base images come from.
+struct PlanSources {
+  Store* store = nullptr;
+  Puller* puller = nullptr;
+};
+
+// The graph that a submission of this request would run; stores nothing but base images' manifests
+// and configurations. Errors as PlanDockerfile and PlanGraph, and those of the files above.
+absl::StatusOr<PlannedBuild> PlanRequest(const PlanSources& sources, const std::string& name_space,
                                          const v1::BuildSpec& spec, std::stop_token stop);
 
-// What the checks of the request's build file find, and what the file offers, without storing or
-// running anything. An error in the build file is in the answer.
-absl::StatusOr<v1::CheckBuildResponse> CheckRequest(Store& store, const std::string& name_space,
+// What the checks of the request's build file find, and what the file offers, without running
+// anything. An error in the build file is in the answer.
+absl::StatusOr<v1::CheckBuildResponse> CheckRequest(const PlanSources& sources,
+                                                    const std::string& name_space,
                                                     const v1::BuildSpec& spec,
                                                     std::stop_token stop);
 

@@ -20,6 +20,7 @@
 #include "daemon/build/context_sweep.h"
 #include "daemon/build/outputs.h"
 #include "daemon/build/plan.h"
+#include "daemon/build/pulling_image_resolver.h"
 #include "daemon/build/remote_context.h"
 #include "daemon/queue/stored_request.h"
 
@@ -62,6 +63,18 @@ void CheckUncachedStages(const BuildSpec& spec, PlannedBuild* plan) {
   }
 }
 
+// What is transferred, as events. `events` must outlive the sink.
+ProgressSink ToProgress(EventSink& events) {
+  return [&events](const TransferProgress& progress) {
+    v1::BuildEvent event;
+    event.mutable_progress()->set_item(progress.item);
+    event.mutable_progress()->set_bytes_done(progress.done);
+    event.mutable_progress()->set_bytes_total(progress.total);
+    event.mutable_progress()->set_complete(progress.state != TransferProgress::State::kRunning);
+    events.Emit(std::move(event));
+  };
+}
+
 // One run of one build.
 class BuildRun {
  public:
@@ -71,6 +84,9 @@ class BuildRun {
         sweep_(*sweep),
         backend_(*options.backend),
         remote_(options.remote),
+        puller_(options.puller),
+        pusher_(options.pusher),
+        credentials_(CredentialsIn(build.request.spec().registry_credentials())),
         spans_(std::move(spans)),
         build_(build),
         spec_(build.request.spec()),
@@ -94,13 +110,18 @@ class BuildRun {
   absl::StatusOr<RemoteContext> Fetch(std::stop_token stop);
   absl::Status ApplyIgnoreFile();
   absl::Status UseOwnContext(const LayerRef& layer);
-  absl::StatusOr<TarEpoch> LayerEpoch(const v1::Graph& graph, EventSink& events) const;
+  TarEpoch LayerEpoch(const ImageOutput& output, const v1::Graph& graph, EventSink& events) const;
   absl::StatusOr<v1::BuildComplete> Commit(NewImage image);
+  absl::Status Push(const ImageOutput& output, EventSink& events, std::stop_token stop,
+                    v1::BuildComplete* complete);
 
   Store& store_;
   ContextSweep& sweep_;
   Backend& backend_;
   RemoteSources* const remote_;
+  Puller* const puller_;
+  Pusher* const pusher_;
+  const CredentialsOf credentials_;
   const std::shared_ptr<SpanSink> spans_;
   const QueuedBuild& build_;
   const BuildSpec& spec_;
@@ -135,8 +156,10 @@ absl::StatusOr<v1::BuildComplete> BuildRun::Run(EventSink& events, std::stop_tok
                     std::chrono::nanoseconds(spec_.cache_ttl().nanos());
   }
   job.entitlements.assign(spec_.entitlements().begin(), spec_.entitlements().end());
-  ASSIGN_OR_RETURN(job.layer_epoch, LayerEpoch(*job.graph, events));
+  ASSIGN_OR_RETURN(const ImageOutput output, ImageOutputOf(spec_));
+  job.layer_epoch = LayerEpoch(output, *job.graph, events);
   job.spans = spans_;
+  job.fetch_blob = puller_->Fetcher(credentials_, ToProgress(events));
   absl::StatusOr<NewImage> image = backend_.Build(job, events, stop);
   if (!image.ok()) {
     return ExplainFailure(image.status(), *job.graph, plan.file);
@@ -145,13 +168,34 @@ absl::StatusOr<v1::BuildComplete> BuildRun::Run(EventSink& events, std::stop_tok
     return Cancelled("the build was stopped");
   }
   image->layer_epoch = job.layer_epoch;
-  return Commit(*std::move(image));
+  ASSIGN_OR_RETURN(v1::BuildComplete complete, Commit(*std::move(image)));
+  if (output.push) {
+    RETURN_IF_ERROR(Push(output, events, std::move(stop), &complete));
+  }
+  return complete;
+}
+
+// What the registry has then is what the build made.
+absl::Status BuildRun::Push(const ImageOutput& output, EventSink& events, std::stop_token stop,
+                            v1::BuildComplete* complete) {
+  const ScopedSpan span(spans_.get(), "push");
+  PushRequest request;
+  request.name_space = name_space_;
+  request.reference = complete->manifest_digest();
+  request.destinations.assign(spec_.tags().begin(), spec_.tags().end());
+  request.form = output.form;
+  request.by_digest = output.push_by_digest;
+  request.credentials = credentials_;
+  ASSIGN_OR_RETURN(const PushResult pushed,
+                   pusher_->Push(request, ToProgress(events), std::move(stop)));
+  complete->set_manifest_digest(pushed.manifest.ToString());
+  return absl::OkStatus();
 }
 
 // As in BuildKit the image is made all the same where there is no epoch.
-absl::StatusOr<TarEpoch> BuildRun::LayerEpoch(const v1::Graph& graph, EventSink& events) const {
-  ASSIGN_OR_RETURN(const bool rewrites, RewritesTimestamps(spec_));
-  if (!rewrites) {
+TarEpoch BuildRun::LayerEpoch(const ImageOutput& output, const v1::Graph& graph,
+                              EventSink& events) const {
+  if (!output.rewrites_timestamps) {
     return TarEpoch();
   }
   if (graph.has_source_date_epoch()) {
@@ -179,7 +223,7 @@ absl::StatusOr<PlannedBuild> BuildRun::Plan(std::stop_token stop) {
 
 absl::StatusOr<PlannedBuild> BuildRun::PlanSpec(const BuildSpec& spec, std::stop_token stop) {
   const ScopedSpan span(spans_.get(), "plan");
-  return PlanRequest(store_, name_space_, spec, std::move(stop));
+  return PlanRequest({&store_, puller_}, name_space_, spec, std::move(stop));
 }
 
 // A client that sends files itself has applied its ignore file; who sends an archive has not.

@@ -11,6 +11,8 @@
 #include "daemon/queue/scheduler.h"
 #include "daemon/trace/build_traces.h"
 #include "registry/store.h"
+#include "registry/transfer/puller.h"
+#include "registry/transfer/pusher.h"
 
 namespace zlayer {
 
@@ -21,6 +23,8 @@ struct BuildRunnerOptions {
   BuildQueue* queue = nullptr;
   RemoteSources* remote = nullptr;  // fetches contexts
   BuildTraces* traces = nullptr;    // gets what took the time
+  Puller* puller = nullptr;         // brings base images
+  Pusher* pusher = nullptr;
   const Clock* clock = nullptr;
 };
 

@@ -6,7 +6,9 @@
 
 #include <string_view>
 
+#include "registry/transfer/pusher.h"
 #include "zlayer/v1/build.pb.h"
+#include "zlayer/v1/registry.pb.h"
 
 namespace zlayer {
 
@@ -14,8 +16,19 @@ namespace zlayer {
 // SOURCE_DATE_EPOCH. Layers of the base stay as they are.
 inline constexpr std::string_view kRewriteTimestamp = "rewrite-timestamp";
 
-// Whether the request sets it. kInvalidArgument where its value is neither true nor false.
-absl::StatusOr<bool> RewritesTimestamps(const v1::BuildSpec& spec);
+// What becomes of the image.
+struct ImageOutput {
+  bool rewrites_timestamps = false;
+  bool push = false;  // to the registries that its tags name
+  bool push_by_digest = false;
+  PushForm form;
+};
+
+// From BuildSpec.push and the attributes of its outputs, whose names are BuildKit's.
+// kInvalidArgument names the attribute that is wrong or not known.
+absl::StatusOr<ImageOutput> ImageOutputOf(const v1::BuildSpec& spec);
+
+absl::StatusOr<PushForm> PushFormOf(const v1::PushCompression& compression);
 
 }  // namespace zlayer
 

@@ -255,6 +255,26 @@ Section::Key Policies(std::vector<Config::Gc::Policy>* policies) {
           [policies] { return PolicySchema(&policies->emplace_back()); }};
 }
 
+Section RegistrySchema(Config::Registry* registry) {
+  return {{
+      {"name", Text(&registry->name), nullptr},
+      {"mirrors", Text(&registry->mirrors), nullptr},
+      {"insecure", Boolean(&registry->insecure), nullptr},
+      {"blocked", Boolean(&registry->blocked), nullptr},
+      {"ca_file", Path(&registry->ca_file), nullptr},
+      {"client_cert", Path(&registry->client_cert), nullptr},
+      {"client_key", Path(&registry->client_key), nullptr},
+      {"username", Text(&registry->username), nullptr},
+      {"password_file", Path(&registry->password_file), nullptr},
+      {"max_transfers", Number(1, 64, &registry->max_transfers), nullptr},
+  }};
+}
+
+Section::Key Registries(std::vector<Config::Registry>* registries) {
+  return {"registries", nullptr, nullptr, [registries] { registries->clear(); },
+          [registries] { return RegistrySchema(&registries->emplace_back()); }};
+}
+
 Section Schema(Config* config) {
   Section schema;
   schema.keys = {
@@ -288,6 +308,20 @@ Section Schema(Config* config) {
                  {"interval", Duration(&config->gc.interval), nullptr},
                  {"nameless_images", Age(&config->gc.nameless_images), nullptr},
                  Policies(&config->gc.policies),
+             }),
+      Registries(&config->registries),
+      Nested("pull",
+             {
+                 {"fresh", Duration(&config->pull.fresh), nullptr},
+                 {"absent", Duration(&config->pull.absent), nullptr},
+             }),
+      Nested("server",
+             {
+                 {"address", Text(&config->server.address), nullptr},
+                 {"namespace", Text(&config->server.name_space), nullptr},
+                 {"writable", Boolean(&config->server.writable), nullptr},
+                 {"tls_cert", Path(&config->server.tls_cert), nullptr},
+                 {"tls_key", Path(&config->server.tls_key), nullptr},
              }),
       Nested("native",
              {

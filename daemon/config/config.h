@@ -74,6 +74,41 @@ struct Config {
     };
   } gc;
 
+  // How a registry is reached; those without an entry have these defaults.
+  struct Registry {
+    std::string name;  // "docker.io", "registry.example:5000"
+    // Asked first for what is pulled: URLs, separated by spaces.
+    std::string mirrors;
+    // Certificates are not checked, and plain http is spoken where https is not.
+    bool insecure = false;
+    // Nothing is pulled from it or sent to it.
+    bool blocked = false;
+    std::string ca_file;      // PEM; besides those of the system
+    std::string client_cert;  // PEM
+    std::string client_key;
+    std::string username;
+    std::string password_file;   // its first line is the password
+    uint32_t max_transfers = 4;  // at once
+  };
+  std::vector<Registry> registries;
+
+  struct Pull {
+    // How long a registry's answer about a tag counts, and that it has no such image.
+    std::chrono::nanoseconds fresh = std::chrono::seconds(60);
+    std::chrono::nanoseconds absent = std::chrono::seconds(10);
+  } pull;
+
+  // The images of one namespace, served to others as a registry (/v2/).
+  struct Server {
+    // "PORT" on loopback, or "HOST:PORT"; empty: nothing is served.
+    std::string address;
+    std::string name_space = "default";
+    // Whether images may be pushed and deleted.
+    bool writable = false;
+    std::string tls_cert;  // PEM; http where empty
+    std::string tls_key;
+  } server;
+
   struct Native {
     // OCI runtime: a name or path; empty takes crun, else runc.
     std::string runtime;

@@ -250,6 +250,9 @@ class QueueScheduler : public Scheduler, private WaitingSource {
                                  {"namespace", NamespaceOf(request)},
                                  {"priority", request.priority()},
                                  {"title", TitleOf(request.spec())}});
+      if (request.spec().registry_credentials_size() > 0) {
+        credentials_[submission->id] = request.spec().registry_credentials();
+      }
       order_.Add(
           {submission->id, NamespaceOf(request), request.priority(), submission->created_ns});
       startable_.NotifyOne();
@@ -271,6 +274,7 @@ class QueueScheduler : public Scheduler, private WaitingSource {
       --withdrawals_;
       order_.Remove(id);
     }
+    credentials_.erase(id);
     OrderChanged();
   }
 
@@ -411,7 +415,17 @@ class QueueScheduler : public Scheduler, private WaitingSource {
       End({waiting.id, waiting.created_ns, *last}, stop);
       return false;
     }
+    GiveCredentials(&**build);
     return RunTaken(waiting, **build, last, stop);
+  }
+
+  // Those that came with the request, which the row does not have.
+  void GiveCredentials(QueuedBuild* build) {
+    MutexLock lock(&mutex_);
+    if (auto kept = credentials_.find(build->id); kept != credentials_.end()) {
+      build->request.mutable_spec()->mutable_registry_credentials()->Swap(&kept->second);
+      credentials_.erase(kept);
+    }
   }
 
   bool RunTaken(const WaitingBuild& waiting, const QueuedBuild& build,
@@ -528,6 +542,9 @@ class QueueScheduler : public Scheduler, private WaitingSource {
   CondVar pause_;      // it drains
   bool draining_ ABSL_GUARDED_BY(mutex_) = false;
   FairOrder order_ ABSL_GUARDED_BY(mutex_);
+  // Of builds that wait. In memory only.
+  std::map<std::string, google::protobuf::RepeatedPtrField<v1::RegistryCredential>> credentials_
+      ABSL_GUARDED_BY(mutex_);
   std::map<std::string, Running> running_ ABSL_GUARDED_BY(mutex_);
   std::string held_ ABSL_GUARDED_BY(mutex_);  // the build whose log the teller writes
   // Submissions under way, in the order in which they began, with their namespaces.

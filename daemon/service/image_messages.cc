@@ -27,12 +27,21 @@ v1::Image ToImage(const StoredImage& image, const std::string& reference) {
     message.set_familiar_name(parsed->Familiar());
   }
   message.set_manifest_digest(image.manifest.ToString());
-  message.set_config_digest(image.config_digest.ToString());
+  if (image.kind != ManifestKind::kIndex) {
+    message.set_config_digest(image.config_digest.ToString());
+  }
   if (image.created_ns != 0) {
     *message.mutable_created() = ToTimestamp(image.created_ns);
   }
   message.set_size_bytes(image.size);
-  *message.mutable_platform() = image.platform;
+  if (!image.platform.os().empty()) {
+    *message.mutable_platform() = image.platform;
+  }
+  for (const IndexedImage& part : image.index) {
+    if (part.platform.os() != "unknown") {
+      *message.add_platforms() = part.platform;
+    }
+  }
   return message;
 }
 

@@ -253,6 +253,10 @@ class StoreImageService : public v1::ImageService::CallbackService {
     RETURN_IF_ERROR(CheckLimits(request));
     ASSIGN_OR_RETURN(ArchiveRequest wanted, WantedArchive(request));
     ASSIGN_OR_RETURN(std::string name_space, NamespaceOf(request.namespace_()));
+    for (const std::string& reference : wanted.references) {
+      ASSIGN_OR_RETURN(const StoredImage image, Images().Get(name_space, reference));
+      RETURN_IF_ERROR(Images().EnsureBlobs(image, options_.puller->Fetcher({}, {}), stop));
+    }
     Frames frames(write);
     RETURN_IF_ERROR(Images().Export(
         name_space, wanted, [&frames](std::string_view data) { return frames.Append(data); },

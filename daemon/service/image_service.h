@@ -7,13 +7,15 @@
 
 #include "daemon/service/call_host.h"
 #include "registry/store.h"
+#include "registry/transfer/puller.h"
 #include "zlayer/v1/image.grpc.pb.h"
 
 namespace zlayer {
 
 struct ImageServiceOptions {
   CallHost host;
-  Store* store = nullptr;  // outlives the service
+  Store* store = nullptr;    // outlives the service
+  Puller* puller = nullptr;  // fetches what an export needs; outlives it, too
   uint64_t max_archive_bytes = uint64_t{64} << 30;
 };
 

@@ -57,9 +57,7 @@ bool HasForeignOutput(const BuildSpec& spec) {
     return false;
   }
   const BuildSpec::Output& output = spec.outputs(0);
-  return spec.outputs_size() > 1 || (!output.type().empty() && output.type() != "image") ||
-         std::any_of(output.attributes().begin(), output.attributes().end(),
-                     [](const auto& attribute) { return attribute.first != kRewriteTimestamp; });
+  return spec.outputs_size() > 1 || (!output.type().empty() && output.type() != "image");
 }
 
 bool HasImageAsMainContext(const BuildSpec& spec) {
@@ -86,13 +84,6 @@ constexpr Option kUnsupported[] = {
     {"cache_backend", [](const BuildSpec& s) { return s.has_cache_backend(); }},
     {"default_cache_mounts", [](const BuildSpec& s) { return s.default_cache_mounts_size() > 0; }},
     {"source_hash", [](const BuildSpec& s) { return !s.source_hash().empty(); }},
-    {"pull",
-     [](const BuildSpec& s) {
-       return s.pull() != v1::PULL_DEFAULT && s.pull() != v1::PULL_NEVER;
-     }},
-    {"push", [](const BuildSpec& s) { return s.push(); }},
-    {"registry_credentials", [](const BuildSpec& s) { return s.registry_credentials_size() > 0; }},
-    {"default_registry", [](const BuildSpec& s) { return !s.default_registry().empty(); }},
     {"squash", [](const BuildSpec& s) { return s.squash(); }},
     {"format", [](const BuildSpec& s) { return !s.format().empty() && s.format() != "oci"; }},
     {"layers", [](const BuildSpec& s) { return s.has_layers() && !s.layers(); }},
@@ -146,7 +137,7 @@ absl::Status CheckCacheTtl(const BuildSpec& spec) {
 }
 
 absl::Status CheckOutputs(const BuildSpec& spec) {
-  absl::Status status = RewritesTimestamps(spec).status();
+  absl::Status status = ImageOutputOf(spec).status();
   return status.ok() ? status
                      : WithOption(Annotate(status, "outputs"), "INVALID_OPTION", "outputs");
 }

@@ -18,6 +18,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/digest.h"
 
 namespace zlayer {
@@ -78,9 +79,9 @@ struct BlobSink {
 // Errors name registry and repository, and say what the registry said. kNotFound: no such
 // manifest, blob or repository; kUnauthenticated: credentials are missing or wrong;
 // kPermissionDenied: they do not suffice; kUnavailable: no answer, or none that counts, each time;
-// kDataLoss: the bytes do not have the digest or length that they should have; kInvalidArgument: the
-// registry refuses what was sent; kCancelled as soon as `stop` is requested; kFailedPrecondition:
-// anything else.
+// kDataLoss: the bytes do not have the digest or length that they should have; kInvalidArgument:
+// the registry refuses what was sent; kCancelled as soon as `stop` is requested;
+// kFailedPrecondition: anything else.
 class RegistryClient {
  public:
   virtual ~RegistryClient() = default;
@@ -119,9 +120,13 @@ class RegistryClient {
 // How a registry is reached.
 struct RegistrySettings {
   std::string registry;  // "registry.example:5000"; "docker.io" means registry-1.docker.io
-  // Asked first for what is read, in this order ("https://mirror.example/prefix"); the registry
-  // itself comes last. A mirror that fails or lacks something is passed over.
+  // Asked first for what is read, in this order ("https://mirror.example/prefix"; the path stands
+  // in front of the repository's name); the registry itself comes last. A mirror that fails or
+  // lacks something is passed over. It is reached by the settings and credentials of its own name,
+  // and gets none of this registry's.
   std::vector<std::string> mirrors;
+  // Nothing is asked of it: every call is kPermissionDenied.
+  bool blocked = false;
   // Certificates are not checked, and http is spoken where https is not.
   bool insecure = false;
   std::string ca_file;      // PEM; besides those of the system
@@ -135,12 +140,14 @@ struct RegistryClientOptions {
   std::vector<RegistrySettings> registries;
   // Registries on loopback (localhost, 127.0.0.0/8, [::1]) are tried with http as well.
   int attempts = 5;
-  // Before the second attempt, milliseconds; doubles with each, with jitter. A Retry-After counts up
-  // to `max_delay_ms`.
+  // Before the second attempt, milliseconds; doubles with each, with jitter. A Retry-After counts
+  // up to `max_delay_ms`.
   int64_t delay_ms = 500;
   int64_t max_delay_ms = 30'000;
   int64_t connect_ms = 30'000;
   int64_t stall_ms = 60'000;  // the longest that nothing may move
+  uint64_t jitter_seed = 0;   // 0: from the system
+  const Clock* clock = SystemClock();
 };
 
 std::unique_ptr<RegistryClient> MakeRegistryClient(RegistryClientOptions options);

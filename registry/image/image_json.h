@@ -81,6 +81,8 @@ bool IsIndexMediaType(std::string_view media_type);
 bool IsConfigMediaType(std::string_view media_type);
 // A filesystem layer, compressed in whatever way.
 bool IsLayerMediaType(std::string_view media_type);
+// One that is not distributed: its bytes stay where its descriptor says.
+bool IsForeignLayer(std::string_view media_type);
 
 // kInvalidArgument says what is wrong where in the document. What these forms have no place for is
 // passed over.

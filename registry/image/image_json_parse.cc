@@ -202,6 +202,11 @@ bool IsLayerMediaType(std::string_view media_type) {
   return false;
 }
 
+bool IsForeignLayer(std::string_view media_type) {
+  return IsTarType(media_type, kNondistributableLayer) ||
+         IsTarType(media_type, kDockerForeignLayer);
+}
+
 absl::StatusOr<ConfigDocument> ParseConfig(std::string_view json) {
   ASSIGN_OR_RETURN(nlohmann::json document, ParseJsonObject(json, kMaxConfigBytes));
   absl::Status status;

@@ -19,6 +19,7 @@
 #include "registry/image/image_rows.h"
 #include "registry/image/layer_fetch.h"
 #include "registry/image/layer_import.h"
+#include "registry/image/manifest_document.h"
 #include "registry/image/oci_import.h"
 #include "registry/image/platform.h"
 #include "registry/image/reference.h"
@@ -195,6 +196,8 @@ class DatabaseImageStore : public ImageStore {
 
   absl::StatusOr<StoredImage> Get(std::string_view name_space, std::string_view reference,
                                   const v1::Platform& platform) override;
+  absl::StatusOr<RepositoryManifest> GetManifest(std::string_view name_space,
+                                                 std::string_view reference) override;
   absl::StatusOr<StoredImage> EnsureLayers(const StoredImage& image, const BlobFetcher& fetch,
                                            std::stop_token stop) override;
   absl::Status EnsureBlobs(const StoredImage& image, const BlobFetcher& fetch,
@@ -349,6 +352,20 @@ absl::StatusOr<StoredImage> DatabaseImageStore::Get(std::string_view name_space,
     return absl::OkStatus();
   }));
   return LoadFor(name_space, reference, resolved.manifest, platform);
+}
+
+absl::StatusOr<RepositoryManifest> DatabaseImageStore::GetManifest(std::string_view name_space,
+                                                                   std::string_view reference) {
+  ImageRow row;
+  RETURN_IF_ERROR(parts_.database->Read([&](Connection& connection) -> absl::Status {
+    ASSIGN_OR_RETURN(const Resolved resolved, Resolve(connection, name_space, reference));
+    ASSIGN_OR_RETURN(row, ReadImage(connection, resolved.manifest));
+    return absl::OkStatus();
+  }));
+  if (!parts_.used_manifests->TryTouch(row.manifest)) {
+    return NoSuchImage(reference);
+  }
+  return ReadManifest(*parts_.blobs, row);
 }
 
 absl::StatusOr<StoredImage> DatabaseImageStore::EnsureLayers(const StoredImage& image,

@@ -20,6 +20,7 @@
 #include "base/clock.h"
 #include "base/digest.h"
 #include "registry/content/content_file.h"
+#include "registry/image/repositories.h"
 #include "registry/uses/uses.h"
 #include "zlayer/v1/graph.pb.h"
 
@@ -117,10 +118,9 @@ struct ImagePage {
 
 // Fetches a blob of an image that the store lacks: writes its bytes, in order and each once, to the
 // sink. Called by several threads at once.
-using BlobFetcher =
-    std::function<absl::Status(const StoredImage& image, const ImageLayer& layer,
-                               const std::function<absl::Status(std::string_view)>& sink,
-                               std::stop_token stop)>;
+using BlobFetcher = std::function<absl::Status(
+    const StoredImage& image, const ImageLayer& layer,
+    const std::function<absl::Status(std::string_view)>& sink, std::stop_token stop)>;
 
 // Which images go into an archive.
 struct ArchiveRequest {
@@ -152,6 +152,9 @@ class ImageStore {
   // kFailedPrecondition for an artifact.
   virtual absl::StatusOr<StoredImage> Get(std::string_view name_space, std::string_view reference,
                                           const v1::Platform& platform = {}) = 0;
+  // What the reference means, byte for byte: an image's manifest, an index, an artifact's.
+  virtual absl::StatusOr<RepositoryManifest> GetManifest(std::string_view name_space,
+                                                         std::string_view reference) = 0;
   // Makes the layers of an image known that nobody has read yet, and returns the image with them.
   // Blobs that are missing are fetched first, all at once. kNotFound where the image is gone;
   // kDataLoss, or what `fetch` returned, where a blob cannot be had; kInvalidArgument where one is

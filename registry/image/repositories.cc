@@ -12,6 +12,7 @@
 #include "registry/image/image_json.h"
 #include "registry/image/image_parts.h"
 #include "registry/image/image_rows.h"
+#include "registry/image/manifest_document.h"
 #include "registry/image/repository_rows.h"
 
 namespace zlayer {
@@ -204,13 +205,7 @@ absl::StatusOr<RepositoryManifest> StoreRepositories::GetManifest(std::string_vi
   if (!parts_.used_manifests->TryTouch(row.manifest)) {
     return NoSuchManifest(repository, reference);
   }
-  RepositoryManifest manifest{row.manifest, std::move(row.media_type), ""};
-  ASSIGN_OR_RETURN(manifest.bytes, parts_.blobs->Read(row.manifest));
-  if (manifest.media_type.empty()) {
-    ASSIGN_OR_RETURN(const AnyManifest document, ParseAnyManifest("", manifest.bytes));
-    manifest.media_type = document.media_type;
-  }
-  return manifest;
+  return ReadManifest(*parts_.blobs, row);
 }
 
 // Blobs and manifests that a manifest names must be the namespace's.
@@ -221,9 +216,7 @@ absl::Status StoreRepositories::CheckParts(std::string_view name_space,
     blobs.push_back(document.config.digest);
   }
   for (const Descriptor& layer : document.layers) {
-    // What must not be distributed is not sent to a registry.
-    if (layer.media_type.find("nondistributable") == std::string::npos &&
-        layer.media_type.find("foreign") == std::string::npos) {
+    if (!IsForeignLayer(layer.media_type)) {
       blobs.push_back(layer.digest);
     }
   }

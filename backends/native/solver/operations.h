@@ -21,8 +21,10 @@ class Operations {
 
   virtual ~Operations() = default;
 
-  // The state that a stage starts with; `operation` is its first.
-  virtual absl::StatusOr<StageState> Base(const v1::Operation& operation, const Stages& stages) = 0;
+  // The state that a stage starts with; `operation` is its first. Of an image whose layers are not
+  // here they are fetched, unless no operation of the graph needs any.
+  virtual absl::StatusOr<StageState> Base(const v1::Operation& operation, const Stages& stages,
+                                          std::stop_token stop) = 0;
 
   // The step that makes the layer of `operation` on top of stages[stage]. Finds out what the step
   // reads, which may mean to fetch it: `sink` is told.

@@ -137,7 +137,7 @@ class Solver {
     started.mutable_stage_started()->set_name(stage.name());
     started.mutable_stage_started()->set_base_image(stage.base_text());
     events_.Emit(std::move(started));
-    ASSIGN_OR_RETURN(stages_[index], options_.operations->Base(operation, stages_));
+    ASSIGN_OR_RETURN(stages_[index], options_.operations->Base(operation, stages_, stop_.get_token()));
     stages_[index].command_is_own = false;
     explainer_.Began(index, stages_[index]);
     ApplyConfig(operation, &stages_[index]);
@@ -304,6 +304,7 @@ class Solver {
     image.history = std::move(state.history);
     image.layers = std::move(state.layers);
     image.created_ns = state.created_ns;
+    image.source = std::move(state.source);
     if (graph_.has_source_date_epoch()) {
       NotLaterThan(graph_.source_date_epoch(), &image);
     }

@@ -3,6 +3,7 @@
 #define ZLAYER_BACKENDS_NATIVE_SOLVER_STAGE_STATE_H_
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "backends/native/file/filesystem.h"
@@ -23,6 +24,7 @@ struct StageState {
   std::vector<ImageLayer> layers;  // of the base with their descriptors, then the stage's own
   size_t base_layers = 0;          // of `layers`, came with a base image
   int64_t created_ns = 0;          // of the newest layer
+  std::string source;              // where the base was pulled (StoredImage.source)
 };
 
 // What the layers of `chain` contain, times left out. Those of a base image, which an image keeps

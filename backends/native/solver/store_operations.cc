@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <list>
 #include <utility>
 
@@ -13,6 +14,16 @@
 
 namespace zlayer {
 namespace {
+
+// Whether an operation looks at files at all; else images are configuration alone.
+bool UsesFiles(const v1::Graph& graph) {
+  return std::any_of(graph.stages().begin(), graph.stages().end(), [](const v1::Stage& stage) {
+    return std::any_of(
+        stage.operations().begin(), stage.operations().end(), [](const v1::Operation& operation) {
+          return operation.has_run() || operation.has_copy() || operation.has_make_directory();
+        });
+  });
+}
 
 bool SameInput(const v1::Copy::Source& a, const v1::Copy::Source& b) {
   return a.from().SerializeAsString() == b.from().SerializeAsString() &&
@@ -33,31 +44,43 @@ struct StoreOperations::FileWork {
 };
 
 absl::StatusOr<StageState> StoreOperations::Base(const v1::Operation& operation,
-                                                 const Stages& stages) {
+                                                 const Stages& stages, std::stop_token stop) {
   if (operation.has_stage()) {
     return stages[operation.stage().stage()];
   }
+  if (operation.has_image()) {
+    return ImageState(operation.image(), std::move(stop));
+  }
   StageState state;
   state.files.layers = &resources_.store->layers();
-  if (operation.has_scratch()) {
-    return state;
-  }
-  const v1::ImageBase& base = operation.image();
+  return state;
+}
+
+absl::StatusOr<StageState> StoreOperations::ImageState(const v1::ImageBase& base,
+                                                       std::stop_token stop) {
+  StageState state;
+  state.files.layers = &resources_.store->layers();
   ASSIGN_OR_RETURN(StoredImage image,
                    resources_.store->images().Get(
                        job_.name_space, base.digest().empty() ? base.reference() : base.digest()));
-  std::vector<LayerRef> layers;
-  for (const ImageLayer& layer : image.layers) {
-    ASSIGN_OR_RETURN(LayerRef opened, resources_.store->layers().Get(layer.layer));
-    layers.push_back(std::move(opened));
-    state.chain.push_back(layer.layer);
+  if (UsesFiles(*job_.graph)) {
+    const ScopedSpan span(job_.spans.get(), "fetch", base.reference());
+    ASSIGN_OR_RETURN(
+        image, resources_.store->images().EnsureLayers(image, job_.fetch_blob, std::move(stop)));
+    std::vector<LayerRef> layers;
+    for (const ImageLayer& layer : image.layers) {
+      ASSIGN_OR_RETURN(LayerRef opened, resources_.store->layers().Get(layer.layer));
+      layers.push_back(std::move(opened));
+      state.chain.push_back(layer.layer);
+    }
+    state.files.view = Rootfs(std::move(layers));
   }
-  state.files.view = Rootfs(std::move(layers));
   state.config = std::move(image.config);
   state.history = std::move(image.history);
   state.layers = std::move(image.layers);
   state.base_layers = state.layers.size();
   state.created_ns = image.created_ns;
+  state.source = std::move(image.source);
   return state;
 }
 
@@ -120,10 +143,9 @@ absl::StatusOr<Step> StoreOperations::MakeDirectory(const v1::MakeDirectory& mak
   return FileStep(std::move(work), site.state, site.scope);
 }
 
-absl::StatusOr<Filesystem> StoreOperations::Image(const v1::ImageBase& image) {
-  v1::Operation base;
-  *base.mutable_image() = image;
-  ASSIGN_OR_RETURN(StageState state, Base(base, {}));
+absl::StatusOr<Filesystem> StoreOperations::Image(const v1::ImageBase& image,
+                                                  std::stop_token stop) {
+  ASSIGN_OR_RETURN(StageState state, ImageState(image, std::move(stop)));
   return std::move(state.files);
 }
 
@@ -150,7 +172,7 @@ absl::StatusOr<Filesystem> StoreOperations::Input(const v1::Input& input, std::s
     case v1::Input::kStage:
       return site.stages[input.stage()].files;
     case v1::Input::kImage:
-      return Image(input.image());
+      return Image(input.image(), site.stop);
     case v1::Input::kContext: {
       const auto context = job_.contexts.find(input.context());
       if (context == job_.contexts.end()) {

@@ -37,7 +37,8 @@ class StoreOperations : public Operations {
   StoreOperations(const NativeResources& resources, const BuildJob& job)
       : resources_(resources), job_(job) {}
 
-  absl::StatusOr<StageState> Base(const v1::Operation& operation, const Stages& stages) override;
+  absl::StatusOr<StageState> Base(const v1::Operation& operation, const Stages& stages,
+                                  std::stop_token stop) override;
   absl::StatusOr<Step> Prepare(const v1::Operation& operation, uint32_t stage, const Stages& stages,
                                const StepSink& sink, std::stop_token stop) override;
 
@@ -58,7 +59,8 @@ class StoreOperations : public Operations {
   absl::StatusOr<Step> MakeDirectory(const v1::MakeDirectory& make, const Site& site);
   absl::StatusOr<Step> FileStep(std::shared_ptr<FileWork> work, const StageState& below,
                                 const KeyScope& scope) const;
-  absl::StatusOr<Filesystem> Image(const v1::ImageBase& image);
+  absl::StatusOr<StageState> ImageState(const v1::ImageBase& base, std::stop_token stop);
+  absl::StatusOr<Filesystem> Image(const v1::ImageBase& image, std::stop_token stop);
   // What comes from a URL is one file, called `name` (see RemoteSources::Http).
   absl::StatusOr<Filesystem> Input(const v1::Input& input, std::string_view name, const Site& site);
   absl::StatusOr<Filesystem> InlineFile(const v1::Mount& mount, std::stop_token stop) const;

@@ -220,7 +220,8 @@ class FakeOperations : public Operations {
  public:
   FakeOperations(FakeWorld* world, const BuildJob* job) : world_(world), job_(job) {}
 
-  absl::StatusOr<StageState> Base(const v1::Operation& operation, const Stages& stages) override {
+  absl::StatusOr<StageState> Base(const v1::Operation& operation, const Stages& stages,
+                                  std::stop_token) override {
     if (operation.has_stage()) {
       return stages[operation.stage().stage()];
     }

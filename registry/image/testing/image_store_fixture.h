@@ -15,10 +15,10 @@
 #include "base/files.h"
 #include "registry/blob/blob_store.h"
 #include "registry/content/content_store.h"
-#include "registry/image/image_store.h"
-#include "registry/image/testing/archives.h"
 #include "registry/image/image_parts.h"
+#include "registry/image/image_store.h"
 #include "registry/image/repositories.h"
+#include "registry/image/testing/archives.h"
 #include "registry/layer/layer_store.h"
 #include "registry/meta/database.h"
 #include "tests/status_matchers.h"
@@ -44,20 +44,21 @@ class ImageStoreFixture : public ::testing::Test {
     ASSERT_OK_AND_ASSIGN(
         layers_, OpenDiskLayerStore(root(), database_.get(), contents_.get(), &clock_, &uses_));
     leases_ = std::make_unique<BlobLeases>(database_.get(), blobs_.get());
-    const ImageParts parts{.database = database_.get(),
-                           .blobs = blobs_.get(),
-                           .contents = contents_.get(),
-                           .layers = layers_.get(),
-                           .leases = leases_.get(),
-                           .clock = &clock_,
-                           .uses = &uses_,
-                           .used_manifests = &used_manifests_,
-                           .tmp_directory = root() + "/tmp"};
-    images_ = OpenImageStore(parts);
-    repositories_ = OpenRepositories(parts);
+    parts_ = {.database = database_.get(),
+              .blobs = blobs_.get(),
+              .contents = contents_.get(),
+              .layers = layers_.get(),
+              .leases = leases_.get(),
+              .clock = &clock_,
+              .uses = &uses_,
+              .used_manifests = &used_manifests_,
+              .tmp_directory = root() + "/tmp"};
+    images_ = OpenImageStore(parts_);
+    repositories_ = OpenRepositories(parts_);
   }
 
   const std::string& root() const { return directory_.path(); }
+  const ImageParts& parts() const { return parts_; }
 
   absl::StatusOr<std::vector<StoredImage>> Import(const std::string& archive,
                                                   const std::string& reference = "",
@@ -185,6 +186,7 @@ class ImageStoreFixture : public ::testing::Test {
   std::unique_ptr<LayerStore> layers_;
   std::unique_ptr<BlobLeases> leases_;
   UsedThings<Digest> used_manifests_{&uses_};
+  ImageParts parts_;
   std::unique_ptr<ImageStore> images_;
   std::unique_ptr<Repositories> repositories_;
 };

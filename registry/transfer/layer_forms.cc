@@ -1,0 +1,161 @@
+#include "registry/transfer/layer_forms.h"
+
+#include <fmt/format.h>
+
+#include <memory>
+#include <utility>
+
+#include "base/errors.h"
+#include "base/files.h"
+#include "base/status_macros.h"
+#include "registry/image/image_json.h"
+#include "registry/layer/archive.h"
+
+namespace zlayer {
+
+std::optional<Compression> CompressionOf(std::string_view media_type) {
+  if (media_type.ends_with("gzip")) {
+    return Compression::kGzip;
+  }
+  if (media_type.ends_with("zstd")) {
+    return Compression::kZstd;
+  }
+  return media_type.ends_with("tar") ? std::optional(Compression::kNone) : std::nullopt;
+}
+
+std::string_view LayerMediaType(Compression compression) {
+  switch (compression) {
+    case Compression::kGzip:
+      return kTarGzipMediaType;
+    case Compression::kZstd:
+      return kTarZstdMediaType;
+    default:
+      return kTarMediaType;
+  }
+}
+
+BlobSource SourceOf(const Digest& digest, const ContentFile& file) {
+  return {digest, file.size,
+          [file](uint64_t offset, const std::function<absl::Status(std::string_view)>& sink) {
+            return ReadContent({file.fd, file.offset + offset, file.size - offset}, Digest(), sink);
+          }};
+}
+
+absl::StatusOr<std::optional<ImageLayer>> LayerForms::Find(const Digest& diff_id,
+                                                           const CompressorOptions& options) {
+  std::optional<ImageLayer> found;
+  RETURN_IF_ERROR(parts_.database->Read([&](Connection& connection) -> absl::Status {
+    ASSIGN_OR_RETURN(Statement query,
+                     connection.Prepare("SELECT digest, size FROM compressed_layers WHERE "
+                                        "diff_id = ? AND compression = ?"));
+    query.BindDigest(1, diff_id).BindText(2, CompressionName(options));
+    ASSIGN_OR_RETURN(const bool any, query.Step());
+    if (any) {
+      ImageLayer& layer = found.emplace();
+      layer.diff_id = diff_id;
+      ASSIGN_OR_RETURN(layer.digest, query.DigestAt(0));
+      layer.size = static_cast<uint64_t>(query.Int(1));
+      layer.media_type = LayerMediaType(options.compression);
+    }
+    return absl::OkStatus();
+  }));
+  return found;
+}
+
+absl::Status LayerForms::WriteTar(const ImageLayer& layer,
+                                  const std::function<absl::Status(std::string_view)>& sink,
+                                  std::stop_token stop) {
+  Sha256 digest;
+  const auto write = [&](std::string_view piece) {
+    digest.Update(piece);
+    return sink(piece);
+  };
+  absl::StatusOr<ContentFile> blob = parts_.blobs->Open(layer.digest);
+  if (blob.ok()) {
+    RETURN_IF_ERROR(ReadUncompressed(*blob, ArchiveLimits(), write, std::move(stop)));
+  } else if (absl::IsNotFound(blob.status()) && !layer.layer.IsNone()) {
+    ASSIGN_OR_RETURN(const LayerRef index, parts_.layers->Get(layer.layer));
+    RETURN_IF_ERROR(parts_.layers->WriteTar(index, layer.diff_id, write, std::move(stop)));
+  } else {
+    return blob.status();
+  }
+  return digest.Finish() == layer.diff_id
+             ? absl::OkStatus()
+             : DataLoss(fmt::format("the store cannot make the layer {} again: its contents are "
+                                    "damaged",
+                                    layer.diff_id.ToString()));
+}
+
+absl::StatusOr<CompressedLayer> LayerForms::Compress(const ImageLayer& layer,
+                                                     const CompressorOptions& options,
+                                                     std::stop_token stop) {
+  ASSIGN_OR_RETURN(UniqueFd file, OpenUnnamedFile(parts_.tmp_directory));
+  CompressedLayer made;
+  Sha256 digest;
+  const auto write = [&](std::string_view piece) {
+    digest.Update(piece);
+    const uint64_t at = made.size;
+    made.size += piece.size();
+    return PwriteFully(file.get(), piece, at);
+  };
+  ASSIGN_OR_RETURN(const std::unique_ptr<Compressor> compressor,
+                   MakeCompressor(options, write, stop));
+  RETURN_IF_ERROR(WriteTar(
+      layer, [&](std::string_view piece) { return compressor->Append(piece); }, stop));
+  RETURN_IF_ERROR(compressor->Finish());
+  made.digest = digest.Finish();
+  made.file = {std::make_shared<const UniqueFd>(std::move(file)), 0, made.size};
+  RETURN_IF_ERROR(parts_.database->WriteUnsynced([&](Connection& connection) -> absl::Status {
+    ASSIGN_OR_RETURN(Statement insert,
+                     connection.Prepare("INSERT INTO compressed_layers (diff_id, compression, "
+                                        "digest, size, used) VALUES (?, ?, ?, ?, ?) ON CONFLICT "
+                                        "DO UPDATE SET digest = excluded.digest, "
+                                        "size = excluded.size, used = excluded.used"));
+    insert.BindDigest(1, layer.diff_id).BindText(2, CompressionName(options));
+    insert.BindDigest(3, made.digest).Bind(4, static_cast<int64_t>(made.size));
+    return insert.Bind(5, parts_.clock->NowNs()).Run();
+  }));
+  return made;
+}
+
+absl::StatusOr<BlobSource> LayerForms::Open(const ImageLayer& layer, std::stop_token stop) {
+  absl::StatusOr<ContentFile> blob = parts_.blobs->Open(layer.digest);
+  if (blob.ok()) {
+    return SourceOf(layer.digest, *blob);
+  }
+  if (!absl::IsNotFound(blob.status()) || layer.layer.IsNone()) {
+    return blob.status();
+  }
+  ASSIGN_OR_RETURN(const LayerRef index, parts_.layers->Get(layer.layer));
+  return BlobSource{
+      layer.digest, layer.size,
+      [this, index, digest = layer.digest, stop = std::move(stop)](
+          uint64_t offset, const std::function<absl::Status(std::string_view)>& sink) {
+        return parts_.layers->WriteTar(index, {digest, offset}, sink, stop);
+      }};
+}
+
+absl::StatusOr<std::vector<std::string>> RepositoriesWith(Database& database,
+                                                          const std::string& registry,
+                                                          const Digest& blob) {
+  constexpr size_t kMost = 3;
+  std::vector<std::string> repositories;
+  RETURN_IF_ERROR(database.Read([&](Connection& connection) -> absl::Status {
+    ASSIGN_OR_RETURN(Statement query,
+                     connection.Prepare("SELECT DISTINCT source FROM image_layers l JOIN images i "
+                                        "ON i.manifest = l.manifest WHERE l.digest = ?1 AND "
+                                        "source > ?2 AND source < ?3 LIMIT ?4"));
+    query.BindDigest(1, blob).BindText(2, registry + "/").BindText(3, registry + "0");
+    query.Bind(4, static_cast<int64_t>(kMost));
+    while (true) {
+      ASSIGN_OR_RETURN(const bool more, query.Step());
+      if (!more) {
+        return absl::OkStatus();
+      }
+      repositories.emplace_back(query.Text(0).substr(registry.size() + 1));
+    }
+  }));
+  return repositories;
+}
+
+}  // namespace zlayer

@@ -1,0 +1,417 @@
+#include "registry/transfer/puller.h"
+
+#include <fmt/format.h>
+
+#include <map>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "base/errors.h"
+#include "base/mutex.h"
+#include "base/parallel.h"
+#include "base/status_macros.h"
+#include "base/strings.h"
+#include "registry/image/image_json.h"
+#include "registry/image/platform.h"
+#include "registry/layer/single_flight.h"
+#include "registry/transfer/candidates.h"
+
+namespace zlayer {
+namespace {
+
+constexpr size_t kThreads = 8;
+// What registries said of more tags than these is forgotten.
+constexpr size_t kRemembered = 10'000;
+
+// A registry that has no such image says so in one of these ways.
+bool MeansAbsent(const absl::Status& status) {
+  return absl::IsNotFound(status) || absl::IsUnauthenticated(status) ||
+         absl::IsPermissionDenied(status);
+}
+
+// What registries said of tags, for a while. Thread-safe.
+class Answers {
+ public:
+  Answers(const Clock* clock, const PullerOptions& options) : clock_(clock), options_(options) {}
+
+  struct Answer {
+    Digest digest;        // none where `status` is an error
+    absl::Status status;  // that there is no such image
+  };
+
+  std::optional<Answer> Find(const std::string& key) {
+    MutexLock lock(&mutex_);
+    auto found = answers_.find(key);
+    if (found == answers_.end() || clock_->NowNs() >= found->second.until_ns) {
+      return std::nullopt;
+    }
+    return found->second.answer;
+  }
+
+  void Remember(const std::string& key, Answer answer) {
+    const std::chrono::nanoseconds kept = answer.status.ok() ? options_.fresh : options_.absent;
+    MutexLock lock(&mutex_);
+    if (answers_.size() >= kRemembered) {
+      answers_.clear();
+    }
+    answers_[key] = {std::move(answer), clock_->NowNs() + kept.count()};
+  }
+
+ private:
+  struct Kept {
+    Answer answer;
+    int64_t until_ns = 0;
+  };
+
+  const Clock* const clock_;
+  const PullerOptions options_;
+  Mutex mutex_;
+  std::map<std::string, Kept> answers_ ABSL_GUARDED_BY(mutex_);
+};
+
+class RegistryPuller : public Puller {
+ public:
+  RegistryPuller(ImageStore* images, Repositories* repositories, RegistryClient* client,
+                 const Clock* clock, const PullerOptions& options)
+      : images_(images), repositories_(repositories), client_(client), answers_(clock, options) {}
+
+  absl::StatusOr<PulledImage> Resolve(const PullRequest& request, const ProgressSink& progress,
+                                      std::stop_token stop) override;
+  absl::StatusOr<PulledManifest> Pull(const PullRequest& request, const ProgressSink& progress,
+                                      std::stop_token stop) override;
+  absl::StatusOr<RepositoryManifest> Inspect(const PullRequest& request,
+                                             std::stop_token stop) override;
+  BlobFetcher Fetcher(CredentialsOf credentials, ProgressSink progress) override;
+
+ private:
+  // One image of one registry.
+  struct Wanted {
+    const PullRequest& request;
+    const Reference& reference;
+    const ProgressSink& progress;
+    const std::stop_token& stop;
+
+    std::string repository() const { return RepositoryOf(reference); }
+    std::string key() const {
+      return fmt::format("{} {} {}", request.name_space, reference.Normalized(),
+                         request.all_platforms ? "all" : FormatPlatform(request.platform));
+    }
+    RemoteRepository remote() const {
+      return {reference.registry, reference.repository, request.credentials};
+    }
+  };
+
+  absl::StatusOr<StoredImage> Here(const PullRequest& request, const Reference& reference);
+  absl::StatusOr<PulledImage> ResolveHere(const PullRequest& request,
+                                          const std::vector<Reference>& candidates);
+  absl::StatusOr<PulledImage> ResolveThere(const PullRequest& request,
+                                           const std::vector<Reference>& candidates,
+                                           const ProgressSink& progress, std::stop_token stop);
+  absl::StatusOr<Digest> Update(const Wanted& wanted);
+  absl::StatusOr<Digest> Ask(const Wanted& wanted);
+  absl::StatusOr<Digest> Fetch(const Wanted& wanted);
+  absl::Status Store(const Wanted& wanted, const RemoteManifest& manifest, const std::string& tag);
+  absl::Status StoreChildren(const Wanted& wanted, const AnyManifest& index);
+  absl::Status StoreBlob(const Wanted& wanted, const Descriptor& blob, const char* what);
+
+  ImageStore* const images_;
+  Repositories* const repositories_;
+  RegistryClient* const client_;
+  Answers answers_;
+  SingleFlight<Digest, std::string> flights_;  // by Wanted::key
+};
+
+absl::StatusOr<StoredImage> RegistryPuller::Here(const PullRequest& request,
+                                                 const Reference& reference) {
+  return images_->Get(request.name_space, reference.Normalized(), request.platform);
+}
+
+absl::StatusOr<PulledImage> RegistryPuller::ResolveHere(const PullRequest& request,
+                                                        const std::vector<Reference>& candidates) {
+  // An image of the plain name, which is the last candidate, wins over one of the default registry.
+  for (auto candidate = candidates.rbegin(); candidate != candidates.rend(); ++candidate) {
+    absl::StatusOr<StoredImage> image = Here(request, *candidate);
+    if (image.ok()) {
+      return PulledImage{*std::move(image), candidate->Normalized(), ""};
+    }
+    if (!absl::IsNotFound(image.status())) {
+      return image.status();
+    }
+  }
+  return images_->Get(request.name_space, request.reference, request.platform).status();
+}
+
+absl::StatusOr<PulledImage> RegistryPuller::ResolveThere(const PullRequest& request,
+                                                         const std::vector<Reference>& candidates,
+                                                         const ProgressSink& progress,
+                                                         std::stop_token stop) {
+  absl::Status first;
+  for (const Reference& candidate : candidates) {
+    const Wanted wanted{request, candidate, progress, stop};
+    absl::StatusOr<Digest> digest = Update(wanted);
+    if (digest.ok()) {
+      ASSIGN_OR_RETURN(StoredImage image,
+                       images_->Get(request.name_space, digest->ToString(), request.platform));
+      return PulledImage{std::move(image), candidate.Normalized(), ""};
+    }
+    first.Update(digest.status());
+    if (!MeansAbsent(digest.status())) {
+      break;
+    }
+  }
+  return first;
+}
+
+absl::StatusOr<PulledImage> RegistryPuller::Resolve(const PullRequest& request,
+                                                    const ProgressSink& progress,
+                                                    std::stop_token stop) {
+  ASSIGN_OR_RETURN(const std::vector<Reference> candidates,
+                   Candidates(request.reference, request.default_registry));
+  absl::StatusOr<PulledImage> here = absl::NotFoundError("");
+  if (request.policy != PullPolicy::kAlways) {
+    here = ResolveHere(request, candidates);
+    const bool enough = request.policy != PullPolicy::kNewer || !candidates[0].digest.empty();
+    if ((here.ok() && enough) || request.policy == PullPolicy::kNever ||
+        (!here.ok() && !absl::IsNotFound(here.status()))) {
+      return here;
+    }
+  }
+  // What is here under one of the names is the one that may have become newer.
+  std::vector<Reference> asked = candidates;
+  if (here.ok()) {
+    std::erase_if(asked, [&](const Reference& r) { return r.Normalized() != here->reference; });
+  }
+  absl::StatusOr<PulledImage> there = ResolveThere(request, asked, progress, std::move(stop));
+  if (!there.ok() && here.ok() && !absl::IsCancelled(there.status())) {
+    here->warning = fmt::format("image {} is used as it is here: {}", ToUtf8(request.reference),
+                                Message(there.status()));
+    return here;
+  }
+  if (!there.ok() && !absl::IsCancelled(there.status())) {
+    return Annotate(there.status(),
+                    fmt::format("image {} is not in the local store", ToUtf8(request.reference)));
+  }
+  return there;
+}
+
+// The manifest that the reference means in the registry, which is here afterwards.
+absl::StatusOr<Digest> RegistryPuller::Update(const Wanted& wanted) {
+  return flights_.Do(wanted.key(), wanted.stop, [&]() -> absl::StatusOr<Digest> {
+    if (const std::optional<Answers::Answer> known = answers_.Find(wanted.key())) {
+      const bool may_fail = wanted.request.policy != PullPolicy::kAlways;
+      if (!known->status.ok() && may_fail) {
+        return known->status;
+      }
+      if (known->status.ok() && wanted.request.policy != PullPolicy::kAlways &&
+          images_->Get(wanted.request.name_space, known->digest.ToString(), wanted.request.platform)
+              .ok()) {
+        return known->digest;
+      }
+    }
+    absl::StatusOr<Digest> digest = Ask(wanted);
+    if (digest.ok()) {
+      answers_.Remember(wanted.key(), {*digest, absl::OkStatus()});
+    } else if (MeansAbsent(digest.status())) {
+      answers_.Remember(wanted.key(), {Digest(), digest.status()});
+    }
+    return digest;
+  });
+}
+
+// One HEAD where the image is here, else its manifests.
+absl::StatusOr<Digest> RegistryPuller::Ask(const Wanted& wanted) {
+  absl::StatusOr<RepositoryManifest> here = repositories_->GetManifest(
+      wanted.request.name_space, wanted.repository(), TagOrDigest(wanted.reference));
+  if (here.ok() && !wanted.request.all_platforms) {
+    ASSIGN_OR_RETURN(
+        const std::optional<RemoteDescriptor> there,
+        client_->HeadManifest(wanted.remote(), TagOrDigest(wanted.reference), wanted.stop));
+    if (!there.has_value()) {
+      return NotFound(fmt::format("there is no image {}", wanted.reference.Familiar()));
+    }
+    if (there->digest == here->digest &&
+        images_->Get(wanted.request.name_space, here->digest.ToString(), wanted.request.platform)
+            .ok()) {
+      return here->digest;
+    }
+  }
+  return Fetch(wanted);
+}
+
+absl::StatusOr<Digest> RegistryPuller::Fetch(const Wanted& wanted) {
+  const std::string item = fmt::format("manifest {}", wanted.reference.Normalized());
+  Report(wanted.progress, {.item = item});
+  ASSIGN_OR_RETURN(
+      const RemoteManifest manifest,
+      client_->GetManifest(wanted.remote(), TagOrDigest(wanted.reference), wanted.stop));
+  const std::string tag = wanted.reference.digest.empty() ? wanted.reference.tag : "";
+  RETURN_IF_ERROR(Store(wanted, manifest, tag));
+  const uint64_t size = manifest.bytes.size();
+  Report(wanted.progress, {item, TransferProgress::State::kDone, size, size});
+  return manifest.digest;
+}
+
+absl::Status RegistryPuller::Store(const Wanted& wanted, const RemoteManifest& manifest,
+                                   const std::string& tag) {
+  absl::StatusOr<AnyManifest> document = ParseAnyManifest(manifest.media_type, manifest.bytes);
+  if (!document.ok()) {
+    return Annotate(document.status(), fmt::format("manifest {} of {}", manifest.digest.ToString(),
+                                                   wanted.repository()));
+  }
+  if (document->kind == ManifestKind::kIndex) {
+    RETURN_IF_ERROR(StoreChildren(wanted, *document));
+  } else {
+    RETURN_IF_ERROR(StoreBlob(wanted, document->config, "configuration"));
+  }
+  if (document->kind == ManifestKind::kArtifact) {
+    for (const Descriptor& blob : document->layers) {
+      RETURN_IF_ERROR(StoreBlob(wanted, blob, "blob"));
+    }
+  }
+  return repositories_
+      ->PutManifest(wanted.request.name_space, {.repository = wanted.repository(),
+                                                .tag = tag,
+                                                .media_type = manifest.media_type,
+                                                .bytes = manifest.bytes,
+                                                .sparse = true,
+                                                .layers = {}})
+      .status();
+}
+
+// The image for the platform, or all of them.
+absl::Status RegistryPuller::StoreChildren(const Wanted& wanted, const AnyManifest& index) {
+  const v1::Platform platform =
+      wanted.request.platform.os().empty() ? HostPlatform() : wanted.request.platform;
+  std::vector<const Descriptor*> chosen;
+  std::string platforms;
+  for (const Descriptor& child : index.manifests) {
+    const bool any = child.platform.os().empty();
+    if (wanted.request.all_platforms ||
+        (chosen.empty() && (any || PlatformMatches(child.platform, platform)))) {
+      chosen.push_back(&child);
+    }
+    if (!any && child.platform.os() != "unknown") {
+      platforms += (platforms.empty() ? "" : ", ") + FormatPlatform(child.platform);
+    }
+  }
+  if (chosen.empty() && !wanted.request.all_platforms) {
+    return NotFound(fmt::format("image {} has nothing for {}, only for {}",
+                                wanted.reference.Familiar(), FormatPlatform(platform),
+                                platforms.empty() ? "nothing" : platforms));
+  }
+  return ForEachInParallel(
+      chosen.size(), kThreads, wanted.stop, [&](size_t i, std::stop_token stop) -> absl::Status {
+        const Wanted part{wanted.request, wanted.reference, wanted.progress, stop};
+        const std::string digest = chosen[i]->digest.ToString();
+        ASSIGN_OR_RETURN(const RemoteManifest manifest,
+                         client_->GetManifest(wanted.remote(), digest, stop));
+        return Store(part, manifest, "");
+      });
+}
+
+absl::Status RegistryPuller::StoreBlob(const Wanted& wanted, const Descriptor& blob,
+                                       const char* what) {
+  if (repositories_->OpenBlob(wanted.request.name_space, blob.digest).ok()) {
+    return absl::OkStatus();
+  }
+  if (std::string_view(what) == "configuration" && blob.size > kMaxConfigBytes) {
+    return InvalidArgument(
+        fmt::format("the configuration {} of {} has {} bytes, at most {} are "
+                    "allowed",
+                    blob.digest.ToString(), wanted.repository(), blob.size, kMaxConfigBytes));
+  }
+  const std::string item = fmt::format("{} {}", what, blob.digest.ToString());
+  ASSIGN_OR_RETURN(const std::unique_ptr<BlobUpload> upload,
+                   repositories_->NewBlob(wanted.request.name_space));
+  const BlobSink sink{
+      .append = [&](std::string_view data) { return upload->Append(data); },
+      .progress =
+          [&](uint64_t done, uint64_t total) {
+            Report(wanted.progress, {item, TransferProgress::State::kRunning, done, total});
+          }};
+  RETURN_IF_ERROR(client_->GetBlob(wanted.remote(), {blob.digest, blob.media_type, blob.size}, sink,
+                                   wanted.stop));
+  RETURN_IF_ERROR(upload->Commit(blob.digest));
+  Report(wanted.progress, {item, TransferProgress::State::kDone, blob.size, blob.size});
+  return absl::OkStatus();
+}
+
+absl::StatusOr<PulledManifest> RegistryPuller::Pull(const PullRequest& request,
+                                                    const ProgressSink& progress,
+                                                    std::stop_token stop) {
+  ASSIGN_OR_RETURN(const std::vector<Reference> candidates,
+                   Candidates(request.reference, request.default_registry));
+  absl::Status first;
+  for (const Reference& candidate : candidates) {
+    const absl::StatusOr<Digest> digest = Update({request, candidate, progress, stop});
+    if (digest.ok()) {
+      PulledManifest pulled{{}, candidate.Normalized()};
+      ASSIGN_OR_RETURN(pulled.manifest,
+                       repositories_->GetManifest(request.name_space, RepositoryOf(candidate),
+                                                  digest->ToString()));
+      return pulled;
+    }
+    first.Update(digest.status());
+    if (!MeansAbsent(digest.status())) {
+      break;
+    }
+  }
+  return first;
+}
+
+absl::StatusOr<RepositoryManifest> RegistryPuller::Inspect(const PullRequest& request,
+                                                           std::stop_token stop) {
+  ASSIGN_OR_RETURN(const std::vector<Reference> candidates,
+                   Candidates(request.reference, request.default_registry));
+  absl::Status first;
+  for (const Reference& candidate : candidates) {
+    absl::StatusOr<RemoteManifest> manifest =
+        client_->GetManifest({candidate.registry, candidate.repository, request.credentials},
+                             TagOrDigest(candidate), stop);
+    if (manifest.ok()) {
+      return RepositoryManifest{manifest->digest, std::move(manifest->media_type),
+                                std::move(manifest->bytes)};
+    }
+    first.Update(manifest.status());
+    if (!MeansAbsent(manifest.status())) {
+      break;
+    }
+  }
+  return first;
+}
+
+BlobFetcher RegistryPuller::Fetcher(CredentialsOf credentials, ProgressSink progress) {
+  return [this, credentials = std::move(credentials), progress = std::move(progress)](
+             const StoredImage& image, const ImageLayer& layer,
+             const std::function<absl::Status(std::string_view)>& append,
+             std::stop_token stop) -> absl::Status {
+    if (image.source.empty()) {
+      return NotFound(
+          fmt::format("the layer {} of image {} is not in the local store, and no "
+                      "registry is known that has it",
+                      layer.digest.ToString(), image.manifest.ToString()));
+    }
+    const size_t slash = image.source.find('/');
+    const RemoteRepository where{image.source.substr(0, slash), image.source.substr(slash + 1),
+                                 credentials};
+    const std::string item = fmt::format("layer {}", layer.digest.ToString());
+    const BlobSink sink{.append = append, .progress = [&](uint64_t done, uint64_t total) {
+                          Report(progress, {item, TransferProgress::State::kRunning, done, total});
+                        }};
+    RETURN_IF_ERROR(client_->GetBlob(where, {layer.digest, layer.media_type, layer.size}, sink,
+                                     std::move(stop)));
+    Report(progress, {item, TransferProgress::State::kDone, layer.size, layer.size});
+    return absl::OkStatus();
+  };
+}
+
+}  // namespace
+
+std::unique_ptr<Puller> MakePuller(ImageStore* images, Repositories* repositories,
+                                   RegistryClient* client, const Clock* clock,
+                                   const PullerOptions& options) {
+  return std::make_unique<RegistryPuller>(images, repositories, client, clock, options);
+}
+
+}  // namespace zlayer

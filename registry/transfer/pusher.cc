@@ -1,0 +1,476 @@
+#include "registry/transfer/pusher.h"
+
+#include <fmt/format.h>
+
+#include <atomic>
+#include <utility>
+
+#include "base/clock.h"
+#include "base/errors.h"
+#include "base/files.h"
+#include "base/mutex.h"
+#include "base/parallel.h"
+#include "base/status_macros.h"
+#include "base/strings.h"
+#include "registry/image/image_json.h"
+#include "registry/image/reference.h"
+#include "registry/layer/archive.h"
+#include "registry/transfer/candidates.h"
+#include "registry/transfer/layer_forms.h"
+
+namespace zlayer {
+namespace {
+
+// Layers under way at once; the registry client limits how many are transferred.
+constexpr size_t kThreads = 8;
+constexpr int kMaxIndexDepth = 4;
+// Between two reports on a blob.
+constexpr int64_t kProgressNs = 250'000'000;
+
+bool IsLoopback(const std::string& registry) {
+  const std::string host = registry.substr(0, registry.rfind(':'));
+  return host == "localhost" || host.starts_with("127.") || registry.starts_with("[::1]");
+}
+
+// One destination of one push, or one copy.
+struct Target {
+  RemoteRepository where;
+  std::string name;  // "localhost:5000/team/app"
+  const ProgressSink& progress;
+  std::atomic<uint64_t> sent = 0;
+
+  Target(RemoteRepository w, std::string n, const ProgressSink& p)
+      : where(std::move(w)), name(std::move(n)), progress(p) {}
+};
+
+class RegistryPusher : public Pusher {
+ public:
+  RegistryPusher(const ImageParts& parts, ImageStore* images, Repositories* repositories,
+                 RegistryClient* client, Puller* puller)
+      : parts_(parts),
+        forms_(parts),
+        images_(images),
+        repositories_(repositories),
+        client_(client),
+        puller_(puller) {}
+
+  absl::StatusOr<PushResult> Push(const PushRequest& request, const ProgressSink& progress,
+                                  std::stop_token stop) override;
+  absl::StatusOr<PushResult> Copy(const CopyRequest& request, const ProgressSink& progress,
+                                  std::stop_token stop) override;
+
+ private:
+  // What was sent for a manifest that is here.
+  struct Sent {
+    RepositoryManifest manifest;
+    std::vector<Digest> layers;  // ids, where it is an image
+  };
+
+  absl::StatusOr<PushResult> PushTo(const PushRequest& request, const Reference& destination,
+                                    const RepositoryManifest& manifest,
+                                    const ProgressSink& progress, std::stop_token stop);
+  absl::StatusOr<Sent> Send(const PushRequest& request, Target& target,
+                            const RepositoryManifest& manifest, std::stop_token stop);
+  absl::StatusOr<Sent> SendIndex(const PushRequest& request, Target& target,
+                                 const RepositoryManifest& manifest, const AnyManifest& document,
+                                 std::stop_token stop);
+  absl::StatusOr<Sent> SendImage(const PushRequest& request, Target& target,
+                                 const RepositoryManifest& manifest, std::stop_token stop);
+  absl::Status SendStored(const PushRequest& request, Target& target, const Descriptor& blob,
+                          std::stop_token stop);
+  absl::StatusOr<ImageLayer> SendLayer(const PushRequest& request, Target& target,
+                                       const StoredImage& image, const ImageLayer& layer,
+                                       std::stop_token stop);
+  absl::StatusOr<ImageLayer> SendCompressed(Target& target, const ImageLayer& layer,
+                                            const CompressorOptions& options, std::stop_token stop);
+  absl::Status SendBlob(Target& target, const std::string& item, const BlobSource& blob,
+                        std::stop_token stop);
+  absl::Status PutManifest(Target& target, const std::string& reference,
+                           const RepositoryManifest& manifest, std::stop_token stop);
+  absl::Status Keep(const PushRequest& request, const Reference& destination, const Sent& sent);
+
+  absl::Status CopyManifest(const RemoteRepository& from, Target& target,
+                            const RemoteManifest& manifest, int depth, std::stop_token stop);
+  absl::StatusOr<ContentFile> FetchToFile(const RemoteRepository& from, const Descriptor& blob,
+                                          std::stop_token stop);
+  absl::Status CopyBlob(const RemoteRepository& from, Target& target, const Descriptor& blob,
+                        std::stop_token stop);
+
+  const ImageParts parts_;
+  LayerForms forms_;
+  ImageStore* const images_;
+  Repositories* const repositories_;
+  RegistryClient* const client_;
+  Puller* const puller_;
+};
+
+absl::StatusOr<Reference> ParseDestination(const std::string& text) {
+  ASSIGN_OR_RETURN(Reference reference, Reference::Parse(text));
+  if (!reference.digest.empty()) {
+    return InvalidArgument(fmt::format(
+        "\"{}\" has a digest: an image is pushed under a name, or by digest without one",
+        ToUtf8(text)));
+  }
+  return reference;
+}
+
+absl::StatusOr<PushResult> RegistryPusher::Push(const PushRequest& request,
+                                                const ProgressSink& progress,
+                                                std::stop_token stop) {
+  const Uses::Work work = parts_.uses->Begin();
+  std::vector<Reference> destinations;
+  for (const std::string& name : request.destinations.empty()
+                                     ? std::vector<std::string>{request.reference}
+                                     : request.destinations) {
+    ASSIGN_OR_RETURN(destinations.emplace_back(), ParseDestination(name));
+  }
+  ASSIGN_OR_RETURN(const RepositoryManifest manifest,
+                   images_->GetManifest(request.name_space, request.reference));
+  PushResult result;
+  for (const Reference& destination : destinations) {
+    absl::StatusOr<PushResult> pushed = PushTo(request, destination, manifest, progress, stop);
+    if (!pushed.ok()) {
+      return Annotate(pushed.status(), fmt::format("pushing {}", destination.Familiar()));
+    }
+    if (result.references.empty()) {
+      result.manifest = pushed->manifest;
+      result.config = pushed->config;
+    }
+    result.references.push_back(std::move(pushed->references[0]));
+    result.bytes_sent += pushed->bytes_sent;
+  }
+  return result;
+}
+
+absl::StatusOr<PushResult> RegistryPusher::PushTo(const PushRequest& request,
+                                                  const Reference& destination,
+                                                  const RepositoryManifest& manifest,
+                                                  const ProgressSink& progress,
+                                                  std::stop_token stop) {
+  Target target({destination.registry, destination.repository, request.credentials},
+                RepositoryOf(destination), progress);
+  ASSIGN_OR_RETURN(const Sent sent, Send(request, target, manifest, stop));
+  const Digest digest = sent.manifest.digest;
+  RETURN_IF_ERROR(PutManifest(target, request.by_digest ? digest.ToString() : destination.tag,
+                              sent.manifest, std::move(stop)));
+  RETURN_IF_ERROR(Keep(request, destination, sent));
+  PushResult result;
+  result.manifest = digest;
+  ASSIGN_OR_RETURN(const AnyManifest document,
+                   ParseAnyManifest(sent.manifest.media_type, sent.manifest.bytes));
+  result.config = document.config.digest;
+  result.references.push_back(request.by_digest
+                                  ? fmt::format("{}@{}", target.name, digest.ToString())
+                                  : destination.Normalized());
+  result.bytes_sent = target.sent;
+  return result;
+}
+
+// Everything but the manifest itself.
+absl::StatusOr<RegistryPusher::Sent> RegistryPusher::Send(const PushRequest& request,
+                                                          Target& target,
+                                                          const RepositoryManifest& manifest,
+                                                          std::stop_token stop) {
+  ASSIGN_OR_RETURN(const AnyManifest document,
+                   ParseAnyManifest(manifest.media_type, manifest.bytes));
+  if (document.kind == ManifestKind::kIndex) {
+    return SendIndex(request, target, manifest, document, std::move(stop));
+  }
+  RETURN_IF_ERROR(SendStored(request, target, document.config, stop));
+  if (document.kind == ManifestKind::kImage) {
+    return SendImage(request, target, manifest, std::move(stop));
+  }
+  for (const Descriptor& blob : document.layers) {
+    RETURN_IF_ERROR(SendStored(request, target, blob, stop));
+  }
+  return Sent{manifest, {}};
+}
+
+absl::StatusOr<RegistryPusher::Sent> RegistryPusher::SendIndex(const PushRequest& request,
+                                                               Target& target,
+                                                               const RepositoryManifest& manifest,
+                                                               const AnyManifest& document,
+                                                               std::stop_token stop) {
+  std::vector<Descriptor> children = document.manifests;
+  bool changed = false;
+  for (Descriptor& child : children) {
+    absl::StatusOr<RepositoryManifest> part =
+        images_->GetManifest(request.name_space, child.digest.ToString());
+    if (absl::IsNotFound(part.status())) {
+      return NotFound(
+          fmt::format("{} of the index is not here; bring it with \"zlayer pull "
+                      "--all-platforms\", or send the index with \"zlayer copy\"",
+                      child.digest.ToString()));
+    }
+    RETURN_IF_ERROR(part.status());
+    ASSIGN_OR_RETURN(const Sent sent, Send(request, target, *part, stop));
+    RETURN_IF_ERROR(PutManifest(target, sent.manifest.digest.ToString(), sent.manifest, stop));
+    changed = changed || sent.manifest.digest != child.digest;
+    child.media_type = sent.manifest.media_type;
+    child.digest = sent.manifest.digest;
+    child.size = sent.manifest.bytes.size();
+  }
+  if (!changed) {
+    return Sent{manifest, {}};
+  }
+  Sent sent;
+  sent.manifest.media_type = kIndexMediaType;
+  sent.manifest.bytes = WriteIndex(children, document.annotations);
+  sent.manifest.digest = Digest::Of(sent.manifest.bytes);
+  return sent;
+}
+
+absl::StatusOr<RegistryPusher::Sent> RegistryPusher::SendImage(const PushRequest& request,
+                                                               Target& target,
+                                                               const RepositoryManifest& manifest,
+                                                               std::stop_token stop) {
+  ASSIGN_OR_RETURN(const StoredImage image,
+                   images_->Get(request.name_space, manifest.digest.ToString()));
+  std::vector<ImageLayer> layers(image.layers.size());
+  RETURN_IF_ERROR(ForEachInParallel(
+      layers.size(), kThreads, std::move(stop),
+      [&](size_t i, std::stop_token stopped) -> absl::Status {
+        ASSIGN_OR_RETURN(layers[i],
+                         SendLayer(request, target, image, image.layers[i], std::move(stopped)));
+        return absl::OkStatus();
+      }));
+  Sent sent{manifest, {}};
+  bool changed = false;
+  for (size_t i = 0; i < layers.size(); ++i) {
+    changed = changed || layers[i].digest != image.layers[i].digest;
+    sent.layers.push_back(image.layers[i].layer);
+  }
+  if (changed) {
+    sent.manifest.media_type = kManifestMediaType;
+    sent.manifest.bytes = WithLayers(manifest.bytes, layers);
+    sent.manifest.digest = Digest::Of(sent.manifest.bytes);
+  }
+  return sent;
+}
+
+// A blob that is here as it is.
+absl::Status RegistryPusher::SendStored(const PushRequest& request, Target& target,
+                                        const Descriptor& blob, std::stop_token stop) {
+  ASSIGN_OR_RETURN(const std::shared_ptr<BlobReader> reader,
+                   repositories_->OpenBlob(request.name_space, blob.digest));
+  const BlobSource source{
+      blob.digest, reader->size(),
+      [&](uint64_t offset, const std::function<absl::Status(std::string_view)>& sink) {
+        return reader->Read(offset, reader->size() - offset, sink, stop);
+      }};
+  return SendBlob(target, fmt::format("blob {}", blob.digest.ToString()), source, stop);
+}
+
+// The layer in the form in which the registry has it now.
+absl::StatusOr<ImageLayer> RegistryPusher::SendLayer(const PushRequest& request, Target& target,
+                                                     const StoredImage& image,
+                                                     const ImageLayer& layer,
+                                                     std::stop_token stop) {
+  if (IsForeignLayer(layer.media_type)) {
+    return layer;
+  }
+  const PushForm& form = request.form;
+  const Compression wanted = form.compression.value_or(
+      IsLoopback(target.where.registry) ? Compression::kNone : Compression::kGzip);
+  const std::optional<Compression> is = CompressionOf(layer.media_type);
+  const bool keeps = !is.has_value() || is == wanted || (*is != Compression::kNone && !form.force);
+  if (!keeps) {
+    // To compress it, its bytes must be here.
+    RETURN_IF_ERROR(
+        images_->EnsureBlobs(image, puller_->Fetcher(request.credentials, target.progress), stop));
+    return SendCompressed(target, layer, {wanted, form.level, 0}, std::move(stop));
+  }
+  const std::string item = fmt::format("layer {}", layer.digest.ToString());
+  ASSIGN_OR_RETURN(const bool there, client_->HasBlob(target.where, layer.digest, stop));
+  if (there) {
+    Report(target.progress, {item, TransferProgress::State::kPresent, layer.size, layer.size});
+    return layer;
+  }
+  absl::StatusOr<BlobSource> source = forms_.Open(layer, stop);
+  if (absl::IsNotFound(source.status())) {
+    RETURN_IF_ERROR(
+        images_->EnsureBlobs(image, puller_->Fetcher(request.credentials, target.progress), stop));
+    source = forms_.Open(layer, stop);
+  }
+  RETURN_IF_ERROR(source.status());
+  RETURN_IF_ERROR(SendBlob(target, item, *source, std::move(stop)));
+  return layer;
+}
+
+absl::StatusOr<ImageLayer> RegistryPusher::SendCompressed(Target& target, const ImageLayer& layer,
+                                                          const CompressorOptions& options,
+                                                          std::stop_token stop) {
+  ImageLayer form = layer;
+  form.media_type = LayerMediaType(options.compression);
+  if (options.compression == Compression::kNone) {
+    form.digest = layer.diff_id;
+  }
+  ASSIGN_OR_RETURN(const std::optional<ImageLayer> known, forms_.Find(layer.diff_id, options));
+  if (known.has_value()) {
+    ASSIGN_OR_RETURN(const bool there, client_->HasBlob(target.where, known->digest, stop));
+    if (there) {
+      form.digest = known->digest;
+      form.size = known->size;
+      Report(target.progress, {fmt::format("layer {}", form.digest.ToString()),
+                               TransferProgress::State::kPresent, form.size, form.size});
+      return form;
+    }
+  }
+  ASSIGN_OR_RETURN(const CompressedLayer made, forms_.Compress(layer, options, stop));
+  form.digest = made.digest;
+  form.size = made.size;
+  RETURN_IF_ERROR(SendBlob(target, fmt::format("layer {}", form.digest.ToString()),
+                           SourceOf(made.digest, made.file), std::move(stop)));
+  return form;
+}
+
+absl::Status RegistryPusher::SendBlob(Target& target, const std::string& item,
+                                      const BlobSource& blob, std::stop_token stop) {
+  ASSIGN_OR_RETURN(const std::vector<std::string> mount_from,
+                   RepositoriesWith(*parts_.database, target.where.registry, blob.digest));
+  BlobSource told = blob;
+  told.read = [&](uint64_t offset, const std::function<absl::Status(std::string_view)>& sink) {
+    uint64_t done = offset;
+    int64_t told_ns = MonotonicNs();
+    return blob.read(offset, [&](std::string_view piece) {
+      RETURN_IF_ERROR(sink(piece));
+      done += piece.size();
+      if (MonotonicNs() - told_ns > kProgressNs) {
+        told_ns = MonotonicNs();
+        Report(target.progress, {item, TransferProgress::State::kRunning, done, blob.size});
+      }
+      return absl::OkStatus();
+    });
+  };
+  ASSIGN_OR_RETURN(const bool sent,
+                   client_->PutBlob(target.where, told, mount_from, std::move(stop)));
+  target.sent += sent ? blob.size : 0;
+  Report(target.progress,
+         {item, sent ? TransferProgress::State::kDone : TransferProgress::State::kPresent,
+          blob.size, blob.size});
+  return absl::OkStatus();
+}
+
+absl::Status RegistryPusher::PutManifest(Target& target, const std::string& reference,
+                                         const RepositoryManifest& manifest, std::stop_token stop) {
+  RETURN_IF_ERROR(client_->PutManifest(target.where, reference, manifest.media_type, manifest.bytes,
+                                       std::move(stop)));
+  const uint64_t size = manifest.bytes.size();
+  target.sent += size;
+  Report(target.progress, {fmt::format("manifest {}", manifest.digest.ToString()),
+                           TransferProgress::State::kDone, size, size});
+  return absl::OkStatus();
+}
+
+// What is in the registry is known here, with the same layers, and where it is.
+absl::Status RegistryPusher::Keep(const PushRequest& request, const Reference& destination,
+                                  const Sent& sent) {
+  return repositories_
+      ->PutManifest(request.name_space, {.repository = RepositoryOf(destination),
+                                         .tag = "",
+                                         .media_type = sent.manifest.media_type,
+                                         .bytes = sent.manifest.bytes,
+                                         .sparse = true,
+                                         .layers = sent.layers})
+      .status();
+}
+
+absl::StatusOr<PushResult> RegistryPusher::Copy(const CopyRequest& request,
+                                                const ProgressSink& progress,
+                                                std::stop_token stop) {
+  ASSIGN_OR_RETURN(const Reference source, Reference::Parse(request.source));
+  ASSIGN_OR_RETURN(const Reference destination, ParseDestination(request.destination));
+  const RemoteRepository from{source.registry, source.repository, request.credentials};
+  Target target({destination.registry, destination.repository, request.credentials},
+                RepositoryOf(destination), progress);
+  ASSIGN_OR_RETURN(const RemoteManifest manifest,
+                   client_->GetManifest(from, TagOrDigest(source), stop));
+  RETURN_IF_ERROR(CopyManifest(from, target, manifest, 0, stop));
+  RETURN_IF_ERROR(PutManifest(target, destination.tag,
+                              {manifest.digest, manifest.media_type, manifest.bytes}, stop));
+  ASSIGN_OR_RETURN(const AnyManifest document,
+                   ParseAnyManifest(manifest.media_type, manifest.bytes));
+  return PushResult{
+      manifest.digest, document.config.digest, {destination.Normalized()}, target.sent};
+}
+
+// Everything but the manifest itself.
+absl::Status RegistryPusher::CopyManifest(const RemoteRepository& from, Target& target,
+                                          const RemoteManifest& manifest, int depth,
+                                          std::stop_token stop) {
+  if (depth > kMaxIndexDepth) {
+    return InvalidArgument(fmt::format("indexes are nested more than {} deep", kMaxIndexDepth));
+  }
+  ASSIGN_OR_RETURN(const AnyManifest document,
+                   ParseAnyManifest(manifest.media_type, manifest.bytes));
+  for (const Descriptor& child : document.manifests) {
+    ASSIGN_OR_RETURN(const RemoteManifest part,
+                     client_->GetManifest(from, child.digest.ToString(), stop));
+    RETURN_IF_ERROR(CopyManifest(from, target, part, depth + 1, stop));
+    RETURN_IF_ERROR(PutManifest(target, part.digest.ToString(),
+                                {part.digest, part.media_type, part.bytes}, stop));
+  }
+  std::vector<Descriptor> blobs = document.layers;
+  std::erase_if(blobs, [](const Descriptor& blob) { return IsForeignLayer(blob.media_type); });
+  if (document.kind != ManifestKind::kIndex) {
+    blobs.push_back(document.config);
+  }
+  return ForEachInParallel(blobs.size(), kThreads, std::move(stop),
+                           [&](size_t i, std::stop_token stopped) {
+                             return CopyBlob(from, target, blobs[i], std::move(stopped));
+                           });
+}
+
+absl::StatusOr<ContentFile> RegistryPusher::FetchToFile(const RemoteRepository& from,
+                                                        const Descriptor& blob,
+                                                        std::stop_token stop) {
+  ASSIGN_OR_RETURN(UniqueFd fd, OpenUnnamedFile(parts_.tmp_directory));
+  uint64_t size = 0;
+  const BlobSink sink{.append =
+                          [&](std::string_view piece) {
+                            const uint64_t at = size;
+                            size += piece.size();
+                            return PwriteFully(fd.get(), piece, at);
+                          },
+                      .progress = {}};
+  RETURN_IF_ERROR(
+      client_->GetBlob(from, {blob.digest, blob.media_type, blob.size}, sink, std::move(stop)));
+  return ContentFile{std::make_shared<const UniqueFd>(std::move(fd)), 0, size};
+}
+
+absl::Status RegistryPusher::CopyBlob(const RemoteRepository& from, Target& target,
+                                      const Descriptor& blob, std::stop_token stop) {
+  const std::string item = fmt::format("blob {}", blob.digest.ToString());
+  ASSIGN_OR_RETURN(const bool there, client_->HasBlob(target.where, blob.digest, stop));
+  if (there) {
+    Report(target.progress, {item, TransferProgress::State::kPresent, blob.size, blob.size});
+    return absl::OkStatus();
+  }
+  // Within a registry it is fetched only if that does not take it from where it has it.
+  absl::StatusOr<bool> sent = absl::AbortedError("not fetched");
+  if (from.registry == target.where.registry) {
+    const BlobSource nothing{blob.digest, blob.size,
+                             [&](uint64_t, const auto&) -> absl::Status { return sent.status(); }};
+    sent = client_->PutBlob(target.where, nothing, {from.repository}, stop);
+  }
+  if (absl::IsAborted(sent.status())) {
+    ASSIGN_OR_RETURN(const ContentFile file, FetchToFile(from, blob, stop));
+    sent = client_->PutBlob(target.where, SourceOf(blob.digest, file), {}, stop);
+  }
+  RETURN_IF_ERROR(sent.status());
+  target.sent += *sent ? blob.size : 0;
+  Report(target.progress,
+         {item, *sent ? TransferProgress::State::kDone : TransferProgress::State::kMounted,
+          blob.size, blob.size});
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+std::unique_ptr<Pusher> MakePusher(const ImageParts& parts, ImageStore* images,
+                                   Repositories* repositories, RegistryClient* client,
+                                   Puller* puller) {
+  return std::make_unique<RegistryPusher>(parts, images, repositories, client, puller);
+}
+
+}  // namespace zlayer
