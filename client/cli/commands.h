@@ -20,6 +20,8 @@ void AddExportCommand(Command& root);
 void AddTagCommand(Command& root);
 void AddUntagCommand(Command& root);
 void AddRemoveCommand(Command& root);
+// `login` and `logout`.
+void AddLoginCommands(Command& root);
 void AddBuildsCommand(Command& root);
 void AddExplainCommand(Command& root);
 void AddTraceCommand(Command& root);

@@ -32,6 +32,7 @@ void AddAllCommands(Command& root) {
   AddTagCommand(root);
   AddUntagCommand(root);
   AddRemoveCommand(root);
+  AddLoginCommands(root);
   root.Section("Program and daemon");
   AddInfoCommand(root);
   AddDfCommand(root);

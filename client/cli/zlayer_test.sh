@@ -82,6 +82,24 @@ echo "[" >"$directory/context/.dockerignore"
 check "bad ignore file" 1 ".dockerignore:1" "$zlayer" build "$directory/context"
 check "nothing to import" 1 "gone" "$zlayer" import "$directory/gone"
 check "no daemon, export" 3 "no daemon answers" "$zlayer" export -o "$directory/x.tar" x
+mkdir "$directory/docker"
+export DOCKER_CONFIG=$directory/docker
+printf 'secret\n' >"$directory/password"
+check "login" 0 "it is not encrypted there" \
+  sh -c "$zlayer login a.example -u me --password-stdin <$directory/password"
+if ! grep -q '"bWU6c2VjcmV0"' "$directory/docker/config.json"; then
+  echo "FAILED: login stored something else"
+  failed=1
+fi
+check "login, no user" 2 "--username USER" \
+  sh -c "$zlayer login a.example --password-stdin <$directory/password"
+check "login, no terminal" 2 "--password-stdin" sh -c "$zlayer login a.example -u me </dev/null"
+check "login, empty" 1 "a password is not empty" \
+  sh -c "$zlayer login a.example -u me --password-stdin </dev/null"
+check "login, no host" 1 "a registry is a host" "$zlayer" login a.example/team
+check "logout" 0 "Removed the credentials of a.example" "$zlayer" logout https://a.example/v1/
+check "logout again" 0 "There were no credentials" "$zlayer" logout a.example
+rm -r "$directory/docker" "$directory/password"
 check "version" 0 "zlayer 0.1.0" "$zlayer" version
 check "version, json" 0 '"zlayerd":null' "$zlayer" version --format json
 if [ -n "$(ls "$directory" | grep -v -x -e out -e err -e context)" ]; then
