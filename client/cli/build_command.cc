@@ -17,6 +17,7 @@
 #include "client/cli/commands.h"
 #include "client/cli/file_request.h"
 #include "client/cli/outcome.h"
+#include "client/cli/registry_logins.h"
 #include "client/cli/session.h"
 #include "client/cli/source_text.h"
 #include "client/lib/build_follower.h"
@@ -145,6 +146,8 @@ absl::Status Build::Run() {
   ASSIGN_OR_RETURN(file_, ReadBuildFile(options_.flags, session_.stop()));
   ASSIGN_OR_RETURN(request_, MakeBuildRequest(options_.flags, file_, FromEnvironment));
   request_.set_namespace_(session_.name_space());
+  RETURN_IF_ERROR(AddLogins(ImagesOf(request_.spec()), session_.stop(),
+                            request_.mutable_spec()->mutable_registry_credentials()));
   if (request_.idempotency_key().empty()) {
     // Lets a submission whose answer was lost be sent again.
     request_.set_idempotency_key(RandomHex());

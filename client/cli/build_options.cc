@@ -33,6 +33,13 @@ void AddSourceOptions(Command& command, BuildFlags* flags) {
       .Option({"--no-cache-filter", "STAGE", "Run every step of this stage again; may be repeated",
                Completes::kStage},
               &flags->no_cache_filters)
+      .Choice(
+          {"--pull", "",
+           "When registries are asked for base images; where nothing is said, for those that are "
+           "not here"},
+          &flags->pull, {"newer", "always", "never"})
+      .Option({"--default-registry", "HOST", "What short names mean, before docker.io"},
+              &flags->default_registry)
       .Option({"--cache-ttl", "TIME", "Run steps again whose result is older: 30m, 12h, 7d"},
               &flags->cache_ttl);
 }
@@ -45,9 +52,11 @@ void AddImageOptions(Command& command, BuildFlags* flags) {
       .Option({"--annotation", "KEY=VALUE", "Annotation of its manifest; may be repeated"},
               &flags->annotations)
       .Option({"-o,--output", "SPEC",
-               "type=image,rewrite-timestamp=true: no time in new layers is later than the build "
-               "argument SOURCE_DATE_EPOCH"},
-              &flags->outputs);
+               "type=image,KEY=VALUE,...: rewrite-timestamp=true (no time in new layers is later "
+               "than the build argument SOURCE_DATE_EPOCH), push=true, push-by-digest=true, "
+               "compression=gzip|zstd|uncompressed, compression-level=N, force-compression=true"},
+              &flags->outputs)
+      .Flag({"--push", "", "Send the image to the registries that its tags name"}, &flags->push);
 }
 
 OptionText Refused(const std::string& names, const std::string& placeholder = "") {
@@ -57,10 +66,8 @@ OptionText Refused(const std::string& names, const std::string& placeholder = ""
 // Options of the API that the daemon of this version refuses, with a sentence that names them.
 void AddRefusedOptions(Command& command, BuildFlags* flags) {
   command.Choice(Refused("--network"), &flags->network, {"default", "host"})
-      .Choice(Refused("--pull"), &flags->pull, {"newer", "always", "never"})
       .Option(Refused("--cache-from", "SPEC"), &flags->cache_from)
       .Option(Refused("--cache-to", "SPEC"), &flags->cache_to)
-      .Flag(Refused("--push"), &flags->push)
       .Flag(Refused("--squash"), &flags->squash);
 }
 

@@ -10,6 +10,7 @@
 #include "base/files.h"
 #include "base/status_macros.h"
 #include "base/strings.h"
+#include "client/cli/registry_logins.h"
 #include "client/cli/instant.h"
 #include "client/cli/session.h"
 #include "client/lib/stoppable_reader.h"
@@ -244,10 +245,28 @@ absl::StatusOr<v1::SubmitBuildRequest> MakeBuildRequest(const BuildFlags& flags,
     spec->mutable_cache_ttl()->set_seconds(static_cast<int64_t>(*seconds));
   }
   spec->set_pull(PullModeOf(flags.pull));
+  RETURN_IF_ERROR(CheckText("--default-registry", flags.default_registry));
+  spec->set_default_registry(flags.default_registry);
   spec->set_push(flags.push);
   spec->set_squash(flags.squash);
   spec->set_host_network(flags.network == "host");
   return request;
+}
+
+std::vector<std::string> ImagesOf(const v1::BuildSpec& spec) {
+  std::vector<std::string> images(spec.tags().begin(), spec.tags().end());
+  for (const std::string& image : ImagesIn(spec.dockerfile_inline().content())) {
+    images.push_back(image);
+    if (!spec.default_registry().empty()) {
+      images.push_back(spec.default_registry() + "/" + image);
+    }
+  }
+  for (const auto& [name, source] : spec.contexts()) {
+    if (source.has_image()) {
+      images.push_back(source.image());
+    }
+  }
+  return images;
 }
 
 absl::StatusOr<std::map<std::string, std::string>> DirectoryContexts(const BuildFlags& flags) {

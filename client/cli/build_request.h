@@ -33,6 +33,7 @@ struct BuildFlags {
   std::vector<std::string> cache_to;
   std::vector<std::string> outputs;  // DIR or type=T,K=V,...
   std::string pull;                  // newer, always, never
+  std::string default_registry;
   std::string network = "default";   // default, host
   bool push = false;
   bool squash = false;
@@ -60,6 +61,9 @@ bool IsDirectoryContext(const BuildFlags& flags);
 absl::StatusOr<v1::SubmitBuildRequest> MakeBuildRequest(const BuildFlags& flags,
                                                         const std::optional<BuildFile>& file,
                                                         const Environment& environment);
+
+// The images that a build may pull or push, as far as the request names them.
+std::vector<std::string> ImagesOf(const v1::BuildSpec& spec);
 
 // The directories to upload, by context name. The build context itself is "" where it is one.
 absl::StatusOr<std::map<std::string, std::string>> DirectoryContexts(const BuildFlags& flags);

@@ -22,6 +22,9 @@ void AddUntagCommand(Command& root);
 void AddRemoveCommand(Command& root);
 // `login` and `logout`.
 void AddLoginCommands(Command& root);
+// `pull`, `push` and `copy`.
+void AddTransferCommands(Command& root);
+void AddManifestCommands(Command& root);
 void AddBuildsCommand(Command& root);
 void AddExplainCommand(Command& root);
 void AddTraceCommand(Command& root);

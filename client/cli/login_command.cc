@@ -105,8 +105,16 @@ absl::Status CheckText(const v1::RegistryCredential& credential) {
   return absl::OkStatus();
 }
 
-// Whether the registry takes them. The daemon has no call yet that asks it.
-absl::Status CheckWithRegistry(Session&, const v1::RegistryCredential&) { return absl::OkStatus(); }
+// Whether the registry takes them: the daemon asks it.
+absl::Status CheckWithRegistry(Session& session, const v1::RegistryCredential& credential) {
+  ASSIGN_OR_RETURN(Connection * connection, session.connection());
+  v1::CheckCredentialsRequest request;
+  *request.mutable_credential() = credential;
+  return Call(*connection, connection->registries(),
+              &v1::RegistryService::StubInterface::CheckCredentials, request, kCallTimeout,
+              session.stop())
+      .status();
+}
 
 absl::Status Login(Session& session, Options options) {
   v1::RegistryCredential credential;

@@ -32,6 +32,8 @@ void AddAllCommands(Command& root) {
   AddTagCommand(root);
   AddUntagCommand(root);
   AddRemoveCommand(root);
+  AddTransferCommands(root);
+  AddManifestCommands(root);
   AddLoginCommands(root);
   root.Section("Program and daemon");
   AddInfoCommand(root);

@@ -72,6 +72,7 @@ Connection::Connection(std::string address, std::shared_ptr<grpc::Channel> chann
       channel_(std::move(channel)),
       builds_(v1::BuildService::NewStub(channel_)),
       images_(v1::ImageService::NewStub(channel_)),
+      registries_(v1::RegistryService::NewStub(channel_)),
       cache_(v1::CacheService::NewStub(channel_)),
       system_(v1::SystemService::NewStub(channel_)) {}
 

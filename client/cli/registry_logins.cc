@@ -1,0 +1,102 @@
+#include "client/cli/registry_logins.h"
+
+#include <algorithm>
+#include <map>
+#include <optional>
+#include <utility>
+
+#include "base/errors.h"
+#include "base/status_macros.h"
+#include "base/strings.h"
+#include "client/lib/credentials.h"
+
+namespace zlayer {
+namespace {
+
+constexpr std::string_view kDockerHub = "docker.io";
+
+struct Place {
+  std::string registry;
+  std::string repository;
+};
+
+// By the rules of distribution/reference; what is wrong with a name the daemon says.
+Place PlaceOf(std::string_view reference) {
+  const size_t slash = reference.find('/');
+  const std::string_view first = reference.substr(0, slash);
+  const bool names_registry =
+      slash != std::string_view::npos &&
+      (first.find_first_of(".:") != std::string_view::npos || first == "localhost");
+  std::string_view repository = names_registry ? reference.substr(slash + 1) : reference;
+  repository = repository.substr(0, repository.find_first_of("@:"));
+  Place place{std::string(names_registry ? first : kDockerHub), std::string(repository)};
+  if (!names_registry && slash == std::string_view::npos) {
+    place.repository = "library/" + place.repository;
+  }
+  return place;
+}
+
+void AddIfLiteral(std::string_view word, std::vector<std::string>* images) {
+  while (!word.empty() && (word.back() == '\r' || word.back() == '"')) {
+    word.remove_suffix(1);
+  }
+  if (!word.empty() && word.find_first_of("$\"'\\") == std::string_view::npos) {
+    images->emplace_back(word);
+  }
+}
+
+bool EqualsIgnoringCase(std::string_view a, std::string_view b) {
+  return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(), [](char x, char y) {
+           return (x >= 'a' && x <= 'z' ? x - 'a' + 'A' : x) == y;
+         });
+}
+
+}  // namespace
+
+std::vector<std::string> ImagesIn(std::string_view dockerfile) {
+  std::vector<std::string> images;
+  for (const std::string_view line : Split(dockerfile, '\n')) {
+    bool is_from = false;
+    bool taken = false;
+    for (const std::string_view word : Split(line, ' ')) {
+      if (word.empty()) {
+        continue;
+      }
+      if (!taken && EqualsIgnoringCase(word, "FROM")) {
+        is_from = true;
+      } else if (is_from && !taken && !word.starts_with("--")) {
+        AddIfLiteral(word, &images);
+        is_from = false;
+      } else if (const size_t from = word.find("from="); from != std::string_view::npos) {
+        const std::string_view value = word.substr(from + 5);
+        AddIfLiteral(value.substr(0, value.find(',')), &images);
+      }
+      taken = taken || !is_from;
+    }
+  }
+  return images;
+}
+
+absl::Status AddLogins(const std::vector<std::string>& references, std::stop_token stop,
+                       google::protobuf::RepeatedPtrField<v1::RegistryCredential>* credentials) {
+  const absl::StatusOr<std::vector<std::string>> files = CredentialFiles();
+  if (absl::IsFailedPrecondition(files.status())) {
+    return absl::OkStatus();  // nowhere to keep any
+  }
+  RETURN_IF_ERROR(files.status());
+  std::map<std::string, std::string> places;  // by registry
+  for (const std::string& reference : references) {
+    Place place = PlaceOf(reference);
+    places.emplace(std::move(place.registry), std::move(place.repository));
+  }
+  for (const auto& [registry, repository] : places) {
+    ASSIGN_OR_RETURN(std::optional<FoundCredential> found,
+                     FindCredentials(*files, registry, repository, stop));
+    if (found.has_value()) {
+      *credentials->Add() = std::move(found->credential);
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace zlayer
