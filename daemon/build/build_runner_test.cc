@@ -16,6 +16,7 @@
 #include "daemon/trace/build_traces.h"
 #include "proto/error_detail.h"
 #include "registry/image/platform.h"
+#include "registry/transfer/testing/memory_registry.h"
 #include "tests/status_matchers.h"
 
 namespace zlayer {
@@ -68,14 +69,24 @@ class BuildRunnerTest : public ::testing::Test {
     const std::string builds = directory_.path() + "/root/builds";
     ASSERT_OK(MakeDirectories(builds + "/b1"));
     traces_ = std::make_unique<BuildTraces>(builds, SystemClock());
+    SetUpRunner();
+    build_.id = "b1";
+    build_.request.set_namespace_("team");
+  }
+
+  // What registries said is forgotten.
+  void SetUpRunner() {
+    puller_ = MakePuller(&store_->images(), &store_->repositories(), &registry_, SystemClock(), {});
+    pusher_ = MakePusher(store_->image_parts(), &store_->images(), &store_->repositories(),
+                         &registry_, puller_.get());
     runner_ = MakeBuildRunner({.store = store_.get(),
                                .backend = &backend_,
                                .queue = queue_.get(),
                                .remote = nullptr,
                                .traces = traces_.get(),
+                               .puller = puller_.get(),
+                               .pusher = pusher_.get(),
                                .clock = SystemClock()});
-    build_.id = "b1";
-    build_.request.set_namespace_("team");
   }
 
   v1::BuildSpec& Spec() { return *build_.request.mutable_spec(); }
@@ -143,6 +154,9 @@ class BuildRunnerTest : public ::testing::Test {
   FakeBackend backend_;
   RecordingSink sink_;
   std::unique_ptr<BuildTraces> traces_;
+  MemoryRegistry registry_;
+  std::unique_ptr<Puller> puller_;
+  std::unique_ptr<Pusher> pusher_;
   std::unique_ptr<BuildRunner> runner_;
   QueuedBuild build_;
   std::string context_;
@@ -470,7 +484,7 @@ TEST_F(BuildRunnerTest, AnErrorOfTheFileHasItsLines) {
 TEST_F(BuildRunnerTest, AnExaminationAnswersWithErrors) {
   SetDockerfile("FROM absent\nMAINTAINER me\n");
   ASSERT_OK_AND_ASSIGN(const v1::CheckBuildResponse check,
-                       CheckRequest(*store_, "team", Spec(), {}));
+                       CheckRequest({store_.get(), puller_.get()}, "team", Spec(), {}));
   EXPECT_EQ(check.error().code(), static_cast<int>(absl::StatusCode::kNotFound));
   EXPECT_EQ(check.error().detail().excerpt().lines(0), "FROM absent");
   EXPECT_EQ(check.warnings_size(), 1);
@@ -478,9 +492,47 @@ TEST_F(BuildRunnerTest, AnExaminationAnswersWithErrors) {
   EXPECT_EQ(check.file().name(), "Dockerfile");
   SetDockerfile("FROM scratch\nRNU x\n");
   ASSERT_OK_AND_ASSIGN(const v1::CheckBuildResponse broken,
-                       CheckRequest(*store_, "team", Spec(), {}));
+                       CheckRequest({store_.get(), puller_.get()}, "team", Spec(), {}));
   EXPECT_THAT(broken.error().error(), HasSubstr("did you mean RUN?"));
   EXPECT_FALSE(broken.has_outline());
+}
+
+TEST_F(BuildRunnerTest, ABaseThatIsNotHereIsPulled) {
+  registry_.AddImage("docker.io/library/base", "1");
+  SetDockerfile("FROM base:1");
+  ASSERT_OK(Run());
+  EXPECT_EQ(registry_.Count("GET manifest docker.io/library/base:1"), 1);
+  Spec().set_pull(v1::PULL_NEVER);
+  SetDockerfile("FROM base:2");
+  EXPECT_THAT(Run(), StatusIs(absl::StatusCode::kNotFound));
+  EXPECT_EQ(registry_.Count("GET manifest docker.io/library/base:2"), 0);
+}
+
+TEST_F(BuildRunnerTest, ABaseThatARegistryDoesNotShowIsNotFound) {
+  registry_.AddImage("reg.example/base", "1");
+  registry_.passwords["reg.example/base"] = "secret";
+  SetDockerfile("FROM reg.example/base:1");
+  const absl::Status refused = Run().status();
+  EXPECT_THAT(refused, StatusIs(absl::StatusCode::kNotFound, HasSubstr("credentials")));
+  EXPECT_EQ(DetailOf(refused).reason(), "IMAGE_NOT_FOUND");
+  v1::RegistryCredential& credential = *Spec().add_registry_credentials();
+  credential.set_registry("reg.example");
+  credential.set_password("secret");
+  Spec().set_pull(v1::PULL_ALWAYS);
+  SetUpRunner();
+  EXPECT_OK(Run());
+}
+
+TEST_F(BuildRunnerTest, ThePushIsPartOfTheBuild) {
+  SetDockerfile("FROM scratch");
+  Spec().add_tags("localhost:5000/app:1");
+  Spec().set_push(true);
+  ASSERT_OK_AND_ASSIGN(const v1::BuildComplete complete, Run());
+  EXPECT_EQ(registry_.repositories["localhost:5000/app"].manifests["1"].digest.ToString(),
+            complete.manifest_digest());
+  registry_.down = absl::UnavailableError("no answer");
+  SetUpRunner();
+  EXPECT_THAT(Run(), StatusIs(absl::StatusCode::kUnavailable, HasSubstr("no answer")));
 }
 
 using PlanRequestTest = BuildRunnerTest;
@@ -489,7 +541,8 @@ TEST_F(PlanRequestTest, IsWhatTheBuildRuns) {
   AddBase("base", HostPlatform());
   SetContext({{"docker/app", "FROM base\nCOPY a /\n"}, {"a", "x"}}, false);
   Spec().set_dockerfile("docker/app");
-  ASSERT_OK_AND_ASSIGN(PlannedBuild plan, PlanRequest(*store_, "team", Spec(), {}));
+  ASSERT_OK_AND_ASSIGN(PlannedBuild plan,
+                       PlanRequest({store_.get(), puller_.get()}, "team", Spec(), {}));
   EXPECT_THAT(plan.graph.stages(0).operations(0).image().digest(), HasSubstr("sha256:"));
   ASSERT_OK(Run());
   EXPECT_EQ(plan.graph.SerializeAsString(), backend_.jobs[0].graph->SerializeAsString());
@@ -498,7 +551,7 @@ TEST_F(PlanRequestTest, IsWhatTheBuildRuns) {
 TEST_F(PlanRequestTest, StoresNothing) {
   SetContext({{"Dockerfile", "FROM scratch\n"}, {".dockerignore", "a\n"}, {"a", "x"}}, true);
   ASSERT_OK_AND_ASSIGN(StoreStatistics before, store_->Statistics());
-  ASSERT_OK(PlanRequest(*store_, "team", Spec(), {}));
+  ASSERT_OK(PlanRequest({store_.get(), puller_.get()}, "team", Spec(), {}));
   ASSERT_OK_AND_ASSIGN(StoreStatistics after, store_->Statistics());
   EXPECT_EQ(after.layers, before.layers);
   EXPECT_THAT(store_->contexts().Kept(), IsOkAndHolds(IsEmpty()));
@@ -506,15 +559,17 @@ TEST_F(PlanRequestTest, StoresNothing) {
 
 TEST_F(PlanRequestTest, FindsTheErrorsOfTheBuild) {
   SetContext({{"Dockerfile", "FROM scratch\nCOPPY a b\n"}}, false);
-  EXPECT_THAT(PlanRequest(*store_, "team", Spec(), {}),
+  EXPECT_THAT(PlanRequest({store_.get(), puller_.get()}, "team", Spec(), {}),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("Dockerfile:2: ")));
   SetContext({{"Dockerfile", "FROM scratch\n"}, {".dockerignore", "[\n"}}, true);
-  EXPECT_EQ(PlanRequest(*store_, "team", Spec(), {}).status(), Run().status());
+  EXPECT_EQ(PlanRequest({store_.get(), puller_.get()}, "team", Spec(), {}).status(),
+            Run().status());
   SetContext({{"Dockerfile", "FROM nothing:here\n"}}, false);
-  EXPECT_THAT(PlanRequest(*store_, "team", Spec(), {}),
+  EXPECT_THAT(PlanRequest({store_.get(), puller_.get()}, "team", Spec(), {}),
               StatusIs(absl::StatusCode::kNotFound, HasSubstr("nothing:here")));
   (*Spec().mutable_contexts())[""].set_uploaded("gone");
-  EXPECT_THAT(PlanRequest(*store_, "team", Spec(), {}), StatusIs(absl::StatusCode::kNotFound));
+  EXPECT_THAT(PlanRequest({store_.get(), puller_.get()}, "team", Spec(), {}),
+              StatusIs(absl::StatusCode::kNotFound));
 }
 
 }  // namespace

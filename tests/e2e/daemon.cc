@@ -61,6 +61,8 @@ void Process::Signal(int signal) { kill(pid_, signal); }
 
 std::string Process::OutSoFar() const { return Contents(files_.path() + "/out"); }
 
+std::string Process::ErrSoFar() const { return Contents(files_.path() + "/err"); }
+
 Finished Process::Wait(double seconds) {
   int status = 0;
   if (!WaitUntil([&] { return waitpid(pid_, &status, WNOHANG) == pid_; }, seconds)) {

@@ -37,6 +37,7 @@ class Process {
   Finished Wait(double seconds = 60);
   // What it wrote to standard output so far.
   std::string OutSoFar() const;
+  std::string ErrSoFar() const;
 
  private:
   pid_t pid_ = -1;

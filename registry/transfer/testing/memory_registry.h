@@ -32,6 +32,19 @@ class MemoryRegistry : public RegistryClient {
   std::map<std::string, std::string> passwords;
   bool can_mount = true;
 
+  // An image without layers.
+  void AddImage(const std::string& name, const std::string& tag) {
+    const std::string config =
+        R"({"architecture":"amd64","os":"linux","rootfs":{"type":"layers","diff_ids":[]}})";
+    const std::string bytes = fmt::format(
+        R"({{"schemaVersion":2,"mediaType":"{}","config":{{"mediaType":"{}","digest":"{}",)"
+        R"("size":{}}},"layers":[]}})",
+        kManifestType, kConfigType, Digest::Of(config).ToString(), config.size());
+    Repository& repository = repositories[name];
+    repository.blobs[Digest::Of(config)] = config;
+    repository.manifests[tag] = {Digest::Of(bytes), std::string(kManifestType), bytes};
+  }
+
   // What was asked, one a line: "HEAD manifest registry/repository:tag".
   std::vector<std::string> Calls() {
     MutexLock lock(&mutex_);
@@ -146,6 +159,9 @@ class MemoryRegistry : public RegistryClient {
   }
 
  private:
+  static constexpr std::string_view kManifestType = "application/vnd.oci.image.manifest.v1+json";
+  static constexpr std::string_view kConfigType = "application/vnd.oci.image.config.v1+json";
+
   static std::string Name(const RemoteRepository& where) {
     return where.registry + "/" + where.repository;
   }
