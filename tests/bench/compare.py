@@ -9,7 +9,9 @@ import tempfile
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "..", "peers"))
-from builders import TOP, Buildah, BuildKit, Zlayer, programs, remove_work  # noqa: E402
+from builders import (TOP, Buildah, BuildKit, DockerRegistry, Skopeo, Zlayer, programs,  # noqa: E402
+                      remove_work)
+from registry_rows import registry_rows  # noqa: E402
 from workloads import Result, Workloads, make_base  # noqa: E402
 
 
@@ -65,14 +67,15 @@ def machine():
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=11)
-    parser.add_argument("--peers", default="zlayer,buildkit,buildah")
+    parser.add_argument("--peers", default="zlayer,buildkit,buildah,skopeo,docker-registry")
     parser.add_argument("--rows", default="", help="names of rows, separated by commas; all if empty")
     parser.add_argument("--directory", default=None, help="where the stores are: disk or a tmpfs")
     options = parser.parse_args()
 
     work = tempfile.mkdtemp(prefix="zlayer-compare-", dir=options.directory)
     makers = {"zlayer": lambda: Zlayer(work, programs()), "buildkit": lambda: BuildKit(work),
-              "buildah": lambda: Buildah(work)}
+              "buildah": lambda: Buildah(work), "skopeo": lambda: Skopeo(work, programs()),
+              "docker-registry": lambda: DockerRegistry(work)}
     peers = []
     failed = False
     try:
@@ -82,8 +85,10 @@ def main():
                 sys.exit(f'there is no peer "{name}"; known are {", ".join(makers)}')
             peers.append(makers[name]())
             peers[-1].start()
-            peers[-1].import_root(base, "busybox")
+            if "busybox" in peers[-1].wants:
+                peers[-1].import_root(base, "busybox")
         workloads = Workloads(work, base)
+        workloads.add(registry_rows(work, lambda: Zlayer(os.path.join(work, "source"), programs())))
         wanted = [name.strip() for name in options.rows.split(",") if name.strip()]
         wanted = wanted or workloads.names()
         if unknown := set(wanted) - set(workloads.names()):

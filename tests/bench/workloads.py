@@ -335,6 +335,10 @@ class Workloads:
             self._contexts[key] = make(self._work, *arguments)
         return self._contexts[key]
 
+    def add(self, rows):
+        """Further makers of rows by name."""
+        self._rows.update(rows)
+
     def names(self):
         return list(self._rows)
 

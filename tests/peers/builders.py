@@ -88,6 +88,7 @@ class Peer:
     """One builder. `argv`s of build and import run as its users run them."""
 
     daemon = None  # the daemon's process while it runs
+    wants = ("busybox",)  # base images that rows take for granted
     has_daemon = True
 
     def __init__(self, work):
@@ -204,10 +205,11 @@ class Zlayer(Peer):
         self.socket = os.path.join(self.work, "s")
         self.env["ZLAYER_ADDRESS"] = "unix://" + self.socket
         self.env["XDG_CACHE_HOME"] = os.path.join(self.work, "cache")
+        self.flags = []
 
     def daemon_argv(self):
         return [self.zlayerd, "--root", os.path.join(self.work, "root"),
-                "--address", self.env["ZLAYER_ADDRESS"]]
+                "--address", self.env["ZLAYER_ADDRESS"]] + self.flags
 
     def ready_argv(self):
         return [self.zlayer, "info"]
@@ -227,6 +229,25 @@ class Zlayer(Peer):
 
     def build_argv(self, context, tag, options):
         return [self.zlayer, "build", "-q", "-t", tag] + options.argv(contexts=True) + [context]
+
+    def serve(self, blob):
+        """URL of the file as a blob, from a daemon that serves /v2/; it is the layer of an image."""
+        from registry_rows import free_port, largest_layer  # noqa: PLC0415
+        port = free_port()
+        config = os.path.join(self.work, "serve.yaml")
+        with open(config, "w") as file:
+            file.write(f"server: {{address: '{port}'}}\n")
+        self.stop()
+        self.flags = ["--config", config]
+        self.start()
+        self.import_root(blob, "served:1")
+        return largest_layer(f"http://127.0.0.1:{port}", "served")
+
+    def push_argvs(self, tag, target, compression):
+        return [[self.zlayer, "push", "-q", "--compression", compression, tag, target]]
+
+    def pull_argv(self, image):
+        return [self.zlayer, "pull", "-q", image]
 
     def export(self, tag, archive):
         self.run([self.zlayer, "export", "--format", "oci", "-o", archive, tag])
@@ -267,6 +288,12 @@ class BuildKit(Peer):
     def build_argv(self, context, tag, options):
         return ([self.docker, "build", "-q", "--network=host", "-t", tag] + options.argv() +
                 [context])
+
+    def push_argvs(self, tag, target, compression):
+        return [[self.docker, "tag", tag, target], [self.docker, "push", "-q", target]]
+
+    def pull_argv(self, image):
+        return [self.docker, "pull", "-q", image]
 
     def export(self, tag, archive):
         self.run([self.docker, "save", "-o", archive, tag])
@@ -311,3 +338,76 @@ class Buildah(Peer):
 
     def start(self):
         return 0.0
+
+
+class Skopeo(Peer):
+    """Copies between an OCI layout and registries; its images come from a zlayerd of its own."""
+
+    name = "skopeo"
+    has_daemon = False
+    wants = ()
+
+    def __init__(self, work, programs):
+        super().__init__(work)
+        self.programs = programs
+
+    def start(self):
+        return 0.0
+
+    def layout(self, tag):
+        return os.path.join(self.work, tag)
+
+    def import_root(self, tar, name):
+        source = Zlayer(self.work, self.programs)
+        source.start()
+        source.import_root(tar, name)
+        source.run([source.zlayer, "export", "--format", "oci-layout", "-o", self.layout(name),
+                    name])
+        source.stop()
+        remove_work(source.work)
+
+    def push_argvs(self, tag, target, compression):
+        return [["skopeo", "copy", "-q", "--insecure-policy", "--dest-tls-verify=false",
+                 "--dest-compress-format", compression, f"oci:{self.layout(tag)}",
+                 "docker://" + target]]
+
+    def pull_argv(self, image):
+        return ["skopeo", "copy", "-q", "--insecure-policy", "--src-tls-verify=false",
+                "docker://" + image, f"oci:{self.layout('pulled')}"]
+
+    def forget(self):
+        shutil.rmtree(self.layout("pulled"), ignore_errors=True)
+
+
+class DockerRegistry(Peer):
+    """Debian's registry, as a server."""
+
+    name = "docker-registry"
+    wants = ()
+
+    def start(self):
+        return 0.0
+
+    def import_root(self, tar, name):
+        pass
+
+    def serve(self, blob):
+        """URL of the file as a blob."""
+        from registry_rows import Registry  # noqa: PLC0415
+        self.registry = Registry(self.work)
+        self.registry.start()
+        self.daemon = self.registry.process
+        target = f"http://{self.registry.host}/v2/served/blobs"
+        digest = subprocess.run(["sha256sum", blob], check=True, text=True,
+                                capture_output=True).stdout.split()[0]
+        location = subprocess.run(["curl", "-sfi", "-X", "POST", f"{target}/uploads/"], check=True,
+                                  text=True, capture_output=True).stdout
+        location = next(line.split(": ", 1)[1].strip() for line in location.splitlines()
+                        if line.lower().startswith("location: "))
+        self.run(["curl", "-sf", "-T", blob, f"{location}&digest=sha256:{digest}"])
+        return f"{target}/sha256:{digest}"
+
+    def stop(self):
+        if self.daemon is not None:
+            self.registry.stop()
+            self.daemon = None
