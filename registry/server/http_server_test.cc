@@ -36,6 +36,11 @@ std::string Pattern(size_t size) {
 
 constexpr size_t kLarge = size_t{20} << 20;
 
+const std::string& Large() {
+  static const std::string large = Pattern(kLarge);
+  return large;
+}
+
 // What became of bodies and contents.
 struct Record {
   Mutex mutex;
@@ -83,10 +88,10 @@ class Counted {
 // Made on the way, or a file.
 class TestContent : public HttpContent {
  public:
-  TestContent(Record* record, std::string bytes, std::optional<ContentFile> file,
+  TestContent(Record* record, std::string_view bytes, std::optional<ContentFile> file,
               absl::Status error)
       : counted_(record),
-        bytes_(std::move(bytes)),
+        bytes_(bytes),
         file_(std::move(file)),
         error_(std::move(error)) {}
   uint64_t size() const override { return file_ ? file_->size : bytes_.size(); }
@@ -101,7 +106,7 @@ class TestContent : public HttpContent {
 
  private:
   const Counted counted_;
-  const std::string bytes_;
+  const std::string_view bytes_;
   const std::optional<ContentFile> file_;
   const absl::Status error_;
 };
@@ -141,7 +146,7 @@ class TestHandler : public HttpHandler {
     if (request.target == "/made" || request.target == "/broken") {
       HttpResponse response;
       response.content = std::make_unique<TestContent>(
-          &record, Pattern(kLarge), std::nullopt,
+          &record, Large(), std::nullopt,
           request.target == "/broken" ? DataLoss("a bad blob") : absl::OkStatus());
       return response;
     }
@@ -260,16 +265,16 @@ TEST_F(HttpServerTest, SendsWhatIsMadeOnTheWay) {
   ASSERT_TRUE(
       client.Send("HEAD /made HTTP/1.1\r\nHost: x\r\n\r\nGET /made HTTP/1.1\r\nHost: x\r\n\r\n"));
   EXPECT_EQ(client.ContentLength(client.ReadHead()), kLarge);
-  EXPECT_EQ(client.ReadBytes(client.ContentLength(client.ReadHead())), Pattern(kLarge));
+  EXPECT_EQ(client.ReadBytes(client.ContentLength(client.ReadHead())), Large());
 }
 
 TEST_F(HttpServerTest, SendsAPieceOfAFile) {
   Start();
-  MakeFile(1234, Pattern(kLarge));
+  MakeFile(1234, Large());
   RawClient client(Address());
   ASSERT_TRUE(
       client.Send("GET /file HTTP/1.1\r\nHost: x\r\n\r\nGET /b HTTP/1.1\r\nHost: x\r\n\r\n"));
-  EXPECT_EQ(client.ReadBytes(client.ContentLength(client.ReadHead())), Pattern(kLarge));
+  EXPECT_EQ(client.ReadBytes(client.ContentLength(client.ReadHead())), Large());
   EXPECT_THAT(client.ReadAnswer(), EndsWith("GET /b"));
 }
 
@@ -422,7 +427,7 @@ TEST_F(HttpServerTest, TakesWhatArrivedOfABodyThatBreaksOff) {
 
 TEST_F(HttpServerTest, OutlivesPeersThatVanish) {
   Start();
-  MakeFile(0, Pattern(kLarge));
+  MakeFile(0, Large());
   for (const char* request :
        {"GET /file HTTP/1.1\r\nHost: x\r\n\r\n", "GET /made HTTP/1.1\r\nHost: x\r\n\r\n",
         "PUT /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nab", "GET"}) {
@@ -443,7 +448,7 @@ TEST_F(HttpServerTest, OutlivesPeersThatVanish) {
 
 TEST_F(HttpServerTest, HangsUpOnPeersThatStall) {
   Start({.stall = milliseconds(50)});
-  MakeFile(0, Pattern(kLarge));
+  MakeFile(0, Large());
   for (const char* sent : {"", "GET /a HTTP/1.1\r\nHo",
                            "PUT /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nab"}) {
     RawClient client(Address());
@@ -464,7 +469,7 @@ TEST_F(HttpServerTest, HangsUpOnPeersThatStall) {
 TEST_F(HttpServerTest, SlowPeersHoldNoThread) {
   options_.threads = 1;
   Start();
-  MakeFile(0, Pattern(kLarge));
+  MakeFile(0, Large());
   std::vector<std::unique_ptr<RawClient>> slow;
   for (const char* sent :
        {"GET /file HTTP/1.1\r\nHost: x\r\n\r\n", "GET /made HTTP/1.1\r\nHost: x\r\n\r\n",
@@ -493,7 +498,7 @@ TEST_F(HttpServerTest, LetsWaitWhoComesWhenThereIsNoRoom) {
 
 TEST_F(HttpServerTest, EndsWhileRequestsAreUnderWay) {
   Start({.drain = milliseconds(20)});
-  MakeFile(0, Pattern(kLarge));
+  MakeFile(0, Large());
   std::vector<std::unique_ptr<RawClient>> clients;
   for (const char* sent :
        {"", "GET", "GET /file HTTP/1.1\r\nHost: x\r\n\r\n", "GET /made HTTP/1.1\r\nHost: x\r\n\r\n",
