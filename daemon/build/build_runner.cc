@@ -65,12 +65,12 @@ void CheckUncachedStages(const BuildSpec& spec, PlannedBuild* plan) {
 
 // What is transferred, as events. `events` must outlive the sink.
 ProgressSink ToProgress(EventSink& events) {
-  return [&events](const TransferProgress& progress) {
+  return [&events](const TransferUpdate& progress) {
     v1::BuildEvent event;
     event.mutable_progress()->set_item(progress.item);
     event.mutable_progress()->set_bytes_done(progress.done);
     event.mutable_progress()->set_bytes_total(progress.total);
-    event.mutable_progress()->set_complete(progress.state != TransferProgress::State::kRunning);
+    event.mutable_progress()->set_complete(progress.state != TransferUpdate::State::kRunning);
     events.Emit(std::move(event));
   };
 }

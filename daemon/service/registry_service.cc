@@ -28,13 +28,13 @@ namespace {
 
 using Write = std::function<absl::Status(v1::TransferEvent)>;
 
-v1::TransferProgress::State StateOf(TransferProgress::State state) {
+v1::TransferProgress::State StateOf(TransferUpdate::State state) {
   switch (state) {
-    case TransferProgress::State::kDone:
+    case TransferUpdate::State::kDone:
       return v1::TransferProgress::DONE;
-    case TransferProgress::State::kPresent:
+    case TransferUpdate::State::kPresent:
       return v1::TransferProgress::PRESENT;
-    case TransferProgress::State::kMounted:
+    case TransferUpdate::State::kMounted:
       return v1::TransferProgress::MOUNTED;
     default:
       return v1::TransferProgress::RUNNING;
@@ -48,7 +48,7 @@ class EventWriter {
   explicit EventWriter(const Write& write) : write_(write) {}
 
   ProgressSink Sink() {
-    return [this](const TransferProgress& progress) {
+    return [this](const TransferUpdate& progress) {
       v1::TransferEvent event;
       event.mutable_progress()->set_item(progress.item);
       event.mutable_progress()->set_state(StateOf(progress.state));

@@ -8,7 +8,7 @@
 
 namespace zlayer {
 
-struct TransferProgress {
+struct TransferUpdate {
   enum class State { kRunning, kDone, kPresent, kMounted };
   std::string item;  // "layer sha256:...", "manifest docker.io/library/app:v1"
   State state = State::kRunning;
@@ -17,9 +17,9 @@ struct TransferProgress {
 };
 
 // Called by several threads, one at a time for each item; must not block for long. May be empty.
-using ProgressSink = std::function<void(const TransferProgress&)>;
+using ProgressSink = std::function<void(const TransferUpdate&)>;
 
-inline void Report(const ProgressSink& sink, const TransferProgress& progress) {
+inline void Report(const ProgressSink& sink, const TransferUpdate& progress) {
   if (sink) {
     sink(progress);
   }

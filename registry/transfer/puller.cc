@@ -248,7 +248,7 @@ absl::StatusOr<Digest> RegistryPuller::Fetch(const Wanted& wanted) {
   const std::string tag = wanted.reference.digest.empty() ? wanted.reference.tag : "";
   RETURN_IF_ERROR(Store(wanted, manifest, tag));
   const uint64_t size = manifest.bytes.size();
-  Report(wanted.progress, {item, TransferProgress::State::kDone, size, size});
+  Report(wanted.progress, {item, TransferUpdate::State::kDone, size, size});
   return manifest.digest;
 }
 
@@ -328,12 +328,12 @@ absl::Status RegistryPuller::StoreBlob(const Wanted& wanted, const Descriptor& b
       .append = [&](std::string_view data) { return upload->Append(data); },
       .progress =
           [&](uint64_t done, uint64_t total) {
-            Report(wanted.progress, {item, TransferProgress::State::kRunning, done, total});
+            Report(wanted.progress, {item, TransferUpdate::State::kRunning, done, total});
           }};
   RETURN_IF_ERROR(client_->GetBlob(wanted.remote(), {blob.digest, blob.media_type, blob.size}, sink,
                                    wanted.stop));
   RETURN_IF_ERROR(upload->Commit(blob.digest));
-  Report(wanted.progress, {item, TransferProgress::State::kDone, blob.size, blob.size});
+  Report(wanted.progress, {item, TransferUpdate::State::kDone, blob.size, blob.size});
   return absl::OkStatus();
 }
 
@@ -397,11 +397,11 @@ BlobFetcher RegistryPuller::Fetcher(CredentialsOf credentials, ProgressSink prog
                                  credentials};
     const std::string item = fmt::format("layer {}", layer.digest.ToString());
     const BlobSink sink{.append = append, .progress = [&](uint64_t done, uint64_t total) {
-                          Report(progress, {item, TransferProgress::State::kRunning, done, total});
+                          Report(progress, {item, TransferUpdate::State::kRunning, done, total});
                         }};
     RETURN_IF_ERROR(client_->GetBlob(where, {layer.digest, layer.media_type, layer.size}, sink,
                                      std::move(stop)));
-    Report(progress, {item, TransferProgress::State::kDone, layer.size, layer.size});
+    Report(progress, {item, TransferUpdate::State::kDone, layer.size, layer.size});
     return absl::OkStatus();
   };
 }

@@ -283,7 +283,7 @@ absl::StatusOr<ImageLayer> RegistryPusher::SendLayer(const PushRequest& request,
   const std::string item = fmt::format("layer {}", layer.digest.ToString());
   ASSIGN_OR_RETURN(const bool there, client_->HasBlob(target.where, layer.digest, stop));
   if (there) {
-    Report(target.progress, {item, TransferProgress::State::kPresent, layer.size, layer.size});
+    Report(target.progress, {item, TransferUpdate::State::kPresent, layer.size, layer.size});
     return layer;
   }
   absl::StatusOr<BlobSource> source = forms_.Open(layer, stop);
@@ -312,7 +312,7 @@ absl::StatusOr<ImageLayer> RegistryPusher::SendCompressed(Target& target, const 
       form.digest = known->digest;
       form.size = known->size;
       Report(target.progress, {fmt::format("layer {}", form.digest.ToString()),
-                               TransferProgress::State::kPresent, form.size, form.size});
+                               TransferUpdate::State::kPresent, form.size, form.size});
       return form;
     }
   }
@@ -337,7 +337,7 @@ absl::Status RegistryPusher::SendBlob(Target& target, const std::string& item,
       done += piece.size();
       if (MonotonicNs() - told_ns > kProgressNs) {
         told_ns = MonotonicNs();
-        Report(target.progress, {item, TransferProgress::State::kRunning, done, blob.size});
+        Report(target.progress, {item, TransferUpdate::State::kRunning, done, blob.size});
       }
       return absl::OkStatus();
     });
@@ -346,7 +346,7 @@ absl::Status RegistryPusher::SendBlob(Target& target, const std::string& item,
                    client_->PutBlob(target.where, told, mount_from, std::move(stop)));
   target.sent += sent ? blob.size : 0;
   Report(target.progress,
-         {item, sent ? TransferProgress::State::kDone : TransferProgress::State::kPresent,
+         {item, sent ? TransferUpdate::State::kDone : TransferUpdate::State::kPresent,
           blob.size, blob.size});
   return absl::OkStatus();
 }
@@ -358,7 +358,7 @@ absl::Status RegistryPusher::PutManifest(Target& target, const std::string& refe
   const uint64_t size = manifest.bytes.size();
   target.sent += size;
   Report(target.progress, {fmt::format("manifest {}", manifest.digest.ToString()),
-                           TransferProgress::State::kDone, size, size});
+                           TransferUpdate::State::kDone, size, size});
   return absl::OkStatus();
 }
 
@@ -443,7 +443,7 @@ absl::Status RegistryPusher::CopyBlob(const RemoteRepository& from, Target& targ
   const std::string item = fmt::format("blob {}", blob.digest.ToString());
   ASSIGN_OR_RETURN(const bool there, client_->HasBlob(target.where, blob.digest, stop));
   if (there) {
-    Report(target.progress, {item, TransferProgress::State::kPresent, blob.size, blob.size});
+    Report(target.progress, {item, TransferUpdate::State::kPresent, blob.size, blob.size});
     return absl::OkStatus();
   }
   // Within a registry it is fetched only if that does not take it from where it has it.
@@ -460,7 +460,7 @@ absl::Status RegistryPusher::CopyBlob(const RemoteRepository& from, Target& targ
   RETURN_IF_ERROR(sent.status());
   target.sent += *sent ? blob.size : 0;
   Report(target.progress,
-         {item, *sent ? TransferProgress::State::kDone : TransferProgress::State::kMounted,
+         {item, *sent ? TransferUpdate::State::kDone : TransferUpdate::State::kMounted,
           blob.size, blob.size});
   return absl::OkStatus();
 }
