@@ -102,6 +102,7 @@ class RegistryClient {
   // the sink has is not given to it twice.
   virtual absl::Status GetBlob(const RemoteRepository& where, const RemoteDescriptor& blob,
                                const BlobSink& sink, std::stop_token stop) = 0;
+  // Of the registry itself, not of a mirror.
   virtual absl::StatusOr<bool> HasBlob(const RemoteRepository& where, const Digest& digest,
                                        std::stop_token stop) = 0;
   // Sends it unless the registry has it, or can take it from one of `mount_from` (repositories of
@@ -122,8 +123,8 @@ struct RegistrySettings {
   std::string registry;  // "registry.example:5000"; "docker.io" means registry-1.docker.io
   // Asked first for what is read, in this order ("https://mirror.example/prefix"; the path stands
   // in front of the repository's name); the registry itself comes last. A mirror that fails or
-  // lacks something is passed over. It is reached by the settings and credentials of its own name,
-  // and gets none of this registry's.
+  // lacks something is passed over, and left alone for a minute after it did not answer. It is
+  // reached by the settings and credentials of its own name, and gets none of this registry's.
   std::vector<std::string> mirrors;
   // Nothing is asked of it: every call is kPermissionDenied.
   bool blocked = false;
