@@ -1,0 +1,273 @@
+// Pushing to a registry that fails in every way that is known.
+
+#include <atomic>
+
+#include "base/errors.h"
+#include "registry/client/testing/client_fixture.h"
+
+namespace zlayer {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+using Request = FakeServer::Request;
+using Peer = FakeServer::Peer;
+
+class PushTest : public ClientFixture {
+ protected:
+  absl::StatusOr<bool> Put(const std::vector<std::string>& mount_from = {},
+                           std::stop_token stop = {}) {
+    return client_->PutBlob(Where(), Source(bytes_), mount_from, std::move(stop));
+  }
+  // In place of the first bodies that are sent.
+  void BodyFaults(std::vector<std::function<std::string(const Request&, Peer&)>> faults) {
+    registry_.SetFault([this, faults = std::move(faults)](const Request& r,
+                                                          Peer& p) -> std::optional<std::string> {
+      if (r.method != "PUT" && r.method != "PATCH") {
+        return std::nullopt;
+      }
+      const size_t count = bodies_++;
+      return count < faults.size() ? std::optional(faults[count](r, p)) : std::nullopt;
+    });
+  }
+  std::function<std::string(const Request&, Peer&)> BreakAt(size_t size) {
+    return [this, size](const Request& r, Peer& p) { return registry_.BreakUpload(r, p, size); };
+  }
+  std::function<std::string(const Request&, Peer&)> Refuse(std::string reply) {
+    return [reply = std::move(reply)](const Request&, Peer& peer) {
+      peer.Body();
+      return reply;
+    };
+  }
+  void ExpectStored() {
+    EXPECT_EQ(registry_.Blob("lib/app", Digest::Of(bytes_)), bytes_);
+    EXPECT_EQ(registry_.BlobCount("lib/app"), 1u);
+  }
+  int Count(std::string_view start) { return CountOf(registry_.server(), start); }
+
+  std::string bytes_ = TestBytes(5'000'000);
+  std::atomic<size_t> bodies_ = 0;
+};
+
+TEST_F(PushTest, InOnePut) {
+  EXPECT_THAT(Put(), IsOkAndHolds(true));
+  ExpectStored();
+  const Request put = registry_.server().Requests().back();
+  EXPECT_EQ(put.method, "PUT");
+  EXPECT_EQ(put.Header("content-type"), "application/octet-stream");
+  EXPECT_EQ(put.Header("content-length"), "5000000");
+  EXPECT_EQ(put.Header("expect"), "");
+}
+
+TEST_F(PushTest, EmptyBlob) {
+  bytes_.clear();
+  EXPECT_THAT(Put(), IsOkAndHolds(true));
+  ExpectStored();
+}
+
+TEST_F(PushTest, WhatIsThereIsNotSent) {
+  registry_.AddBlob("lib/app", bytes_);
+  EXPECT_THAT(Put(), IsOkAndHolds(false));
+  EXPECT_EQ(Count("POST"), 0);
+}
+
+TEST_F(PushTest, MountedFromTheFirstThatHasIt) {
+  registry_.AddBlob("lib/b", bytes_);
+  EXPECT_THAT(Put({"lib/a", "lib/b", "lib/c"}), IsOkAndHolds(false));
+  ExpectStored();
+  EXPECT_EQ(Count("POST"), 2);
+  EXPECT_EQ(Count("PUT"), 0);
+  EXPECT_EQ(registry_.UploadCount(), 0u);
+}
+
+TEST_F(PushTest, RefusedMountsAreSent) {
+  EXPECT_THAT(Put({"lib/a", "lib/b"}), IsOkAndHolds(true));
+  ExpectStored();
+  // The upload that the registry began in place of the last mount is used, the other one ended.
+  EXPECT_EQ(Count("POST"), 2);
+  EXPECT_EQ(registry_.UploadCount(), 0u);
+}
+
+TEST_F(PushTest, MountsThatAreForbiddenAreSent) {
+  registry_.SetFault([&](const Request& r, Peer&) -> std::optional<std::string> {
+    return r.Parameter("mount").empty() ? std::nullopt : std::optional(Reply("403 Forbidden"));
+  });
+  EXPECT_THAT(Put({"lib/a"}), IsOkAndHolds(true));
+  ExpectStored();
+}
+
+TEST_F(PushTest, BrokenUploadsAreGoneOnWith) {
+  BodyFaults({BreakAt(3'000'000), BreakAt(1'500'000)});
+  EXPECT_THAT(Put(), IsOkAndHolds(true));
+  ExpectStored();
+  EXPECT_EQ(Count("POST"), 1);
+  std::vector<std::string> ranges;
+  for (const Request& request : registry_.server().Requests()) {
+    if (request.method == "PATCH") {
+      ranges.push_back(request.Header("content-range"));
+    }
+  }
+  EXPECT_THAT(ranges, ElementsAre("3000000-4999999", "4500000-4999999"));
+}
+
+TEST_F(PushTest, BrokenUploadsThatTheRegistryDropsBeginAnew) {
+  registry_.SetKeepsUploads(false);
+  BodyFaults({BreakAt(3'000'000)});
+  EXPECT_THAT(Put(), IsOkAndHolds(true));
+  ExpectStored();
+  EXPECT_EQ(Count("POST"), 2);
+  EXPECT_EQ(Count("PATCH"), 0);
+}
+
+TEST_F(PushTest, AllSentButTheAnswerLost) {
+  // The registry kept the blob.
+  BodyFaults({[&](const Request& r, Peer& p) {
+    registry_.AddBlob("lib/app", p.Body());
+    registry_.SetKeepsUploads(false);
+    return registry_.BreakUpload(r, p, 0);
+  }});
+  EXPECT_OK(Put());
+  ExpectStored();
+  EXPECT_EQ(Count("PUT"), 1);
+}
+
+TEST_F(PushTest, AllSentButNotCommitted) {
+  BodyFaults({BreakAt(5'000'000)});
+  EXPECT_THAT(Put(), IsOkAndHolds(true));
+  ExpectStored();
+  EXPECT_EQ(Count("PATCH"), 0);
+  EXPECT_EQ(Count("PUT"), 2);
+}
+
+TEST_F(PushTest, RefusedRestsBeginAnew) {
+  BodyFaults({BreakAt(3'000'000), Refuse(Reply("416 No"))});
+  EXPECT_THAT(Put(), IsOkAndHolds(true));
+  ExpectStored();
+  EXPECT_EQ(Count("POST"), 2);
+}
+
+TEST_F(PushTest, WhatTheRegistryMixedUpBeginsAnew) {
+  BodyFaults({[&](const Request& r, Peer& p) {
+    p.Body(1'000'000);
+    return registry_.BreakUpload(r, p, 2'000'000);  // the wrong part
+  }});
+  EXPECT_THAT(Put(), IsOkAndHolds(true));
+  ExpectStored();
+}
+
+TEST_F(PushTest, BusyServersAreAskedAgain) {
+  BodyFaults({Refuse(Reply("503 Busy")), Refuse(Reply("429 Slow", "Retry-After: 0\r\n"))});
+  EXPECT_THAT(Put(), IsOkAndHolds(true));
+  ExpectStored();
+}
+
+TEST_F(PushTest, ARegistryThatForgetsAndRemembersIsNoProgress) {
+  std::atomic<int> asked = 0;
+  registry_.SetFault([&](const Request& r, Peer& p) -> std::optional<std::string> {
+    if (r.method == "GET" && r.target.find("/uploads/") != std::string::npos) {
+      return Reply("204 No Content", ++asked % 2 == 0 ? "Range: 0-0\r\n" : "Range: 0-3999999\r\n");
+    }
+    if (r.method == "PUT" || r.method == "PATCH") {
+      p.Body(10);
+      return "";
+    }
+    return std::nullopt;
+  });
+  EXPECT_THAT(Put(), StatusIs(absl::StatusCode::kUnavailable));
+}
+
+TEST_F(PushTest, RefusalsAreFinal) {
+  BodyFaults({Refuse(Reply("400 Bad", "Content-Type: application/json\r\n",
+                           R"({"errors":[{"code":"DIGEST_INVALID","message":"no"}]})"))});
+  EXPECT_THAT(Put(), StatusIs(absl::StatusCode::kInvalidArgument,
+                              HasSubstr("the registry answered 400 (DIGEST_INVALID: no)")));
+  EXPECT_EQ(registry_.BlobCount("lib/app"), 0u);
+  EXPECT_EQ(Count("PUT"), 1);
+}
+
+TEST_F(PushTest, SourcesThatAreNotWhatTheySay) {
+  BlobSource source = Source(bytes_);
+  source.digest = Digest::Of("other");
+  EXPECT_THAT(client_->PutBlob(Where(), source, {}, {}),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("DIGEST_INVALID")));
+  source = Source(bytes_);
+  source.size += 1;
+  EXPECT_THAT(client_->PutBlob(Where(), source, {}, {}), StatusIs(absl::StatusCode::kDataLoss));
+  source.read = [](uint64_t, const auto&) { return NotFound("the file is gone"); };
+  EXPECT_THAT(client_->PutBlob(Where(), source, {}, {}),
+              StatusIs(absl::StatusCode::kNotFound, HasSubstr("the file is gone")));
+  EXPECT_EQ(registry_.BlobCount("lib/app"), 0u);
+}
+
+TEST_F(PushTest, StopEndsAnUpload) {
+  std::stop_source stop;
+  BodyFaults({[&](const Request&, Peer& peer) {
+    stop.request_stop();
+    peer.WaitUntilGone();
+    return std::string();
+  }});
+  bytes_ = TestBytes(20'000'000);
+  EXPECT_THAT(Put({}, stop.get_token()), StatusIs(absl::StatusCode::kCancelled));
+  EXPECT_EQ(registry_.BlobCount("lib/app"), 0u);
+}
+
+TEST_F(PushTest, Manifest) {
+  EXPECT_OK(client_->PutManifest(Where(), "v1", "a/b", "{\"x\": 1}", {}));
+  const auto stored = registry_.FindManifest("lib/app", "v1");
+  ASSERT_TRUE(stored.has_value());
+  EXPECT_EQ(stored->media_type, "a/b");
+  EXPECT_EQ(stored->bytes, "{\"x\": 1}");
+}
+
+TEST_F(PushTest, ManifestOfWhatIsMissing) {
+  for (const char* status : {"400 Bad", "404 Not Found"}) {
+    BodyFaults({Refuse(
+        Reply(status, "", R"({"errors":[{"code":"MANIFEST_BLOB_UNKNOWN","message":"gone"}]})"))});
+    bodies_ = 0;
+    EXPECT_THAT(client_->PutManifest(Where(), "v1", "a/b", "{}", {}),
+                StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("MANIFEST_BLOB_UNKNOWN")));
+  }
+}
+
+TEST_F(PushTest, ManifestThatArrivedDifferent) {
+  BodyFaults({Refuse(
+      Reply("201 Created", "Docker-Content-Digest: " + Digest::Of("other").ToString() + "\r\n"))});
+  EXPECT_THAT(client_->PutManifest(Where(), "v1", "a/b", "{}", {}),
+              StatusIs(absl::StatusCode::kDataLoss));
+}
+
+TEST_F(PushTest, UploadsElsewhereGetNoCredentials) {
+  FakeRegistry storage;
+  registry_.SetFault([&](const Request& r, Peer&) -> std::optional<std::string> {
+    if (r.target != "/v2/" && r.Header("authorization").empty()) {
+      return Reply("401 No", "WWW-Authenticate: Basic realm=\"x\"\r\n");
+    }
+    return r.method == "POST"
+               ? std::optional(Reply("202 Accepted",
+                                     "Location: " + storage.server().Url("/put?sig=1") + "\r\n"))
+               : std::nullopt;
+  });
+  storage.SetFault([](const Request&, Peer& peer) {
+    peer.Body();
+    return Reply("201 Created");
+  });
+  Configure({.registry = registry_.Host(), .credentials = {.username = "me", .password = "pw"}});
+  EXPECT_THAT(Put(), IsOkAndHolds(true));
+  const std::vector<Request> requests = storage.server().Requests();
+  ASSERT_EQ(requests.size(), 1u);
+  EXPECT_EQ(requests[0].target, "/put?sig=1&digest=sha256%3A" + Digest::Of(bytes_).Hex());
+  EXPECT_EQ(requests[0].Header("authorization"), "");
+}
+
+TEST_F(PushTest, WritesAreNotRedirected) {
+  registry_.SetFault([&](const Request& r, Peer&) -> std::optional<std::string> {
+    return r.method == "POST" ? std::optional(Reply("307 Elsewhere", "Location: /x\r\n"))
+                              : std::nullopt;
+  });
+  EXPECT_THAT(Put(), StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("answered 307")));
+}
+
+}  // namespace
+}  // namespace zlayer
