@@ -1,0 +1,154 @@
+// Against Debian's docker-registry.
+
+#include "registry/client/testing/docker_registry.h"
+
+#include <fmt/format.h>
+
+#include "registry/client/testing/client_fixture.h"
+#include "registry/client/testing/cutting_proxy.h"
+
+namespace zlayer {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+const char kManifestType[] = "application/vnd.oci.image.manifest.v1+json";
+const char kConfigType[] = "application/vnd.oci.image.config.v1+json";
+const char kLayerType[] = "application/vnd.oci.image.layer.v1.tar";
+
+class DockerRegistryTest : public ClientFixture {
+ protected:
+  void SetUp() override {
+    if (!DockerRegistry::Available()) {
+      GTEST_SKIP() << "needs docker-registry and openssl (packages of these names)";
+    }
+  }
+
+  RemoteRepository At(const std::string& host, const std::string& repository) const {
+    return {.registry = host, .repository = repository};
+  }
+  std::string Manifest() const {
+    return fmt::format(
+        R"({{"schemaVersion":2,"mediaType":"{}","config":{{"mediaType":"{}","digest":"{}",)"
+        R"("size":{}}},"layers":[{{"mediaType":"{}","digest":"{}","size":{}}}]}})",
+        kManifestType, kConfigType, Digest::Of(config_).ToString(), config_.size(), kLayerType,
+        Digest::Of(layer_).ToString(), layer_.size());
+  }
+
+  // All operations, one after the other.
+  void ExpectEverythingWorks(const std::string& host) {
+    const RemoteRepository app = At(host, "lib/app");
+    ASSERT_OK(client_->CheckCredentials(app, {}));
+    EXPECT_THAT(client_->PutManifest(app, "v1", kManifestType, Manifest(), {}),
+                StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("BLOB_UNKNOWN")));
+    EXPECT_THAT(client_->PutBlob(app, Source(config_), {}, {}), IsOkAndHolds(true));
+    EXPECT_THAT(client_->PutBlob(app, Source(layer_), {}, {}), IsOkAndHolds(true));
+    EXPECT_THAT(client_->PutBlob(app, Source(layer_), {}, {}), IsOkAndHolds(false));
+    ASSERT_OK(client_->PutManifest(app, "v1", kManifestType, Manifest(), {}));
+    ASSERT_OK(client_->PutManifest(app, "v2", kManifestType, Manifest(), {}));
+    EXPECT_THAT(client_->ListTags(app, {}), IsOkAndHolds(ElementsAre("v1", "v2")));
+
+    const RemoteRepository copy = At(host, "lib/copy");
+    EXPECT_THAT(client_->PutBlob(copy, Source(layer_), {"lib/none", "lib/app"}, {}),
+                IsOkAndHolds(false));
+    EXPECT_THAT(client_->HasBlob(copy, Digest::Of(layer_), {}), IsOkAndHolds(true));
+
+    ASSERT_OK_AND_ASSIGN(const RemoteManifest manifest, client_->GetManifest(app, "v1", {}));
+    EXPECT_EQ(manifest.bytes, Manifest());
+    EXPECT_EQ(manifest.media_type, kManifestType);
+    ASSERT_OK(client_->GetManifest(app, manifest.digest.ToString(), {}));
+    ASSERT_OK_AND_ASSIGN(const auto head, client_->HeadManifest(app, "v1", {}));
+    EXPECT_EQ(head->digest, manifest.digest);
+    EXPECT_EQ(head->size, manifest.bytes.size());
+    EXPECT_THAT(client_->HeadManifest(app, "v3", {}), IsOkAndHolds(::testing::Eq(std::nullopt)));
+    const Got got = Get(copy, {.digest = Digest::Of(layer_), .size = layer_.size()});
+    ASSERT_OK(got.status);
+    EXPECT_EQ(got.bytes, layer_);
+  }
+
+  const std::string config_ = R"({"architecture":"amd64","os":"linux"})";
+  const std::string layer_ = TestBytes(8'000'000);
+};
+
+TEST_F(DockerRegistryTest, PlainHttpOnLoopbackNeedsNoConfiguration) {
+  DockerRegistry registry;
+  ExpectEverythingWorks(registry.Host());
+}
+
+TEST_F(DockerRegistryTest, TlsWithAnOwnCa) {
+  DockerRegistry registry(DockerRegistry::Tls::kServer);
+  Configure({.registry = registry.Host(), .ca_file = registry.Path("ca.pem")});
+  ExpectEverythingWorks(registry.Host());
+}
+
+TEST_F(DockerRegistryTest, CertificatesThatNobodyTrusts) {
+  DockerRegistry registry(DockerRegistry::Tls::kServer);
+  EXPECT_THAT(client_->GetManifest(At(registry.Host(), "a"), "v1", {}),
+              StatusIs(absl::StatusCode::kFailedPrecondition,
+                       HasSubstr("the server's certificate is not trusted")));
+  Configure({.registry = registry.Host(), .insecure = true});
+  EXPECT_THAT(client_->GetManifest(At(registry.Host(), "a"), "v1", {}),
+              StatusIs(absl::StatusCode::kNotFound));
+}
+
+TEST_F(DockerRegistryTest, CaFileThatIsNone) {
+  DockerRegistry registry(DockerRegistry::Tls::kServer);
+  Configure({.registry = registry.Host(), .ca_file = registry.Path("config.yml")});
+  EXPECT_THAT(
+      client_->GetManifest(At(registry.Host(), "a"), "v1", {}),
+      StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("config.yml cannot be read")));
+}
+
+TEST_F(DockerRegistryTest, ClientCertificate) {
+  DockerRegistry registry(DockerRegistry::Tls::kBoth);
+  const RemoteRepository where = At(registry.Host(), "a");
+  Configure({.registry = registry.Host(), .ca_file = registry.Path("ca.pem")});
+  EXPECT_FALSE(client_->CheckCredentials(where, {}).ok());
+  options_.registries.clear();
+  Configure({.registry = registry.Host(),
+             .ca_file = registry.Path("ca.pem"),
+             .client_cert = registry.Path("client.pem"),
+             .client_key = registry.Path("client.key")});
+  EXPECT_OK(client_->CheckCredentials(where, {}));
+}
+
+TEST_F(DockerRegistryTest, Password) {
+  DockerRegistry registry(DockerRegistry::Tls::kNone, /*password=*/true);
+  EXPECT_THAT(client_->CheckCredentials(At(registry.Host(), "a"), {}),
+              StatusIs(absl::StatusCode::kUnauthenticated, HasSubstr("zlayer login")));
+  RemoteRepository where = At(registry.Host(), "a");
+  where.credentials = [](const std::string&) {
+    return RegistryCredentials{.username = "me", .password = "wrong"};
+  };
+  EXPECT_THAT(client_->CheckCredentials(where, {}), StatusIs(absl::StatusCode::kUnauthenticated));
+  Configure({.registry = registry.Host(), .credentials = {.username = "me", .password = "s3cret"}});
+  ExpectEverythingWorks(registry.Host());
+}
+
+TEST_F(DockerRegistryTest, BrokenDownloadsAreGoneOnWith) {
+  DockerRegistry registry;
+  ASSERT_OK(client_->PutBlob(At(registry.Host(), "a"), Source(layer_), {}, {}));
+  CuttingProxy proxy(registry.port());
+  const RemoteDescriptor blob = {.digest = Digest::Of(layer_), .size = layer_.size()};
+  ASSERT_OK(client_->HasBlob(At(proxy.Host(), "a"), blob.digest, {}));
+  proxy.CutAfter(5'000'000);
+  const Got got = Get(At(proxy.Host(), "a"), blob);
+  ASSERT_OK(got.status);
+  EXPECT_EQ(got.bytes, layer_);
+  EXPECT_EQ(proxy.cuts(), 1);
+}
+
+TEST_F(DockerRegistryTest, BrokenUploadsEndWell) {
+  DockerRegistry registry;
+  CuttingProxy proxy(registry.port());
+  const RemoteDescriptor blob = {.digest = Digest::Of(layer_), .size = layer_.size()};
+  ASSERT_OK(client_->HasBlob(At(proxy.Host(), "a"), blob.digest, {}));
+  proxy.CutAfter(5'000'000);
+  EXPECT_THAT(client_->PutBlob(At(proxy.Host(), "a"), Source(layer_), {}, {}), IsOkAndHolds(true));
+  EXPECT_EQ(proxy.cuts(), 1);
+  EXPECT_EQ(Get(At(registry.Host(), "a"), blob).bytes, layer_);
+}
+
+}  // namespace
+}  // namespace zlayer
