@@ -14,6 +14,7 @@
 #include "registry/image/image_rows.h"
 #include "registry/image/manifest_document.h"
 #include "registry/image/repository_rows.h"
+#include "registry/image/tar_stream.h"
 
 namespace zlayer {
 namespace {
@@ -55,7 +56,8 @@ class FileReader : public BlobReader {
   const ContentFile file_;
 };
 
-// The tar of a layer that is an index and contents.
+// The tar of a layer that is an index and contents. Reads that follow each other go on where the
+// last one ended.
 class TarReader : public BlobReader {
  public:
   TarReader(LayerStore* layers, LayerRef layer, const Digest& diff_id, uint64_t size)
@@ -66,38 +68,48 @@ class TarReader : public BlobReader {
   absl::Status Read(uint64_t offset, uint64_t length,
                     const std::function<absl::Status(std::string_view)>& sink,
                     std::stop_token stop) override {
-    uint64_t left = length;
-    bool enough = false;  // what follows is not wanted
-    Sha256 digest;
-    const absl::Status written = layers_->WriteTar(
-        layer_, {diff_id_, offset},
-        [&](std::string_view piece) -> absl::Status {
-          piece = piece.substr(0, left);
-          left -= piece.size();
-          digest.Update(piece);
-          RETURN_IF_ERROR(sink(piece));
-          enough = left == 0 && offset + length < size_;
-          return enough ? Cancelled("enough") : absl::OkStatus();
-        },
-        std::move(stop));
-    if (!written.ok() && !enough) {
-      return written;
+    if (stream_ == nullptr || offset != at_) {
+      Begin(offset);
     }
-    const bool whole = offset == 0 && length == size_;
-    if (left > 0 || (whole && digest.Finish() != diff_id_)) {
-      return DataLoss(
-          fmt::format("the store cannot make the layer {} again: its contents are "
-                      "damaged",
-                      diff_id_.ToString()));
+    while (length > 0) {
+      ASSIGN_OR_RETURN(const std::string piece,
+                       stream_->Next(std::min<uint64_t>(length, kPiece), stop));
+      at_ += piece.size();
+      length -= piece.size();
+      digest_.Update(piece);
+      if (piece.empty() || (from_start_ && at_ == size_ && digest_.Finish() != diff_id_)) {
+        return DataLoss(
+            fmt::format("the store cannot make the layer {} again: its contents are "
+                        "damaged",
+                        diff_id_.ToString()));
+      }
+      RETURN_IF_ERROR(sink(piece));
     }
     return absl::OkStatus();
   }
 
  private:
+  static constexpr uint64_t kPiece = uint64_t{1} << 20;
+
+  void Begin(uint64_t offset) {
+    at_ = offset;
+    from_start_ = offset == 0;
+    digest_ = Sha256();
+    stream_ = std::make_unique<TarStream>(
+        [layers = layers_, layer = layer_, wanted = WantedTar(diff_id_, offset)](
+            const std::function<absl::Status(std::string_view)>& sink, std::stop_token stop) {
+          return layers->WriteTar(layer, wanted, sink, std::move(stop));
+        });
+  }
+
   LayerStore* const layers_;
   const LayerRef layer_;
   const Digest diff_id_;
   const uint64_t size_;
+  uint64_t at_ = 0;
+  bool from_start_ = false;
+  Sha256 digest_;
+  std::unique_ptr<TarStream> stream_;
 };
 
 class StoredUpload : public BlobUpload {

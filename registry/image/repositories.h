@@ -59,8 +59,10 @@ class BlobReader {
   virtual uint64_t size() const = 0;
   // The file that has all bytes, where there is one: for sendfile. Else they are made by Read.
   virtual const ContentFile* file() const = 0;
-  // Writes `length` bytes from `offset` on to the sink, in pieces of at most 1 MiB. A whole blob is
-  // checked against its digest: kDataLoss. An error of the sink ends it and is returned.
+  // Writes `length` bytes from `offset` on to the sink, in pieces of at most 1 MiB. A whole blob,
+  // in one call or in several that follow each other, is checked against its digest before its last
+  // piece is written where it is generated, and after it where it is a file and read in one call:
+  // kDataLoss. An error of the sink ends it and is returned.
   virtual absl::Status Read(uint64_t offset, uint64_t length,
                             const std::function<absl::Status(std::string_view)>& sink,
                             std::stop_token stop) = 0;

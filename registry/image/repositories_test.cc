@@ -342,6 +342,20 @@ TEST_F(RepositoriesTest, ALayerThatWasBuiltIsGenerated) {
   EXPECT_EQ(Digest::Of(whole), layer);
   EXPECT_THAT(ReadBlob(layer, 700, 1500), IsOkAndHolds(whole.substr(700, 1500)));
   EXPECT_THAT(ReadBlob(layer, whole.size() - 3), IsOkAndHolds(whole.substr(whole.size() - 3)));
+  // Reads that follow each other make the whole.
+  ASSERT_OK_AND_ASSIGN(const std::unique_ptr<BlobReader> reader,
+                       repositories_->OpenBlob("n", layer));
+  std::string pieces;
+  for (uint64_t at = 0; at < reader->size(); at = pieces.size()) {
+    ASSERT_OK(reader->Read(
+        at, std::min<uint64_t>(100, reader->size() - at),
+        [&](std::string_view piece) {
+          pieces += piece;
+          return absl::OkStatus();
+        },
+        {}));
+  }
+  EXPECT_EQ(pieces, whole);
   EXPECT_THAT(ReadBlob(image.manifest), IsOkAndHolds(image.manifest_json));
   EXPECT_THAT(ReadBlob(image.config_digest, 1, 3), IsOkAndHolds(image.config_json.substr(1, 3)));
   EXPECT_THAT(repositories_->OpenBlob("other", layer), StatusIs(absl::StatusCode::kNotFound));
