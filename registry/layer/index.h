@@ -122,11 +122,8 @@ class LayerIndex {
 // same path, but a directory keeps its children when a directory replaces it. Not thread-safe.
 class LayerIndexBuilder {
  public:
-  // kInvalidArgument for a path or type that an index cannot hold: not clean, a component of more
-  // than 255 bytes or starting ".wh.", more than 4,096 bytes in all, a NUL; a symlink without a
-  // target; a character device 0:0, which is a whiteout to overlayfs. Fields that the type has no
-  // use for are reset, xattrs that indexes do not hold dropped. What is below a directory goes when
-  // something else replaces it.
+  // Normalizes the entry, with the errors of NormalizeEntry (index_writer.h). What is below a
+  // directory goes when something else replaces it.
   absl::Status Add(Entry entry);
   // The entry added for `path`, or null. Valid until the next Add.
   const Entry* Find(std::string_view path) const;

@@ -9,6 +9,7 @@
 #include "base/crc32c.h"
 #include "base/files.h"
 #include "registry/layer/index_format.h"
+#include "registry/layer/index_writer.h"
 #include "registry/layer/testing/entries.h"
 #include "tests/status_matchers.h"
 
@@ -236,6 +237,39 @@ TEST(BuilderTest, OverlayAndSelinuxXattrsAreDropped) {
       {"trusted.overlay.redirect", "/x"}, {"security.selinux", "y"}, {"trusted.kept", "z"}};
   auto index = MakeIndex({entry});
   EXPECT_THAT(index->At(0).xattrs, ElementsAre(std::pair("trusted.kept", "z")));
+}
+
+// What FORMAT.md says of these entries, put together by another program.
+TEST(WriterTest, BytesAreThoseOfTheFormat) {
+  Entry directory = DirectoryEntry("d");
+  directory.mtime_ns = 5;
+  Entry file = FileEntry("d/f", "abc");
+  file.mtime_ns = 1'700'000'000'000'000'001;
+  file.xattrs = {{"user.k", "v"}};
+  Entry link = file;
+  link.path = "d/g";
+  link.hard_link = "d/f";
+  LayerIndexWriter writer;
+  for (const Entry& entry : {directory, file, link}) {
+    ASSERT_OK(writer.Append(entry));
+  }
+  const std::string bytes = writer.Finish();
+  EXPECT_EQ(Digest::Of(bytes).Hex(),
+            "40252fb13659473a3d248962f6d602a5ce698571e939312a7bec641f9bc05505");
+  EXPECT_EQ(bytes, SerializeEntries({link, file, directory}));
+}
+
+TEST(WriterTest, ALinkStandsAfterItsLeader) {
+  LayerIndexWriter writer;
+  EXPECT_THAT(writer.Append(HardLinkEntry("a", "b")),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("'a'")));
+}
+
+TEST(WriterTest, AReaderRefusesWhatCameOutOfOrder) {
+  LayerIndexWriter writer;
+  ASSERT_OK(writer.Append(FileEntry("b")));
+  ASSERT_OK(writer.Append(FileEntry("a")));
+  EXPECT_THAT(LayerIndex::FromBytes(writer.Finish()), StatusIs(absl::StatusCode::kDataLoss));
 }
 
 TEST(DamageTest, EveryTruncationIsDataLoss) {
