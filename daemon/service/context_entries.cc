@@ -10,6 +10,7 @@
 #include "base/errors.h"
 #include "base/status_macros.h"
 #include "base/strings.h"
+#include "registry/layer/index_writer.h"
 
 namespace zlayer {
 namespace {
@@ -65,42 +66,40 @@ absl::Status CheckSizes(const v1::ContextEntry& entry) {
 }
 
 // A context's owners count as root: who sends it has no say in who owns files of an image.
-absl::StatusOr<Entry> ToEntry(const v1::ContextEntry& from) {
+absl::Status SetEntry(const v1::ContextEntry& from, Entry* to) {
   if (!v1::ContextEntry::Type_IsValid(from.type())) {
     return Wrong(from.path(), "has no known type");
   }
   if ((from.mode() & ~kModeBits) != 0) {
     return Wrong(from.path(), fmt::format("has mode {:o}, more than permission bits", from.mode()));
   }
-  Entry entry;
-  entry.path = from.path();
-  entry.type = static_cast<EntryType>(from.type());
-  entry.mode = from.mode();
-  entry.mtime_ns = from.mtime_ns();
-  entry.link_target = from.link_target();
-  entry.device = from.device();
+  to->path = from.path();
+  to->type = static_cast<EntryType>(from.type());
+  to->mode = from.mode();
+  to->mtime_ns = from.mtime_ns();
+  to->link_target = from.link_target();
+  to->device = from.device();
   for (const v1::ExtendedAttribute& xattr : from.xattrs()) {
-    entry.xattrs[xattr.name()] = xattr.value();
+    to->xattrs[xattr.name()] = xattr.value();
   }
-  if (entry.type != EntryType::kFile) {
-    return entry;
-  }
-  entry.size = from.size();
-  if (!from.sha256().empty()) {
-    absl::StatusOr<Digest> digest = Digest::FromBytes(from.sha256());
-    if (!digest.ok()) {
-      return Wrong(from.path(), "has a SHA-256 that is not 32 bytes long");
+  if (to->type == EntryType::kFile) {
+    to->size = from.size();
+    if (!from.sha256().empty()) {
+      absl::StatusOr<Digest> digest = Digest::FromBytes(from.sha256());
+      if (!digest.ok()) {
+        return Wrong(from.path(), "has a SHA-256 that is not 32 bytes long");
+      }
+      to->content = *digest;
     }
-    entry.content = *digest;
   }
-  return entry;
+  return NormalizeEntry(to);
 }
 
 }  // namespace
 
-absl::Status ContextEntries::CheckPlace(const std::string& path) {
-  if (path.empty() || CleanPath(path) != path || path.find('\0') != std::string::npos) {
-    return Wrong(path, "has no clean relative path");
+absl::Status ContextEntries::CheckPlace(std::string_view path) {
+  if (path.empty()) {
+    return Wrong(path, "has no path");
   }
   if (!items_.empty() && ComparePaths(items_.back().entry.path, path) >= 0) {
     return Wrong(path, fmt::format("comes after {}: entries must be sorted, with \"/\" lowest, and "
@@ -126,11 +125,9 @@ absl::Status ContextEntries::Add(const v1::ContextEntry& entry) {
                     limits_.entries, limits_.metadata_bytes >> 20));
   }
   RETURN_IF_ERROR(CheckSizes(entry));
-  RETURN_IF_ERROR(CheckPlace(entry.path()));
   Item item;
-  ASSIGN_OR_RETURN(item.entry, ToEntry(entry));
-  RETURN_IF_ERROR(probe_.Add(item.entry));
-  probe_.RemoveSubtree(item.entry.path);
+  RETURN_IF_ERROR(SetEntry(entry, &item.entry));
+  RETURN_IF_ERROR(CheckPlace(item.entry.path));
   if (item.entry.type == EntryType::kDirectory) {
     open_.push_back(item.entry.path);
   }
@@ -143,11 +140,11 @@ absl::Status ContextEntries::Add(const v1::ContextEntry& entry) {
 }
 
 absl::StatusOr<std::shared_ptr<const LayerIndex>> ContextEntries::Index() {
-  LayerIndexBuilder builder;
+  LayerIndexWriter writer;
   for (const Item& item : items_) {
-    RETURN_IF_ERROR(builder.Add(item.entry));
+    RETURN_IF_ERROR(writer.Append(item.entry));
   }
-  ASSIGN_OR_RETURN(indexed_, builder.Serialize());
+  indexed_ = writer.Finish();
   return LayerIndex::FromBytes(indexed_);
 }
 
@@ -178,18 +175,21 @@ absl::StatusOr<std::string> ContextEntries::Serialize() const {
   if (!indexed_.empty()) {
     return indexed_;
   }
-  LayerIndexBuilder builder;
+  LayerIndexWriter writer;
   for (const Item& item : items_) {
     if (!item.selected) {
       continue;
     }
-    Entry entry = items_[item.leader].entry;
-    if (&item != &items_[item.leader]) {
-      entry.hard_link = std::exchange(entry.path, item.entry.path);
+    const Item& leader = items_[item.leader];
+    if (&item == &leader) {
+      RETURN_IF_ERROR(writer.Append(item.entry));
+      continue;
     }
-    RETURN_IF_ERROR(builder.Add(std::move(entry)));
+    Entry link = leader.entry;
+    link.hard_link = std::exchange(link.path, item.entry.path);
+    RETURN_IF_ERROR(writer.Append(link));
   }
-  return builder.Serialize();
+  return writer.Finish();
 }
 
 }  // namespace zlayer

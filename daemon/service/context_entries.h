@@ -6,8 +6,10 @@
 #include <absl/status/statusor.h>
 
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/digest.h"
@@ -61,14 +63,13 @@ class ContextEntries {
   };
 
   // Keeps `open_` up to date.
-  absl::Status CheckPlace(const std::string& path);
+  absl::Status CheckPlace(std::string_view path);
 
   const Limits limits_;
-  std::vector<Item> items_;
+  std::deque<Item> items_;
   std::vector<std::string> open_;  // directories that the last entry is in, or is
   uint64_t metadata_bytes_ = 0;
-  LayerIndexBuilder probe_;  // judges paths
-  std::string indexed_;      // what Serialize gives, where that is known already
+  std::string indexed_;  // what Serialize gives, where that is known already
 };
 
 }  // namespace zlayer

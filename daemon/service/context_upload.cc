@@ -54,7 +54,9 @@ class ContextReceiver : public ContextUpload {
   absl::Status AddEntries(const v1::ContextEntries& message, std::vector<Response>* replies,
                           std::stop_token stop);
   absl::Status Plan(std::stop_token stop);
-  absl::Status FindWanted();
+  absl::Status Count(const std::vector<uint64_t>& files);
+  absl::StatusOr<LayerRef> FindLayer(const std::vector<uint64_t>& files) const;
+  absl::Status FindWanted(const std::vector<uint64_t>& files);
   void AskForWanted(std::vector<Response>* replies) const;
   absl::Status AddContent(const v1::FileContent& content, std::vector<Response>* replies);
   absl::Status AddContents(const v1::FileContents& contents, std::vector<Response>* replies);
@@ -63,7 +65,7 @@ class ContextReceiver : public ContextUpload {
   absl::Status EndFile();
   absl::Status StoreEntries(std::vector<Response>* replies);
   absl::Status StoreTar(std::vector<Response>* replies, std::stop_token stop);
-  absl::Status Ready(const std::string& index, bool from_tar, std::vector<Response>* replies);
+  absl::Status Ready(const LayerRef& layer, bool from_tar, std::vector<Response>* replies);
 
   const ContextUploadOptions options_;
   const Uses::Work work_;  // contents that it is told are stored stay
@@ -142,9 +144,17 @@ absl::Status ContextReceiver::AddEntries(const v1::ContextEntries& message,
     return absl::OkStatus();
   }
   RETURN_IF_ERROR(Plan(std::move(stop)));
-  RETURN_IF_ERROR(FindWanted());
+  const std::vector<uint64_t> files = entries_.Files();
+  RETURN_IF_ERROR(Count(files));
+  ASSIGN_OR_RETURN(const LayerRef layer, FindLayer(files));
+  if (layer == nullptr) {
+    RETURN_IF_ERROR(FindWanted(files));
+  }
   AskForWanted(replies);
   state_ = State::kContents;
+  if (layer != nullptr) {
+    return Ready(layer, false, replies);
+  }
   return wanted_.empty() ? StoreEntries(replies) : absl::OkStatus();
 }
 
@@ -163,24 +173,45 @@ absl::Status ContextReceiver::Plan(std::stop_token stop) {
   return absl::OkStatus();
 }
 
-// A digest that the client claims spares the transfer only where the store's content has the size
-// claimed with it.
-absl::Status ContextReceiver::FindWanted() {
-  std::vector<uint64_t> files = entries_.Files();
-  std::vector<Digest> digests;
+absl::Status ContextReceiver::Count(const std::vector<uint64_t>& files) {
+  uint64_t total = 0;
   for (uint64_t i : files) {
-    digests.push_back(entries_.At(i).content);
     // Sizes are the client's word: their sum must not run over.
-    counters_.set_bytes_selected(
-        counters_.bytes_selected() +
-        std::min(entries_.At(i).size, ~uint64_t{0} - counters_.bytes_selected()));
+    total += std::min(entries_.At(i).size, ~uint64_t{0} - total);
   }
+  counters_.set_bytes_selected(total);
   counters_.set_files_selected(files.size());
-  if (uint64_t total = counters_.bytes_selected(); total > options_.max_bytes) {
+  if (total > options_.max_bytes) {
     return ResourceExhausted(
         fmt::format("the build selects {} MiB of the context, and {} MiB are the most; leave out "
                     "what the build does not need with .dockerignore",
                     total >> 20, options_.max_bytes >> 20));
+  }
+  return absl::OkStatus();
+}
+
+// Of a context that did not change the store has the layer, and with it all contents. Null where it
+// does not.
+absl::StatusOr<LayerRef> ContextReceiver::FindLayer(const std::vector<uint64_t>& files) const {
+  if (std::any_of(files.begin(), files.end(),
+                  [this](uint64_t i) { return entries_.At(i).content.IsNone(); })) {
+    return nullptr;
+  }
+  ASSIGN_OR_RETURN(const std::string index, entries_.Serialize());
+  absl::StatusOr<LayerRef> layer = options_.store->layers().Get(Digest::Of(index));
+  if (absl::IsNotFound(layer.status())) {
+    return nullptr;
+  }
+  return layer;
+}
+
+// A digest that the client claims spares the transfer only where the store's content has the size
+// claimed with it.
+absl::Status ContextReceiver::FindWanted(const std::vector<uint64_t>& files) {
+  std::vector<Digest> digests;
+  digests.reserve(files.size());
+  for (uint64_t i : files) {
+    digests.push_back(entries_.At(i).content);
   }
   ASSIGN_OR_RETURN(const std::vector<std::optional<uint64_t>> stored,
                    options_.store->contents().Sizes(digests));
@@ -291,8 +322,9 @@ absl::Status ContextReceiver::StoreEntries(std::vector<Response>* replies) {
     RETURN_IF_ERROR(pack_->Commit());
     pack_.reset();
   }
-  ASSIGN_OR_RETURN(std::string index, entries_.Serialize());
-  return Ready(index, false, replies);
+  ASSIGN_OR_RETURN(const std::string index, entries_.Serialize());
+  ASSIGN_OR_RETURN(const LayerRef layer, options_.store->layers().Add(index, ""));
+  return Ready(layer, false, replies);
 }
 
 absl::Status ContextReceiver::StoreTar(std::vector<Response>* replies, std::stop_token stop) {
@@ -303,12 +335,12 @@ absl::Status ContextReceiver::StoreTar(std::vector<Response>* replies, std::stop
   }
   counters_.set_files_selected(archive->entries);
   counters_.set_bytes_selected(archive->tar_size);
-  return Ready(archive->index, true, replies);
+  ASSIGN_OR_RETURN(const LayerRef layer, options_.store->layers().Add(archive->index, ""));
+  return Ready(layer, true, replies);
 }
 
-absl::Status ContextReceiver::Ready(const std::string& index, bool from_tar,
+absl::Status ContextReceiver::Ready(const LayerRef& layer, bool from_tar,
                                     std::vector<Response>* replies) {
-  ASSIGN_OR_RETURN(LayerRef layer, options_.store->layers().Add(index, ""));
   ASSIGN_OR_RETURN(StoredContext context,
                    options_.store->contexts().Put(name_space_, layer->id(), from_tar));
   counters_.set_context_id(context.id);

@@ -239,6 +239,22 @@ TEST_F(ContextUploadTest, WantsNothingThatTheStoreHas) {
   EXPECT_EQ(Stored(), (Files{{"a", "one"}, {"b", "new"}, {"c", "two"}}));
 }
 
+TEST_F(ContextUploadTest, AnUnchangedContextIsTheLayerThatItWas) {
+  ASSERT_OK(Start());
+  ASSERT_OK(Entries({Directory("d"), File("d/a", "one"), File("e", "two")}));
+  ASSERT_OK(Contents(1, 2, "onetwo"));
+  ASSERT_OK_AND_ASSIGN(const LayerRef first, Layer());
+  Begin();
+  ASSERT_OK(Start());
+  ASSERT_OK(Entries({Directory("d"), File("d/a", "one", true), File("e", "two", true)}));
+  ASSERT_TRUE(upload_->Done());
+  EXPECT_THAT(Wanted(), IsEmpty());
+  EXPECT_EQ(Ready().files_selected(), 2u);
+  EXPECT_EQ(Ready().bytes_selected(), 6u);
+  ASSERT_OK_AND_ASSIGN(const LayerRef again, Layer());
+  EXPECT_EQ(again->id(), first->id());
+}
+
 TEST_F(ContextUploadTest, AnEmptyContextIsReadyAtOnce) {
   ASSERT_OK(Start());
   ASSERT_OK(Entries({}));
