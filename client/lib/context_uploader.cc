@@ -22,6 +22,8 @@ namespace zlayer {
 namespace {
 
 constexpr size_t kFrame = size_t{1} << 20;
+// Of entries: the daemon takes some in while others are looked at.
+constexpr size_t kEntriesFrame = size_t{128} << 10;
 // The call has ended; the stream knows why.
 constexpr char kEnded[] = "the upload has ended";
 
@@ -163,7 +165,7 @@ absl::Status DirectoryUpload::SendIndex() {
 
 absl::Status DirectoryUpload::AddEntry(v1::ContextEntry entry, const FileIdentity& identity) {
   size_t size = entry.ByteSizeLong() + 8;
-  if (batch_bytes_ + size > kFrame && batch_bytes_ > 0) {
+  if (batch_bytes_ + size > kEntriesFrame && batch_bytes_ > 0) {
     RETURN_IF_ERROR(FlushEntries(/*last=*/false));
   }
   LocalFile& file = files_.emplace_back();
