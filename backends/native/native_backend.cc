@@ -5,6 +5,7 @@
 #include <thread>
 #include <utility>
 
+#include "backends/native/solver/copy_plans.h"
 #include "backends/native/solver/solve.h"
 #include "backends/native/solver/store_operations.h"
 #include "base/log.h"
@@ -53,7 +54,8 @@ class NativeBackend : public Backend {
                                 .executor = options_.executor,
                                 .remote = options_.remote,
                                 .clock = options_.clock,
-                                .pool = &pool_},
+                                .pool = &pool_,
+                                .plans = &plans_},
                                job);
     LayerStore* const layers = &store->layers();
     const SolveOptions solve{
@@ -91,6 +93,7 @@ class NativeBackend : public Backend {
   const NativeBackendOptions options_;
   std::stop_source stop_;
   ThreadPool digests_;
+  CopyPlans plans_;
   StepCache cache_;  // the pool's tasks use it: the pool ends first
   ThreadPool pool_;
 };

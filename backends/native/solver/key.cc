@@ -103,4 +103,15 @@ Digest UnpackKey(const KeyScope& scope, const Digest& index_content, std::string
   return key.Finish();
 }
 
+Digest PlanKey(const KeyScope& scope, const v1::Copy& copy,
+               const std::vector<std::vector<Digest>>& chains) {
+  FieldDigest key("plan", scope);
+  key.Add(copy.SerializeAsString());
+  key.Add(uint64_t{chains.size()});
+  for (const std::vector<Digest>& chain : chains) {
+    key.AddChain(chain);
+  }
+  return key.Finish();
+}
+
 }  // namespace zlayer

@@ -50,6 +50,11 @@ Digest FileKey(const KeyScope& scope, const Digest& index_content);
 Digest UnpackKey(const KeyScope& scope, const Digest& index_content, std::string_view archives,
                  const std::vector<Digest>& chain);
 
+// What a COPY is planned from: its definition, and the layers of what it stands on and of what it
+// reads, lowest first. No record has it as its key: it only says that a plan was made before.
+Digest PlanKey(const KeyScope& scope, const v1::Copy& copy,
+               const std::vector<std::vector<Digest>>& chains);
+
 }  // namespace zlayer
 
 #endif  // ZLAYER_BACKENDS_NATIVE_SOLVER_KEY_H_

@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
 #include <list>
+#include <optional>
 #include <utility>
 
 #include "backends/native/file/layer_draft.h"
@@ -30,17 +32,37 @@ bool SameInput(const v1::Copy::Source& a, const v1::Copy::Source& b) {
          UrlFileName(a) == UrlFileName(b);
 }
 
+std::vector<Digest> IdsOf(const Filesystem& files) {
+  std::vector<Digest> ids;
+  for (const LayerRef& layer : files.view.layers()) {
+    ids.push_back(layer->id());
+  }
+  return ids;
+}
+
 }  // namespace
 
-// Lives as long as somebody may finish the draft, which points into the rest.
+// Lives as long as somebody may plan or finish the draft, which points into the rest.
 struct StoreOperations::FileWork {
   FileWork(std::shared_ptr<const v1::Graph> graph_used, Filesystem below_used, int64_t now_ns)
       : graph(std::move(graph_used)), below(std::move(below_used)), draft(&below, now_ns) {}
+
+  // Fills the draft, the first time; the index that it comes to without archives.
+  absl::StatusOr<std::shared_ptr<const LayerIndex>> Plan() {
+    if (planned == nullptr) {
+      RETURN_IF_ERROR(fill(draft));
+      ASSIGN_OR_RETURN(std::string bytes, draft.Serialize());
+      ASSIGN_OR_RETURN(planned, LayerIndex::FromBytes(std::move(bytes)));
+    }
+    return planned;
+  }
 
   const std::shared_ptr<const v1::Graph> graph;
   const Filesystem below;
   std::list<Filesystem> inputs;
   LayerDraft draft;
+  std::function<absl::Status(LayerDraft&)> fill;
+  std::shared_ptr<const LayerIndex> planned;
 };
 
 absl::StatusOr<StageState> StoreOperations::Base(const v1::Operation& operation,
@@ -105,26 +127,24 @@ absl::StatusOr<Step> StoreOperations::Prepare(const v1::Operation& operation, ui
   }
 }
 
-absl::StatusOr<Step> StoreOperations::FileStep(std::shared_ptr<FileWork> work,
-                                               const StageState& below,
-                                               const KeyScope& scope) const {
-  ASSIGN_OR_RETURN(std::string bytes, work->draft.Serialize());
-  ASSIGN_OR_RETURN(const std::shared_ptr<const LayerIndex> index,
-                   LayerIndex::FromBytes(std::move(bytes)));
+Step StoreOperations::FileStep(std::shared_ptr<FileWork> work,
+                               std::shared_ptr<const LayerIndex> files, const StageState& below,
+                               const KeyScope& scope) const {
   Step step;
   const std::string archives = work->draft.ArchiveKey();
   if (archives.empty()) {
-    step.key = FileKey(scope, index->ContentDigest());
+    step.key = FileKey(scope, files->ContentDigest());
   } else {
     step.chain = below.chain;
-    step.key = UnpackKey(scope, index->ContentDigest(), archives, below.chain);
-    step.content_key = UnpackKey(scope, index->ContentDigest(), archives, ContentChain(below));
+    step.key = UnpackKey(scope, files->ContentDigest(), archives, below.chain);
+    step.content_key = UnpackKey(scope, files->ContentDigest(), archives, ContentChain(below));
     step.parts.push_back({.name = "the archives", .value = archives, .files = nullptr});
   }
-  step.parts.push_back({.name = "the files", .value = "", .files = index});
+  step.parts.push_back({.name = "the files", .value = "", .files = std::move(files)});
   step.make = [work = std::move(work), store = resources_.store, spans = job_.spans](
                   const StepSink&, std::stop_token stop) -> absl::StatusOr<LayerRef> {
     const ScopedSpan span(spans.get(), "store");
+    RETURN_IF_ERROR(work->Plan().status());
     ASSIGN_OR_RETURN(const std::string finished,
                      work->draft.Finish(&store->contents(), std::move(stop)));
     return store->layers().Add(finished, "");
@@ -139,8 +159,21 @@ absl::StatusOr<Step> StoreOperations::MakeDirectory(const v1::MakeDirectory& mak
   if (!make.owner().empty()) {
     ASSIGN_OR_RETURN(owner, ResolveOwner(site.state.files, make.owner()));
   }
-  RETURN_IF_ERROR(work->draft.MakeDirectory(make.path(), make.mode(), owner));
-  return FileStep(std::move(work), site.state, site.scope);
+  work->fill = [&make, owner](LayerDraft& draft) {
+    return draft.MakeDirectory(make.path(), make.mode(), owner);
+  };
+  ASSIGN_OR_RETURN(std::shared_ptr<const LayerIndex> files, work->Plan());
+  return FileStep(std::move(work), std::move(files), site.state, site.scope);
+}
+
+absl::StatusOr<LayerRef> StoreOperations::Recorded(const Digest& key) const {
+  const absl::StatusOr<CacheRecord> record = resources_.store->records().Find(key);
+  absl::StatusOr<LayerRef> layer =
+      record.ok() ? resources_.store->layers().Get(record->layer) : record.status();
+  if (absl::IsNotFound(layer.status())) {
+    return nullptr;
+  }
+  return layer;
 }
 
 absl::StatusOr<Filesystem> StoreOperations::Image(const v1::ImageBase& image,
@@ -195,6 +228,23 @@ absl::StatusOr<Filesystem> StoreOperations::Input(const v1::Input& input, std::s
   }
 }
 
+absl::StatusOr<Step> StoreOperations::CopyStep(std::shared_ptr<FileWork> work, const Digest& plan,
+                                               const StageState& below,
+                                               const KeyScope& scope) const {
+  // Of a plan that was made before, and carried out, the layer says what it came to.
+  if (const std::optional<Digest> content = resources_.plans->Find(plan); content.has_value()) {
+    ASSIGN_OR_RETURN(LayerRef made, Recorded(FileKey(scope, *content)));
+    if (made != nullptr && made->ContentDigest() == *content) {
+      return FileStep(std::move(work), std::move(made), below, scope);
+    }
+  }
+  ASSIGN_OR_RETURN(std::shared_ptr<const LayerIndex> files, work->Plan());
+  if (work->draft.ArchiveKey().empty()) {
+    resources_.plans->Add(plan, files->ContentDigest());
+  }
+  return FileStep(std::move(work), std::move(files), below, scope);
+}
+
 absl::StatusOr<Step> StoreOperations::Copy(const v1::Copy& copy, const Site& site) {
   // With `link` the layer is made as if on nothing.
   StageState nothing;
@@ -228,8 +278,14 @@ absl::StatusOr<Step> StoreOperations::Copy(const v1::Copy& copy, const Site& sit
   if (copy.sources_size() > 1 && !options.destination.ends_with('/')) {
     options.destination += '/';
   }
-  RETURN_IF_ERROR(work->draft.Copy(sources, options));
-  return FileStep(std::move(work), below, site.scope);
+  std::vector<std::vector<Digest>> chains = {IdsOf(work->below)};
+  for (const Filesystem& input : work->inputs) {
+    chains.push_back(IdsOf(input));
+  }
+  work->fill = [sources = std::move(sources), options = std::move(options)](LayerDraft& draft) {
+    return draft.Copy(sources, options);
+  };
+  return CopyStep(std::move(work), PlanKey(site.scope, copy, chains), below, site.scope);
 }
 
 }  // namespace zlayer

@@ -12,6 +12,7 @@
 #include "backends/api/backend.h"
 #include "backends/native/exec/executor.h"
 #include "backends/native/net/remote_sources.h"
+#include "backends/native/solver/copy_plans.h"
 #include "backends/native/solver/key.h"
 #include "backends/native/solver/operations.h"
 #include "base/clock.h"
@@ -30,6 +31,7 @@ struct NativeResources {
   const Clock* clock = nullptr;
   // Runs the steps of all builds; its size is the limit of how many run at once.
   ThreadPool* pool = nullptr;
+  CopyPlans* plans = nullptr;
 };
 
 class StoreOperations : public Operations {
@@ -57,8 +59,13 @@ class StoreOperations : public Operations {
   absl::StatusOr<Step> Run(const v1::Run& run, const Site& site);
   absl::StatusOr<Step> Copy(const v1::Copy& copy, const Site& site);
   absl::StatusOr<Step> MakeDirectory(const v1::MakeDirectory& make, const Site& site);
-  absl::StatusOr<Step> FileStep(std::shared_ptr<FileWork> work, const StageState& below,
-                                const KeyScope& scope) const;
+  // `files` is what the work comes to, or what it came to before.
+  Step FileStep(std::shared_ptr<FileWork> work, std::shared_ptr<const LayerIndex> files,
+                const StageState& below, const KeyScope& scope) const;
+  absl::StatusOr<Step> CopyStep(std::shared_ptr<FileWork> work, const Digest& plan,
+                                const StageState& below, const KeyScope& scope) const;
+  // What a record with this key names; null where there is none.
+  absl::StatusOr<LayerRef> Recorded(const Digest& key) const;
   absl::StatusOr<StageState> ImageState(const v1::ImageBase& base, std::stop_token stop);
   absl::StatusOr<Filesystem> Image(const v1::ImageBase& image, std::stop_token stop);
   // What comes from a URL is one file, called `name` (see RemoteSources::Http).
