@@ -195,7 +195,8 @@ absl::StatusOr<std::vector<FoundImage>> FindByDigest(Connection& connection,
   ASSIGN_OR_RETURN(Digest last, Digest::FromHex(std::string(hex) + padding));
   ASSIGN_OR_RETURN(
       Statement query,
-      connection.Prepare("SELECT images.manifest, config FROM images JOIN tags "
+      // CROSS: the images that fit first, since a namespace may have many names.
+      connection.Prepare("SELECT images.manifest, config FROM images CROSS JOIN tags "
                          "ON tags.manifest = images.manifest WHERE namespace = ?1 AND "
                          "(images.manifest BETWEEN ?2 AND ?3 OR config BETWEEN ?2 AND ?3) "
                          "GROUP BY images.manifest ORDER BY max(updated) DESC, images.manifest"));
