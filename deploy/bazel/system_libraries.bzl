@@ -30,10 +30,16 @@ _LINKS = {
     "grpc_reflection": ["-lgrpc++_reflection"],
 }
 
-# What the command line links statically: binding the symbols of 70 shared libraries takes longer than
-# most of its commands. OpenSSL and zlib stay shared, as fixes to them come by themselves.
-_STATIC_MODULES = ["libarchive"] + _MODULES["grpc"] + _MODULES["absl"]
+# What the programs link statically: binding the symbols of 70 shared libraries takes longer than most
+# commands of the command line, and each of them costs the daemon pages of its own. OpenSSL, zlib, SQLite
+# and libcurl stay shared, as fixes to them come by themselves.
+_STATIC_MODULES = (["libarchive"] + _MODULES["grpc"] + _MODULES["absl"] + _MODULES["yaml"] +
+                   _MODULES["seccomp"])
+_STATIC_LINKS = _LINKS["grpc_reflection"]
 _SHARED = ["-lssl", "-lcrypto", "-lz", "-lrt", "-latomic", "-lpthread"]
+
+# What libarchive reads the filters of archives with.
+_ARCHIVE_FILTERS = ["-lbz2", "-llzma", "-lzstd"]
 
 _LIBRARY = """
 cc_library(
@@ -72,11 +78,12 @@ def _system_libraries_impl(ctx):
             linkopts = repr(linkopts),
         ))
     ctx.file("BUILD.bazel", "\n".join(build))
-    archives = [flag for flag in _pkg_config(ctx, _STATIC_MODULES, "--libs") if flag.startswith("-l")]
+    libs = _STATIC_LINKS + _pkg_config(ctx, _STATIC_MODULES, "--libs")
+    archives = [flag for flag in libs if flag.startswith("-l")]
     ctx.file("static.bzl", "STATIC_LINKOPTS = " + repr(
         ["-Wl,--as-needed", "-Wl,-Bstatic", "-Wl,--start-group"] +
         sorted({flag: None for flag in archives if flag not in _SHARED}.keys()) +
-        ["-Wl,--end-group", "-Wl,-Bdynamic"],
+        ["-Wl,--end-group", "-Wl,-Bdynamic"] + _ARCHIVE_FILTERS,
     ) + "\n")
 
 system_libraries = repository_rule(
