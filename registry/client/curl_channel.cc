@@ -75,6 +75,7 @@ TransportResult CurlChannel::Exchange(const TransportRequest& request,
   stalled_ = false;
   piece_ = {};
   given_ = 0;
+  all_given_ = false;
   paused_ = false;
   curl_easy_reset(easy_.get());
   SetUp();
@@ -140,7 +141,7 @@ void CurlChannel::SetUpBody(HeaderList* headers) {
   if (request_->source != nullptr) {
     curl_easy_setopt(easy, CURLOPT_UPLOAD, 1L);
     curl_easy_setopt(easy, CURLOPT_INFILESIZE_LARGE,
-                     static_cast<curl_off_t>(request_->source_size));
+                     request_->source_size ? static_cast<curl_off_t>(*request_->source_size) : -1);
     curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, kUploadBufferBytes);
     curl_easy_setopt(easy, CURLOPT_READFUNCTION, &OnRead);
     curl_easy_setopt(easy, CURLOPT_READDATA, this);
@@ -186,17 +187,23 @@ void CurlChannel::Stream() {
   }
   if (!read.ok()) {
     Abort(read);
-  } else if (given_ != request_->source_size) {
+  } else if (request_->source_size && given_ != *request_->source_size) {
     Abort(DataLoss(fmt::format("what is to be sent has {} bytes and should have {}", given_,
-                               request_->source_size)));
+                               *request_->source_size)));
+  } else {
+    all_given_ = true;
+    if (paused_) {
+      paused_ = false;
+      curl_easy_pause(easy_.get(), CURLPAUSE_CONT);
+    }
   }
 }
 
 absl::Status CurlChannel::Feed(std::string_view data) {
   given_ += data.size();
-  if (given_ > request_->source_size) {
+  if (request_->source_size && given_ > *request_->source_size) {
     Abort(DataLoss(fmt::format("what is to be sent has more than the {} bytes that it should have",
-                               request_->source_size)));
+                               *request_->source_size)));
     return status_;
   }
   piece_ = data;
@@ -229,7 +236,7 @@ void CurlChannel::Step() {
   if (Over() || (wanted && piece_.empty())) {
     return;
   }
-  const bool sent = request_->source != nullptr && given_ == request_->source_size;
+  const bool sent = request_->source != nullptr && (all_given_ || given_ == request_->source_size);
   const int64_t limit = options_->stall_ms * (sent && piece_.empty() ? kStallsForAnAnswer : 1);
   const int64_t idle =
       std::chrono::duration_cast<std::chrono::milliseconds>(SteadyClock::now() - moved_).count();
@@ -290,7 +297,7 @@ bool CurlChannel::TakeBody(std::string_view data) {
 size_t CurlChannel::GiveBody(char* buffer, size_t size) {
   Moved();
   if (piece_.empty()) {
-    if (given_ == request_->source_size) {
+    if (all_given_ || given_ == request_->source_size) {
       return 0;
     }
     paused_ = true;

@@ -84,6 +84,7 @@ class CurlChannel {
   std::chrono::steady_clock::time_point moved_;
   std::string_view piece_;  // of a streamed body, what is left
   uint64_t given_ = 0;      // by the source
+  bool all_given_ = false;  // the source has ended
   bool paused_ = false;     // the source has to give more
 };
 

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "base/status_macros.h"
 #include "registry/client/testing/client_fixture.h"
 #include "registry/client/testing/cutting_proxy.h"
 
@@ -148,6 +149,38 @@ TEST_F(DockerRegistryTest, BrokenUploadsEndWell) {
   EXPECT_THAT(client_->PutBlob(At(proxy.Host(), "a"), Source(layer_), {}, {}), IsOkAndHolds(true));
   EXPECT_EQ(proxy.cuts(), 1);
   EXPECT_EQ(Get(At(registry.Host(), "a"), blob).bytes, layer_);
+}
+
+TEST_F(DockerRegistryTest, ABlobIsSentWhileItIsMade) {
+  DockerRegistry registry;
+  CuttingProxy proxy(registry.port());
+  int made = 0;
+  const BlobStream stream{.make = [&](const std::function<absl::Status(std::string_view)>& sink,
+                                      std::stop_token) -> absl::StatusOr<RemoteDescriptor> {
+    ++made;
+    for (size_t at = 0; at < layer_.size(); at += 100'000) {
+      RETURN_IF_ERROR(sink(std::string_view(layer_).substr(at, 100'000)));
+    }
+    return RemoteDescriptor{Digest::Of(layer_), kLayerType, layer_.size()};
+  }};
+  ASSERT_OK_AND_ASSIGN(const RemoteDescriptor sent,
+                       client_->PutStream(At(registry.Host(), "a"), stream, {}));
+  EXPECT_EQ(Get(At(registry.Host(), "a"), sent).bytes, layer_);
+  EXPECT_EQ(made, 1);
+  // Where the connection breaks it is made again.
+  ASSERT_OK(client_->HasBlob(At(proxy.Host(), "b"), sent.digest, {}));
+  proxy.CutAfter(5'000'000);
+  ASSERT_OK(client_->PutStream(At(proxy.Host(), "b"), stream, {}));
+  EXPECT_EQ(made, 3);
+  EXPECT_EQ(Get(At(registry.Host(), "b"), sent).bytes, layer_);
+  // What the maker says is what the caller hears.
+  const BlobStream broken{.make = [](const std::function<absl::Status(std::string_view)>& sink,
+                                     std::stop_token) -> absl::StatusOr<RemoteDescriptor> {
+    RETURN_IF_ERROR(sink("begin"));
+    return absl::DataLossError("the contents are damaged");
+  }};
+  EXPECT_THAT(client_->PutStream(At(registry.Host(), "c"), broken, {}),
+              StatusIs(absl::StatusCode::kDataLoss, HasSubstr("damaged")));
 }
 
 }  // namespace

@@ -15,6 +15,7 @@
 #include "registry/client/manifest_calls.h"
 #include "registry/client/registry_host.h"
 #include "registry/client/retry.h"
+#include "registry/client/stream_sender.h"
 #include "registry/client/urls.h"
 
 namespace zlayer {
@@ -75,6 +76,8 @@ class HttpRegistryClient : public RegistryClient {
   absl::StatusOr<bool> PutBlob(const RemoteRepository& where, const BlobSource& blob,
                                const std::vector<std::string>& mount_from,
                                std::stop_token stop) override;
+  absl::StatusOr<RemoteDescriptor> PutStream(const RemoteRepository& where, const BlobStream& blob,
+                                             std::stop_token stop) override;
   absl::StatusOr<std::vector<std::string>> ListTags(const RemoteRepository& where,
                                                     std::stop_token stop) override;
   absl::Status CheckCredentials(const RemoteRepository& where, std::stop_token stop) override;
@@ -309,6 +312,22 @@ absl::StatusOr<bool> HttpRegistryClient::PutBlob(const RemoteRepository& where,
   RETURN_IF_ERROR(
       Annotate(status, fmt::format("{}: blob {}", Name(where), blob.digest.ToString())));
   return sender.sent();
+}
+
+absl::StatusOr<RemoteDescriptor> HttpRegistryClient::PutStream(const RemoteRepository& where,
+                                                               const BlobStream& blob,
+                                                               std::stop_token stop) {
+  ASSIGN_OR_RETURN(const OwnedRoute route, HomeRoute(where));
+  RemoteDescriptor made;
+  const absl::Status status = retry_.Run(
+      0,
+      [&]() -> Outcome {
+        const absl::StatusOr<RegistryHost::Slot> slot = route.host->TakeSlot(stop);
+        return slot.ok() ? SendStream(route, blob, &made, stop) : Outcome{.status = slot.status()};
+      },
+      stop);
+  RETURN_IF_ERROR(Annotate(status, fmt::format("{}: a blob", Name(where))));
+  return made;
 }
 
 absl::StatusOr<std::vector<std::string>> HttpRegistryClient::ListTags(const RemoteRepository& where,

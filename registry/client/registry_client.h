@@ -65,6 +65,14 @@ struct BlobSource {
       read;
 };
 
+// A blob that is made while it is sent. `make` writes its bytes to the sink and returns what they
+// were; it is called again where an upload broke off. An error of either ends it.
+struct BlobStream {
+  std::function<absl::StatusOr<RemoteDescriptor>(
+      const std::function<absl::Status(std::string_view)>& sink, std::stop_token stop)>
+      make;
+};
+
 // Where a blob goes. `append` gets the bytes in order and each once. An error of it ends the
 // download and is returned.
 struct BlobSink {
@@ -110,6 +118,12 @@ class RegistryClient {
   virtual absl::StatusOr<bool> PutBlob(const RemoteRepository& where, const BlobSource& blob,
                                        const std::vector<std::string>& mount_from,
                                        std::stop_token stop) = 0;
+
+  // Sends a blob whose digest nobody knows before all of it was made: in chunks, whether the
+  // registry has it or not.
+  virtual absl::StatusOr<RemoteDescriptor> PutStream(const RemoteRepository& where,
+                                                     const BlobStream& blob,
+                                                     std::stop_token stop) = 0;
 
   // Sorted as the registry has them, all pages; at most 100,000.
   virtual absl::StatusOr<std::vector<std::string>> ListTags(const RemoteRepository& where,

@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <string_view>
@@ -54,10 +55,11 @@ struct TransportRequest {
   bool any_certificate = false;
 
   std::string body;
-  // A body that is streamed instead: `source` writes `source_size` bytes to its argument, which
+  // A body that is streamed instead: `source` writes `source_size` bytes (as many as it has, where
+  // that is not given: they go in chunks, RFC 9112, section 7.1) to its argument, which
   // fails once the server wants no more. An error of it ends the exchange and is its status.
   std::function<absl::Status(const std::function<absl::Status(std::string_view)>&)> source;
-  uint64_t source_size = 0;
+  std::optional<uint64_t> source_size;
 
   // Gets the body of an answer of 2xx in pieces. An error of it ends the exchange and is its
   // status. Without one the body is kept up to `max_body`, as that of any other answer is up to 64

@@ -86,36 +86,40 @@ absl::Status LayerForms::WriteTar(const ImageLayer& layer,
                                     layer.diff_id.ToString()));
 }
 
-absl::StatusOr<CompressedLayer> LayerForms::Compress(const ImageLayer& layer,
-                                                     const CompressorOptions& options,
-                                                     std::stop_token stop) {
-  ASSIGN_OR_RETURN(UniqueFd file, OpenUnnamedFile(parts_.tmp_directory));
-  CompressedLayer made;
+absl::StatusOr<RemoteDescriptor> LayerForms::Compress(
+    const ImageLayer& layer, const CompressorOptions& options,
+    const std::function<absl::Status(std::string_view)>& sink, std::stop_token stop) {
+  RemoteDescriptor made;
+  made.media_type = LayerMediaType(options.compression);
   Sha256 digest;
-  const auto write = [&](std::string_view piece) {
-    digest.Update(piece);
-    const uint64_t at = made.size;
-    made.size += piece.size();
-    return PwriteFully(file.get(), piece, at);
-  };
-  ASSIGN_OR_RETURN(const std::unique_ptr<Compressor> compressor,
-                   MakeCompressor(options, write, stop));
+  ASSIGN_OR_RETURN(const std::unique_ptr<Compressor> compressor, MakeCompressor(
+                                                                     options,
+                                                                     [&](std::string_view piece) {
+                                                                       digest.Update(piece);
+                                                                       made.size += piece.size();
+                                                                       return sink(piece);
+                                                                     },
+                                                                     stop));
   RETURN_IF_ERROR(WriteTar(
       layer, [&](std::string_view piece) { return compressor->Append(piece); }, stop));
   RETURN_IF_ERROR(compressor->Finish());
   made.digest = digest.Finish();
-  made.file = {std::make_shared<const UniqueFd>(std::move(file)), 0, made.size};
-  RETURN_IF_ERROR(parts_.database->WriteUnsynced([&](Connection& connection) -> absl::Status {
+  RETURN_IF_ERROR(Remember(layer.diff_id, options, made));
+  return made;
+}
+
+absl::Status LayerForms::Remember(const Digest& diff_id, const CompressorOptions& options,
+                                  const RemoteDescriptor& made) {
+  return parts_.database->WriteUnsynced([&](Connection& connection) -> absl::Status {
     ASSIGN_OR_RETURN(Statement insert,
                      connection.Prepare("INSERT INTO compressed_layers (diff_id, compression, "
                                         "digest, size, used) VALUES (?, ?, ?, ?, ?) ON CONFLICT "
                                         "DO UPDATE SET digest = excluded.digest, "
                                         "size = excluded.size, used = excluded.used"));
-    insert.BindDigest(1, layer.diff_id).BindText(2, CompressionName(options));
+    insert.BindDigest(1, diff_id).BindText(2, CompressionName(options));
     insert.BindDigest(3, made.digest).Bind(4, static_cast<int64_t>(made.size));
     return insert.Bind(5, parts_.clock->NowNs()).Run();
-  }));
-  return made;
+  });
 }
 
 absl::StatusOr<BlobSource> LayerForms::Open(const ImageLayer& layer, std::stop_token stop) {

@@ -26,13 +26,6 @@ namespace zlayer {
 std::optional<Compression> CompressionOf(std::string_view media_type);
 std::string_view LayerMediaType(Compression compression);
 
-// What a compressor made of a tar.
-struct CompressedLayer {
-  Digest digest;
-  uint64_t size = 0;
-  ContentFile file;  // an unnamed file
-};
-
 // Thread-safe.
 class LayerForms {
  public:
@@ -42,14 +35,17 @@ class LayerForms {
   // What compressing the tar made before; its bytes are in registries.
   absl::StatusOr<std::optional<ImageLayer>> Find(const Digest& diff_id,
                                                  const CompressorOptions& options);
-  // Compresses the layer's tar into a file and remembers what came out.
-  absl::StatusOr<CompressedLayer> Compress(const ImageLayer& layer,
-                                           const CompressorOptions& options, std::stop_token stop);
+  // Compresses the layer's tar, and remembers what came out.
+  absl::StatusOr<RemoteDescriptor> Compress(
+      const ImageLayer& layer, const CompressorOptions& options,
+      const std::function<absl::Status(std::string_view)>& sink, std::stop_token stop);
 
   // The bytes of a layer's descriptor: a file where there is one, else made anew each time.
   absl::StatusOr<BlobSource> Open(const ImageLayer& layer, std::stop_token stop);
 
  private:
+  absl::Status Remember(const Digest& diff_id, const CompressorOptions& options,
+                        const RemoteDescriptor& made);
   absl::Status WriteTar(const ImageLayer& layer,
                         const std::function<absl::Status(std::string_view)>& sink,
                         std::stop_token stop);

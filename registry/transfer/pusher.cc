@@ -43,6 +43,22 @@ struct Target {
       : where(std::move(w)), name(std::move(n)), progress(p) {}
 };
 
+// The sink, and progress is told of what it gets. What it refers to must outlive it.
+std::function<absl::Status(std::string_view)> Told(
+    const Target& target, const std::string& item, uint64_t done, uint64_t total,
+    const std::function<absl::Status(std::string_view)>& sink) {
+  return [&target, &item, &sink, done, total,
+          told_ns = MonotonicNs()](std::string_view piece) mutable {
+    RETURN_IF_ERROR(sink(piece));
+    done += piece.size();
+    if (MonotonicNs() - told_ns > kProgressNs) {
+      told_ns = MonotonicNs();
+      Report(target.progress, {item, TransferUpdate::State::kRunning, done, total});
+    }
+    return absl::OkStatus();
+  };
+}
+
 class RegistryPusher : public Pusher {
  public:
   RegistryPusher(const ImageParts& parts, ImageStore* images, Repositories* repositories,
@@ -316,11 +332,16 @@ absl::StatusOr<ImageLayer> RegistryPusher::SendCompressed(Target& target, const 
       return form;
     }
   }
-  ASSIGN_OR_RETURN(const CompressedLayer made, forms_.Compress(layer, options, stop));
+  const std::string item = fmt::format("layer {}", layer.diff_id.ToString());
+  const BlobStream stream{.make = [&](const auto& sink, std::stop_token stopped) {
+    return forms_.Compress(layer, options, Told(target, item, 0, 0, sink), std::move(stopped));
+  }};
+  ASSIGN_OR_RETURN(const RemoteDescriptor made,
+                   client_->PutStream(target.where, stream, std::move(stop)));
   form.digest = made.digest;
   form.size = made.size;
-  RETURN_IF_ERROR(SendBlob(target, fmt::format("layer {}", form.digest.ToString()),
-                           SourceOf(made.digest, made.file), std::move(stop)));
+  target.sent += made.size;
+  Report(target.progress, {item, TransferUpdate::State::kDone, made.size, made.size});
   return form;
 }
 
@@ -330,24 +351,14 @@ absl::Status RegistryPusher::SendBlob(Target& target, const std::string& item,
                    RepositoriesWith(*parts_.database, target.where.registry, blob.digest));
   BlobSource told = blob;
   told.read = [&](uint64_t offset, const std::function<absl::Status(std::string_view)>& sink) {
-    uint64_t done = offset;
-    int64_t told_ns = MonotonicNs();
-    return blob.read(offset, [&](std::string_view piece) {
-      RETURN_IF_ERROR(sink(piece));
-      done += piece.size();
-      if (MonotonicNs() - told_ns > kProgressNs) {
-        told_ns = MonotonicNs();
-        Report(target.progress, {item, TransferUpdate::State::kRunning, done, blob.size});
-      }
-      return absl::OkStatus();
-    });
+    return blob.read(offset, Told(target, item, offset, blob.size, sink));
   };
   ASSIGN_OR_RETURN(const bool sent,
                    client_->PutBlob(target.where, told, mount_from, std::move(stop)));
   target.sent += sent ? blob.size : 0;
   Report(target.progress,
-         {item, sent ? TransferUpdate::State::kDone : TransferUpdate::State::kPresent,
-          blob.size, blob.size});
+         {item, sent ? TransferUpdate::State::kDone : TransferUpdate::State::kPresent, blob.size,
+          blob.size});
   return absl::OkStatus();
 }
 
@@ -460,8 +471,8 @@ absl::Status RegistryPusher::CopyBlob(const RemoteRepository& from, Target& targ
   RETURN_IF_ERROR(sent.status());
   target.sent += *sent ? blob.size : 0;
   Report(target.progress,
-         {item, *sent ? TransferUpdate::State::kDone : TransferUpdate::State::kMounted,
-          blob.size, blob.size});
+         {item, *sent ? TransferUpdate::State::kDone : TransferUpdate::State::kMounted, blob.size,
+          blob.size});
   return absl::OkStatus();
 }
 

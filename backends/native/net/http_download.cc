@@ -78,7 +78,7 @@ void SetProxy(CURL* easy, const RemoteUrl& url) {
 // One URL, in several attempts where need be.
 class HttpDownload {
  public:
-  HttpDownload(const HttpRequest& request, const HttpLimits& limits, const HttpBody& body,
+  HttpDownload(const DownloadRequest& request, const DownloadLimits& limits, const HttpBody& body,
                std::stop_token stop)
       : request_(request), limits_(limits), body_(body), stop_(std::move(stop)) {}
 
@@ -123,8 +123,8 @@ class HttpDownload {
   std::chrono::milliseconds RetryAfter() const;
   absl::Status Sleep(std::chrono::milliseconds time);
 
-  const HttpRequest& request_;
-  const HttpLimits& limits_;
+  const DownloadRequest& request_;
+  const DownloadLimits& limits_;
   const HttpBody& body_;
   const std::stop_token stop_;
 
@@ -387,7 +387,7 @@ absl::Status HttpDownload::Sleep(std::chrono::milliseconds time) {
 
 }  // namespace
 
-absl::StatusOr<HttpAnswer> Download(const HttpRequest& request, const HttpLimits& limits,
+absl::StatusOr<HttpAnswer> Download(const DownloadRequest& request, const DownloadLimits& limits,
                                     const HttpBody& body, std::stop_token stop) {
   return HttpDownload(request, limits, body, std::move(stop)).Run();
 }

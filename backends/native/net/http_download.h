@@ -20,7 +20,7 @@
 
 namespace zlayer {
 
-struct HttpLimits {
+struct DownloadLimits {
   uint64_t max_bytes = uint64_t{16} << 30;  // of the body, uncompressed
   std::chrono::seconds connect{30};
   // The longest that nothing may arrive.
@@ -33,7 +33,7 @@ struct HttpLimits {
 };
 
 // What is asked for. With validators of an answer that is there, an unchanged body is not sent.
-struct HttpRequest {
+struct DownloadRequest {
   RemoteUrl url;
   std::string etag;
   std::string last_modified;
@@ -58,7 +58,7 @@ struct HttpBody {
 // Errors begin with the URL. kNotFound: 404 or 410; kUnavailable: no connection, 429 or 5xx, or the
 // answer broke off, each time; kResourceExhausted: larger than the limit; kCancelled as soon as
 // `stop` is requested; kFailedPrecondition: anything else that the server or the network refuses.
-absl::StatusOr<HttpAnswer> Download(const HttpRequest& request, const HttpLimits& limits,
+absl::StatusOr<HttpAnswer> Download(const DownloadRequest& request, const DownloadLimits& limits,
                                     const HttpBody& body, std::stop_token stop);
 
 }  // namespace zlayer

@@ -40,7 +40,7 @@ class HttpDownloadTest : public ::testing::Test {
   void Answer(std::string response) { server_.SetHandler(Always(std::move(response))); }
 
   FakeHttpServer server_{Always(HttpResponse("200 OK", "hello"))};
-  HttpLimits limits_{.max_bytes = 1 << 20,
+  DownloadLimits limits_{.max_bytes = 1 << 20,
                      .stall = std::chrono::seconds(1),
                      .delay = std::chrono::milliseconds(1),
                      .max_delay = std::chrono::milliseconds(4)};

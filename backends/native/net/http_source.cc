@@ -77,7 +77,7 @@ absl::StatusOr<LayerRef> HttpSource::Keep(FetchedSource fetched, uint64_t size) 
 
 absl::StatusOr<LayerRef> HttpSource::Request(const std::optional<FetchedSource>& known,
                                              const Progress& progress, std::stop_token stop) {
-  HttpRequest request{.url = wanted_.url};
+  DownloadRequest request{.url = wanted_.url};
   if (known.has_value()) {
     request.etag = known->etag;
     request.last_modified = known->last_modified;

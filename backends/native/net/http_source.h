@@ -29,7 +29,7 @@ class HttpSource {
     std::optional<Digest> checksum;  // of the content; any where it is not given
   };
 
-  HttpSource(Store* store, const HttpLimits& limits, Wanted wanted)
+  HttpSource(Store* store, const DownloadLimits& limits, Wanted wanted)
       : store_(*store), limits_(limits), wanted_(std::move(wanted)) {}
 
   // As RemoteSources::Http.
@@ -43,7 +43,7 @@ class HttpSource {
                                    const Progress& progress, std::stop_token stop);
 
   Store& store_;
-  const HttpLimits& limits_;
+  const DownloadLimits& limits_;
   const Wanted wanted_;
 };
 

@@ -61,7 +61,7 @@ struct FetchScope {
 struct RemoteSourcesOptions {
   Store* store = nullptr;
   Executor* executor = nullptr;  // runs git
-  HttpLimits http;
+  DownloadLimits http;
   GitLimits git;
 };
 

@@ -147,6 +147,22 @@ class MemoryRegistry : public RegistryClient {
     repositories[Name(where)].blobs[blob.digest] = std::move(bytes);
     return true;
   }
+  absl::StatusOr<RemoteDescriptor> PutStream(const RemoteRepository& where, const BlobStream& blob,
+                                             std::stop_token stop) override {
+    std::string bytes;
+    const auto append = [&](std::string_view piece) {
+      bytes += piece;
+      return absl::OkStatus();
+    };
+    ASSIGN_OR_RETURN(const RemoteDescriptor made, blob.make(append, std::move(stop)));
+    MutexLock lock(&mutex_);
+    RETURN_IF_ERROR(Begin("PUT blob", where, made.digest.ToString()));
+    if (Digest::Of(bytes) != made.digest || bytes.size() != made.size) {
+      return InvalidArgument("the digest is not that of what was sent");
+    }
+    repositories[Name(where)].blobs[made.digest] = std::move(bytes);
+    return made;
+  }
   absl::StatusOr<std::vector<std::string>> ListTags(const RemoteRepository& where,
                                                     std::stop_token) override {
     MutexLock lock(&mutex_);
