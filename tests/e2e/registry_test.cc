@@ -201,9 +201,9 @@ TEST_F(RegistryTest, WhatIsNotThereIsSaid) {
   EXPECT_EQ(pushed.exit_code, 1);
   Serve("registries: [{name: docker.io, blocked: true}]\n");
   WriteContext("Dockerfile", "FROM nosuch/image\n");
-  const Json failed = Find(Build({}, 1), "build_failed");
-  EXPECT_EQ(failed["detail"]["reason"], "IMAGE_NOT_FOUND");
-  EXPECT_THAT(failed.value("error", ""), HasSubstr("nosuch/image"));
+  const Finished built = Zlayer({"build", Context()});
+  EXPECT_EQ(built.exit_code, 1);
+  EXPECT_THAT(built.err, AllOf(HasSubstr("nosuch/image"), HasSubstr("blocks the registry")));
 }
 
 TEST_F(RegistryTest, OthersPullFromAndPushToTheDaemon) {

@@ -110,7 +110,8 @@ void Explainer::Began(uint32_t stage, const StageState& state) {
   } else {
     Sha256 layers;
     for (size_t i = 0; i < state.base_layers; ++i) {
-      layers.Update(state.chain[i].Bytes());
+      // Nobody has read the layers of an image whose files are of no use to the build.
+      layers.Update((state.chain.empty() ? state.layers[i].digest : state.chain[i]).Bytes());
     }
     begun.set_base(std::string(layers.Finish().Bytes().substr(0, kValueBytes)));
   }
