@@ -85,12 +85,10 @@ check "no daemon, export" 3 "no daemon answers" "$zlayer" export -o "$directory/
 mkdir "$directory/docker"
 export DOCKER_CONFIG=$directory/docker
 printf 'secret\n' >"$directory/password"
-check "login" 0 "it is not encrypted there" \
+check "login, no daemon to ask" 3 "no daemon answers" \
   sh -c "$zlayer login a.example -u me --password-stdin <$directory/password"
-if ! grep -q '"bWU6c2VjcmV0"' "$directory/docker/config.json"; then
-  echo "FAILED: login stored something else"
-  failed=1
-fi
+mkdir "$directory/docker"
+printf '{"auths":{"a.example":{"auth":"bWU6c2VjcmV0"}}}' >"$directory/docker/config.json"
 check "login, no user" 2 "--username USER" \
   sh -c "$zlayer login a.example --password-stdin <$directory/password"
 check "login, no terminal" 2 "--password-stdin" sh -c "$zlayer login a.example -u me </dev/null"

@@ -19,10 +19,11 @@ constexpr Log kLog(LogModule::kBuild);
 
 bool MeansAbsent(const absl::Status& status) {
   return absl::IsNotFound(status) || absl::IsUnauthenticated(status) ||
-         absl::IsPermissionDenied(status);
+         absl::IsPermissionDenied(status) || absl::IsUnavailable(status);
 }
 
-// Whatever a registry says of what it does not show: the image is not there for this request.
+// Whatever a registry says of what it does not show, or where it says nothing: the image is not there
+// for this request.
 absl::Status Absent(const absl::Status& status, const std::string& reference) {
   v1::ErrorDetail detail;
   detail.set_reason("IMAGE_NOT_FOUND");

@@ -282,7 +282,7 @@ TEST_F(ConfigTest, Ages) {
 TEST_F(ConfigTest, UnknownKeysAreNamedWithTheKnownOnes) {
   EXPECT_EQ(Error("root: /x\nadress: unix:///x\n"),
             "2: the key \"adress\" is not known; known keys are address, gc, history, log, native, "
-            "queue, root");
+            "pull, queue, registries, root, server");
   EXPECT_EQ(Error("queue:\n  max_running: 1\n\n  running: 2\n"),
             "4: queue: the key \"running\" is not known; known keys are drain_timeout, "
             "max_attempts, max_queued, max_queued_per_namespace, max_running, "

@@ -351,8 +351,9 @@ TEST_F(ContextUploadTest, AnErrorOfThePlanEndsTheUpload) {
 
 TEST_F(ContextUploadTest, ASpecIsCheckedAtOnce) {
   v1::BuildSpec spec;
-  spec.set_push(true);
-  EXPECT_THAT(Start(false, &spec), StatusIs(absl::StatusCode::kUnimplemented, HasSubstr("push")));
+  spec.set_squash(true);
+  EXPECT_THAT(Start(false, &spec),
+              StatusIs(absl::StatusCode::kUnimplemented, HasSubstr("squash")));
 }
 
 class ChangedFileTest : public ContextUploadTest {

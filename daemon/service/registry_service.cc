@@ -18,6 +18,7 @@
 #include "daemon/service/request_check.h"
 #include "daemon/service/request_limits.h"
 #include "daemon/service/unary_call.h"
+#include "proto/error_detail.h"
 #include "registry/image/image_json.h"
 #include "registry/image/platform.h"
 #include "registry/image/reference.h"
@@ -63,6 +64,16 @@ class EventWriter {
   const Write& write_;
   Mutex mutex_;
 };
+
+// UNAVAILABLE is the daemon's own to say: a client would ask it again.
+absl::Status OfRegistry(const absl::Status& status) {
+  if (!absl::IsUnavailable(status)) {
+    return status;
+  }
+  v1::ErrorDetail detail;
+  detail.set_reason("REGISTRY_UNAVAILABLE");
+  return WithDetail(FailedPrecondition(Message(status)), detail);
+}
 
 absl::StatusOr<v1::Platform> PlatformOf(const std::string& text) {
   v1::Platform platform;
@@ -132,7 +143,7 @@ class StoreRegistryService : public v1::RegistryService::CallbackService {
         [request, handler = std::move(handler)](const Write& write,
                                                 std::stop_token stop) -> absl::Status {
           RETURN_IF_ERROR(CheckLimits(*request));
-          return handler(*request, write, std::move(stop));
+          return OfRegistry(handler(*request, write, std::move(stop)));
         });
   }
 
@@ -261,7 +272,7 @@ class StoreRegistryService : public v1::RegistryService::CallbackService {
       pull.credentials = CredentialsIn(request.credentials());
       manifest = options_.puller->Inspect(pull, std::move(stop));
     }
-    RETURN_IF_ERROR(manifest.status());
+    RETURN_IF_ERROR(OfRegistry(manifest.status()));
     v1::GetManifestResponse response;
     response.set_digest(manifest->digest.ToString());
     response.set_media_type(manifest->media_type);
@@ -280,9 +291,9 @@ class StoreRegistryService : public v1::RegistryService::CallbackService {
     }
     const RegistryCredentials given{credential.username(), credential.password(),
                                     credential.token()};
-    RETURN_IF_ERROR(options_.client->CheckCredentials(
+    RETURN_IF_ERROR(OfRegistry(options_.client->CheckCredentials(
         {credential.registry(), "", [given](const std::string&) { return given; }},
-        std::move(stop)));
+        std::move(stop))));
     return v1::CheckCredentialsResponse();
   }
 

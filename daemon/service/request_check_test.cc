@@ -45,11 +45,16 @@ TEST(CheckSubmission, AcceptsTheDefaultsSpelledOut) {
   BuildSpec& spec = *request.mutable_spec();
   spec.add_platforms(FormatPlatform(HostPlatform()));
   spec.set_target_os("linux");
-  spec.set_pull(v1::PULL_NEVER);
+  spec.set_pull(v1::PULL_NEWER);
+  spec.set_push(true);
+  spec.add_tags("registry.example/app:1");
   spec.set_format("oci");
   spec.set_layers(true);
   spec.add_outputs()->set_type("image");
-  (*spec.mutable_outputs(0)->mutable_attributes())["rewrite-timestamp"] = "false";
+  auto& attributes = *spec.mutable_outputs(0)->mutable_attributes();
+  attributes["rewrite-timestamp"] = "false";
+  attributes["compression"] = "zstd";
+  attributes["compression-level"] = "19";
   spec.set_backend("native");
   spec.set_no_cache(true);
   (*spec.mutable_labels())["a"] = "b";
@@ -105,17 +110,10 @@ INSTANTIATE_TEST_SUITE_P(
 INSTANTIATE_TEST_SUITE_P(
     MoreOptions, Unsupported,
     ::testing::Values(
-        UnsupportedCase{"pull", [](BuildSpec& s) { s.set_pull(v1::PULL_NEWER); }},
-        UnsupportedCase{"pull", [](BuildSpec& s) { s.set_pull(v1::PULL_ALWAYS); }},
-        UnsupportedCase{"push", [](BuildSpec& s) { s.set_push(true); }},
-        UnsupportedCase{"registry_credentials", [](BuildSpec& s) { s.add_registry_credentials(); }},
-        UnsupportedCase{"default_registry", [](BuildSpec& s) { s.set_default_registry("a"); }},
         UnsupportedCase{"squash", [](BuildSpec& s) { s.set_squash(true); }},
         UnsupportedCase{"format", [](BuildSpec& s) { s.set_format("docker"); }},
         UnsupportedCase{"layers", [](BuildSpec& s) { s.set_layers(false); }},
         UnsupportedCase{"outputs", [](BuildSpec& s) { s.add_outputs()->set_type("local"); }},
-        UnsupportedCase{"outputs",
-                        [](BuildSpec& s) { (*s.add_outputs()->mutable_attributes())["a"] = "b"; }},
         UnsupportedCase{"retries", [](BuildSpec& s) { s.set_retries(1); }},
         UnsupportedCase{"host_network", [](BuildSpec& s) { s.set_host_network(true); }},
         UnsupportedCase{"backend", [](BuildSpec& s) { s.set_backend("buildah"); }},
@@ -293,7 +291,7 @@ TEST(CheckExaminationTest, TheFileMayHaveErrors) {
   v1::CheckBuildRequest request;
   request.mutable_spec()->mutable_dockerfile_inline()->set_content("FROM x\nRNU y\n");
   EXPECT_OK(CheckExamination(request));
-  request.mutable_spec()->set_push(true);
+  request.mutable_spec()->set_squash(true);
   EXPECT_THAT(CheckExamination(request), StatusIs(absl::StatusCode::kUnimplemented));
   request.mutable_spec()->Clear();
   EXPECT_THAT(CheckExamination(request), StatusIs(absl::StatusCode::kInvalidArgument));

@@ -222,11 +222,12 @@ TEST_F(ApiTest, APlanIsTheGraphWithItsDigests) {
   EXPECT_EQ(List({}).value().builds_size(), 0);
 
   spec.mutable_dockerfile_inline()->set_content("FROM nothing:here\n");
+  spec.set_pull(v1::PULL_NEVER);
   absl::Status unknown = Plan(spec).status();
   EXPECT_THAT(unknown, StatusIs(absl::StatusCode::kNotFound, HasSubstr("nothing:here")));
   EXPECT_EQ(DetailOf(unknown).source().first_line(), 1u);
-  spec.set_push(true);
-  EXPECT_THAT(Plan(spec), StatusIs(absl::StatusCode::kUnimplemented, HasSubstr("push")));
+  spec.set_squash(true);
+  EXPECT_THAT(Plan(spec), StatusIs(absl::StatusCode::kUnimplemented, HasSubstr("squash")));
   EXPECT_THAT(Plan({}), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("contexts")));
 }
 

@@ -193,6 +193,17 @@ TEST_F(RegistryTest, CopiesAndIndexes) {
   EXPECT_THAT(remote.out, HasSubstr("image.index.v1+json"));
 }
 
+TEST_F(RegistryTest, ALoginIsCheckedAndStored) {
+  setenv("DOCKER_CONFIG", Path("docker").c_str(), 1);
+  const Finished stored = Zlayer({"login", host_, "-u", "me", "--password-stdin"}, "secret\n");
+  EXPECT_EQ(stored.exit_code, 0) << stored.err;
+  EXPECT_THAT(ReadFile(Path("docker/config.json"), 1000).value_or(""), HasSubstr("bWU6c2VjcmV0"));
+  const Finished nowhere = Zlayer({"login", "127.0.0.1:1", "-u", "me", "--password-stdin"}, "x");
+  EXPECT_EQ(nowhere.exit_code, 1);
+  EXPECT_THAT(nowhere.err, HasSubstr("127.0.0.1:1"));
+  unsetenv("DOCKER_CONFIG");
+}
+
 TEST_F(RegistryTest, WhatIsNotThereIsSaid) {
   const Finished pulled = Zlayer({"pull", host_ + "/nothing:1"});
   EXPECT_EQ(pulled.exit_code, 1);
@@ -223,12 +234,47 @@ TEST_F(RegistryTest, OthersPullFromAndPushToTheDaemon) {
   EXPECT_EQ(Json::parse(tags.out)["Tags"], Json({"2"}));
 }
 
-TEST_F(RegistryTest, TheServerKeepsTheSpecification) {
-  const std::string port = ServerPort();
+// A program of tests/conformance.
+std::string Script(const std::string& name) {
   const char* source = getenv("TEST_SRCDIR");
-  const std::string script =
-      std::string(source == nullptr ? "" : source) + "/zlayer/tests/conformance/distribution.py";
-  const Finished checked = Execute({"python3", script, "http://127.0.0.1:" + port});
+  return std::string(source == nullptr ? "" : source) + "/zlayer/tests/conformance/" + name;
+}
+
+TEST_F(RegistryTest, WhatIsMadeKeepsTheSchemasAndOthersReadIt) {
+  WriteContext("Dockerfile",
+               "FROM busybox\nRUN echo x > /x\nENV A=b\nLABEL k=v\nEXPOSE 80/tcp\nVOLUME /v\n"
+               "USER 1:2\nWORKDIR /w\nSTOPSIGNAL SIGINT\nENTRYPOINT [\"sh\"]\nCMD [\"-c\", \"x\"]\n"
+               "HEALTHCHECK CMD true\nONBUILD RUN true\nSHELL [\"/bin/sh\", \"-c\"]\n");
+  Build({"-t", "full:1", "--annotation", "a=b"});
+  ASSERT_EQ(
+      Zlayer({"export", "--format", "oci-layout", "-o", Path("exported"), "full:1"}).exit_code, 0);
+  ASSERT_EQ(Zlayer({"manifest", "create", "--annotation", "a=b", "all:1", "full:1"}).exit_code, 0);
+  std::vector<std::string> layouts = {Path("exported")};
+  for (const char* compression : {"gzip", "zstd"}) {
+    const std::string name = host_ + "/all:" + compression;
+    ASSERT_EQ(Zlayer({"push", "--compression", compression, "all:1", name}).exit_code, 0);
+    const Finished copied =
+        Execute({"skopeo", "copy", "--all", "--insecure-policy", "--src-tls-verify=false",
+                 "docker://" + name, "oci:" + Path(compression)});
+    ASSERT_EQ(copied.exit_code, 0) << copied.err;
+    layouts.push_back(Path(compression));
+  }
+  std::vector<std::string> command = {"python3", Script("schemas.py")};
+  command.insert(command.end(), layouts.begin(), layouts.end());
+  const Finished checked = Execute(command);
+  if (checked.exit_code == 77) {
+    GTEST_SKIP() << "golang-github-opencontainers-image-spec-dev or python3-jsonschema is missing";
+  }
+  EXPECT_EQ(checked.exit_code, 0) << checked.out << checked.err;
+  EXPECT_THAT(checked.out, AllOf(HasSubstr("PASS config-schema.json"),
+                                 HasSubstr("PASS image-manifest-schema.json")));
+  const Finished tool = Execute({"oci-image-tool", "validate", "--type", "image", Path("gzip")});
+  EXPECT_EQ(tool.exit_code, 0) << tool.out << tool.err;
+}
+
+TEST_F(RegistryTest, TheServerKeepsTheSpecification) {
+  const Finished checked =
+      Execute({"python3", Script("distribution.py"), "http://127.0.0.1:" + ServerPort()});
   EXPECT_EQ(checked.exit_code, 0) << checked.out << checked.err;
   EXPECT_THAT(checked.out, Not(HasSubstr("FAIL")));
 }

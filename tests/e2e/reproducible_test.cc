@@ -92,7 +92,10 @@ TEST_F(ReproducibleTest, OutputsAreRefusedByName) {
       {"build", "--progress", "plain", "-o", "type=image,rewrite-timestamp=true", Context()});
   EXPECT_EQ(no_epoch.exit_code, 0);
   EXPECT_THAT(no_epoch.out + no_epoch.err, HasSubstr("rewrite-timestamp changes nothing without"));
-  for (const char* output : {"out", "type=oci,dest=x.tar", "type=image,push=true"}) {
+  const Finished unknown = Zlayer({"build", "-o", "type=image,dest=x", Context()});
+  EXPECT_EQ(unknown.exit_code, 1);
+  EXPECT_THAT(unknown.err, HasSubstr("\"dest\" is not an attribute of an image"));
+  for (const char* output : {"out", "type=oci,dest=x.tar"}) {
     const Finished refused = Zlayer({"build", "-o", output, Context()});
     EXPECT_EQ(refused.exit_code, 1);
     EXPECT_THAT(refused.err, HasSubstr("option outputs is not supported"));
