@@ -289,5 +289,5 @@ def registry_rows(work, pusher):
         "pull": lambda name: Pull(name, work, pusher),
         "pull and run": lambda name: PullTree(name, work, pusher),
         "serve": lambda name: Serve(name, work, False),
-        "serve, processor": lambda name: Serve(name, work, True),
+        "serve processor": lambda name: Serve(name, work, True),
     }

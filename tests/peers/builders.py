@@ -394,6 +394,7 @@ class DockerRegistry(Peer):
     def serve(self, blob):
         """URL of the file as a blob."""
         from registry_rows import Registry  # noqa: PLC0415
+        self.stop()
         self.registry = Registry(self.work)
         self.registry.start()
         self.daemon = self.registry.process
