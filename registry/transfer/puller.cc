@@ -130,16 +130,18 @@ absl::StatusOr<StoredImage> RegistryPuller::Here(const PullRequest& request,
 absl::StatusOr<PulledImage> RegistryPuller::ResolveHere(const PullRequest& request,
                                                         const std::vector<Reference>& candidates) {
   // An image of the plain name, which is the last candidate, wins over one of the default registry.
+  absl::Status status;
   for (auto candidate = candidates.rbegin(); candidate != candidates.rend(); ++candidate) {
     absl::StatusOr<StoredImage> image = Here(request, *candidate);
     if (image.ok()) {
       return PulledImage{*std::move(image), candidate->Normalized(), ""};
     }
-    if (!absl::IsNotFound(image.status())) {
-      return image.status();
+    status = image.status();
+    if (!absl::IsNotFound(status)) {
+      break;
     }
   }
-  return images_->Get(request.name_space, request.reference, request.platform).status();
+  return status;
 }
 
 absl::StatusOr<PulledImage> RegistryPuller::ResolveThere(const PullRequest& request,
@@ -171,6 +173,15 @@ absl::StatusOr<PulledImage> RegistryPuller::Resolve(const PullRequest& request,
   absl::StatusOr<PulledImage> here = absl::NotFoundError("");
   if (request.policy != PullPolicy::kAlways) {
     here = ResolveHere(request, candidates);
+    if (absl::IsNotFound(here.status())) {
+      // What is no name of an image may begin its digest, which no registry is asked for.
+      absl::StatusOr<StoredImage> image =
+          images_->Get(request.name_space, request.reference, request.platform);
+      if (image.ok()) {
+        return PulledImage{*std::move(image), candidates.back().Normalized(), ""};
+      }
+      here = image.status();
+    }
     const bool enough = request.policy != PullPolicy::kNewer || !candidates[0].digest.empty();
     if ((here.ok() && enough) || request.policy == PullPolicy::kNever ||
         (!here.ok() && !absl::IsNotFound(here.status()))) {

@@ -138,15 +138,30 @@ TEST_F(TransferTest, WhatIsHereIsNotAskedFor) {
 }
 
 TEST_F(TransferTest, ManyThatWantTheSameAskOnce) {
-  AddRemote("docker.io/library/app", "v1", {MakeTar({{"a", "A"}})});
-  {
+  constexpr int kImages = 20;
+  for (int image = 0; image < kImages; ++image) {
+    const std::string name = fmt::format("app{}", image);
+    AddRemote("docker.io/library/" + name, "v1", {MakeTar({{"a", name}})});
     std::vector<std::jthread> threads;
     for (int i = 0; i < 60; ++i) {
-      threads.emplace_back([&] { EXPECT_OK(Resolve("app:v1")); });
+      threads.emplace_back([&] { EXPECT_OK(Resolve(name + ":v1")); });
     }
   }
-  EXPECT_EQ(registry_.Count("GET manifest"), 1);
-  EXPECT_EQ(registry_.Count("GET blob"), 1);
+  EXPECT_EQ(registry_.Count("GET manifest"), kImages);
+  EXPECT_EQ(registry_.Count("GET blob"), kImages);
+}
+
+TEST_F(TransferTest, TheBeginningOfADigestMeansAnImageThatIsHere) {
+  AddRemote("docker.io/library/app", "v1", {MakeTar({{"a", "A"}})});
+  ASSERT_OK_AND_ASSIGN(const PulledImage named, Resolve("app:v1"));
+  registry_.Forget();
+  const std::string beginning = named.image.config_digest.Hex().substr(0, 12);
+  for (const PullPolicy policy : {PullPolicy::kMissing, PullPolicy::kNewer, PullPolicy::kNever}) {
+    ASSERT_OK_AND_ASSIGN(const PulledImage found, Resolve(beginning, policy, "reg.example"));
+    EXPECT_EQ(found.image.manifest, named.image.manifest);
+    EXPECT_EQ(found.warning, "");
+  }
+  EXPECT_THAT(registry_.Calls(), IsEmpty());
 }
 
 TEST_F(TransferTest, NewerAsksOnceInAWhile) {
