@@ -2,8 +2,6 @@
 #ifndef ZLAYER_REGISTRY_CLIENT_TESTING_CUTTING_PROXY_H_
 #define ZLAYER_REGISTRY_CLIENT_TESTING_CUTTING_PROXY_H_
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -15,45 +13,31 @@
 #include <vector>
 
 #include "base/unique_fd.h"
+#include "tests/loopback_listener.h"
 
 namespace zlayer {
 
 class CuttingProxy {
  public:
   explicit CuttingProxy(int to) : to_(to) {
-    listener_.Reset(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    sockaddr_in address = Loopback(0);
-    socklen_t size = sizeof(address);
-    bind(listener_.get(), reinterpret_cast<sockaddr*>(&address), size);
-    listen(listener_.get(), 64);
-    getsockname(listener_.get(), reinterpret_cast<sockaddr*>(&address), &size);
-    port_ = ntohs(address.sin_port);
     acceptor_ = std::jthread([this] { Accept(); });
   }
   ~CuttingProxy() {
-    shutdown(listener_.get(), SHUT_RDWR);
+    shutdown(listener_.fd.get(), SHUT_RDWR);
     ending_ = true;
     acceptor_.join();
   }
 
-  std::string Host() const { return "127.0.0.1:" + std::to_string(port_); }
+  std::string Host() const { return "127.0.0.1:" + std::to_string(listener_.port); }
   // The next connection over which `bytes` have passed ends there; once.
   void CutAfter(int64_t bytes) { cut_after_ = bytes; }
   int cuts() const { return cuts_; }
 
  private:
-  static sockaddr_in Loopback(int port) {
-    sockaddr_in address = {};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    address.sin_port = htons(static_cast<uint16_t>(port));
-    return address;
-  }
-
   void Accept() {
     std::vector<std::jthread> threads;
     while (true) {
-      const int fd = accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC);
+      const int fd = accept4(listener_.fd.get(), nullptr, nullptr, SOCK_CLOEXEC);
       if (fd < 0) {
         return;
       }
@@ -64,7 +48,7 @@ class CuttingProxy {
   void Pass(int from) {
     const UniqueFd client(from);
     const UniqueFd server(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    const sockaddr_in address = Loopback(to_);
+    const sockaddr_in address = LoopbackAddress(to_);
     if (connect(server.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) {
       return;
     }
@@ -106,8 +90,7 @@ class CuttingProxy {
   }
 
   const int to_;
-  UniqueFd listener_;
-  int port_ = 0;
+  const LoopbackListener listener_ = ListenOnLoopback();
   std::atomic<int64_t> cut_after_ = 0;
   std::atomic<int> cuts_ = 0;
   std::atomic<bool> ending_ = false;

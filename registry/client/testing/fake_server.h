@@ -2,8 +2,6 @@
 #ifndef ZLAYER_REGISTRY_CLIENT_TESTING_FAKE_SERVER_H_
 #define ZLAYER_REGISTRY_CLIENT_TESTING_FAKE_SERVER_H_
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -20,7 +18,7 @@
 
 #include "base/mutex.h"
 #include "base/strings.h"
-#include "base/unique_fd.h"
+#include "tests/loopback_listener.h"
 
 namespace zlayer {
 
@@ -121,23 +119,14 @@ class FakeServer {
   using Handler = std::function<std::string(const Request&, Peer&)>;
 
   explicit FakeServer(Handler handler) : handler_(std::move(handler)) {
-    listener_.Reset(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    sockaddr_in address = {};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t size = sizeof(address);
-    bind(listener_.get(), reinterpret_cast<sockaddr*>(&address), size);
-    listen(listener_.get(), 64);
-    getsockname(listener_.get(), reinterpret_cast<sockaddr*>(&address), &size);
-    port_ = ntohs(address.sin_port);
     acceptor_ = std::jthread([this] { Accept(); });
   }
   ~FakeServer() {
-    shutdown(listener_.get(), SHUT_RDWR);
+    shutdown(listener_.fd.get(), SHUT_RDWR);
     acceptor_.join();
   }
 
-  std::string Host() const { return "127.0.0.1:" + std::to_string(port_); }
+  std::string Host() const { return "127.0.0.1:" + std::to_string(listener_.port); }
   std::string Url(std::string_view path) const { return "http://" + Host() + std::string(path); }
   void SetHandler(Handler handler) {
     MutexLock lock(&mutex_);
@@ -161,7 +150,7 @@ class FakeServer {
   void Accept() {
     std::vector<std::jthread> threads;
     for (int count = 1;; ++count) {
-      const int fd = accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC);
+      const int fd = accept4(listener_.fd.get(), nullptr, nullptr, SOCK_CLOEXEC);
       if (fd < 0) {
         break;
       }
@@ -227,8 +216,7 @@ class FakeServer {
     return request;
   }
 
-  UniqueFd listener_;
-  uint16_t port_ = 0;
+  const LoopbackListener listener_ = ListenOnLoopback();
   Mutex mutex_;
   Handler handler_ ABSL_GUARDED_BY(mutex_);
   std::vector<Request> requests_ ABSL_GUARDED_BY(mutex_);

@@ -2,8 +2,6 @@
 #ifndef ZLAYER_BACKENDS_NATIVE_NET_TESTING_HTTP_SERVER_H_
 #define ZLAYER_BACKENDS_NATIVE_NET_TESTING_HTTP_SERVER_H_
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -20,6 +18,7 @@
 #include "base/mutex.h"
 #include "base/strings.h"
 #include "base/unique_fd.h"
+#include "tests/loopback_listener.h"
 
 namespace zlayer {
 
@@ -65,25 +64,16 @@ class FakeHttpServer {
   using Handler = std::function<void(const Request&, Peer&)>;
 
   explicit FakeHttpServer(Handler handler) : handler_(std::move(handler)) {
-    listener_.Reset(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    sockaddr_in address = {};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t size = sizeof(address);
-    bind(listener_.get(), reinterpret_cast<sockaddr*>(&address), size);
-    listen(listener_.get(), 16);
-    getsockname(listener_.get(), reinterpret_cast<sockaddr*>(&address), &size);
-    port_ = ntohs(address.sin_port);
     acceptor_ = std::jthread([this] { Accept(); });
   }
   ~FakeHttpServer() {
-    shutdown(listener_.get(), SHUT_RDWR);
+    shutdown(listener_.fd.get(), SHUT_RDWR);
     acceptor_.join();
   }
 
   // "http://127.0.0.1:PORT/path".
   std::string Url(std::string_view path) const { return "http://" + Host() + std::string(path); }
-  std::string Host() const { return "127.0.0.1:" + std::to_string(port_); }
+  std::string Host() const { return "127.0.0.1:" + std::to_string(listener_.port); }
   void SetHandler(Handler handler) {
     MutexLock lock(&mutex_);
     handler_ = std::move(handler);
@@ -98,7 +88,7 @@ class FakeHttpServer {
   void Accept() {
     std::vector<std::jthread> connections;
     while (true) {
-      const int fd = accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC);
+      const int fd = accept4(listener_.fd.get(), nullptr, nullptr, SOCK_CLOEXEC);
       if (fd < 0) {
         return;
       }
@@ -142,8 +132,7 @@ class FakeHttpServer {
     handler(request, peer);
   }
 
-  UniqueFd listener_;
-  uint16_t port_ = 0;
+  const LoopbackListener listener_ = ListenOnLoopback();
   Mutex mutex_;
   Handler handler_ ABSL_GUARDED_BY(mutex_);
   std::vector<Request> requests_ ABSL_GUARDED_BY(mutex_);
