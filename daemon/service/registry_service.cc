@@ -56,13 +56,21 @@ class EventWriter {
       event.mutable_progress()->set_bytes_done(progress.done);
       event.mutable_progress()->set_bytes_total(progress.total);
       MutexLock lock(&mutex_);
+      moved_ += progress.state == TransferUpdate::State::kDone ? progress.done : 0;
       write_(std::move(event)).IgnoreError();
     };
+  }
+
+  // Bytes of all that was done.
+  uint64_t moved() {
+    MutexLock lock(&mutex_);
+    return moved_;
   }
 
  private:
   const Write& write_;
   Mutex mutex_;
+  uint64_t moved_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 
 // UNAVAILABLE is the daemon's own to say: a client would ask it again.
@@ -172,6 +180,7 @@ class StoreRegistryService : public v1::RegistryService::CallbackService {
     }
     last.mutable_complete()->add_references(pulled.reference);
     last.mutable_complete()->set_manifest_digest(pulled.manifest.digest.ToString());
+    last.mutable_complete()->set_bytes_received(events.moved());
     return write(std::move(last));
   }
 
