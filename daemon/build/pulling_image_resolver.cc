@@ -17,13 +17,8 @@ namespace {
 
 constexpr Log kLog(LogModule::kBuild);
 
-bool MeansAbsent(const absl::Status& status) {
-  return absl::IsNotFound(status) || absl::IsUnauthenticated(status) ||
-         absl::IsPermissionDenied(status) || absl::IsUnavailable(status);
-}
-
-// Whatever a registry says of what it does not show, or where it says nothing: the image is not there
-// for this request.
+// Whatever a registry says of what it does not show, or where it says nothing: the image is not
+// there for this request.
 absl::Status Absent(const absl::Status& status, const std::string& reference) {
   v1::ErrorDetail detail;
   detail.set_reason("IMAGE_NOT_FOUND");
@@ -47,7 +42,7 @@ class PullingImageResolver : public ImageResolver {
     request.reference = reference;
     request.platform = platform;
     absl::StatusOr<PulledImage> pulled = puller_->Resolve(request, {}, std::move(stop));
-    if (MeansAbsent(pulled.status())) {
+    if (MeansAbsent(pulled.status()) || absl::IsUnavailable(pulled.status())) {
       return Absent(pulled.status(), reference);
     }
     RETURN_IF_ERROR(pulled.status());

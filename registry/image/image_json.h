@@ -4,6 +4,7 @@
 #ifndef ZLAYER_REGISTRY_IMAGE_IMAGE_JSON_H_
 #define ZLAYER_REGISTRY_IMAGE_IMAGE_JSON_H_
 
+#include <absl/status/status.h>
 #include <absl/status/statusor.h>
 
 #include <cstddef>
@@ -33,6 +34,7 @@ inline constexpr std::string_view kImageNameAnnotation = "io.containerd.image.na
 // Larger documents are refused.
 inline constexpr size_t kMaxManifestBytes = size_t{4} << 20;
 inline constexpr size_t kMaxConfigBytes = size_t{8} << 20;
+inline constexpr int kMaxIndexDepth = 4;
 
 struct ConfigDocument {
   v1::Platform platform;
@@ -74,6 +76,10 @@ struct DockerArchiveImage {
   std::vector<std::string> names;   // familiar ("app:v1"); none for an image without one
   std::vector<std::string> layers;  // tars, lowest first
 };
+
+// kInvalidArgument for an index that lies within more than kMaxIndexDepth others: whoever follows
+// indexes into each other asks.
+absl::Status CheckIndexDepth(int depth);
 
 // Docker's media types ("application/vnd.docker....") count as the OCI types that they became.
 bool IsManifestMediaType(std::string_view media_type);

@@ -7,6 +7,7 @@
 #include <string>
 #include <utility>
 
+#include "base/errors.h"
 #include "base/status_macros.h"
 #include "base/strings.h"
 #include "registry/image/image_json.h"
@@ -179,6 +180,12 @@ bool IsTarType(std::string_view media_type, std::string_view tar) {
 }
 
 }  // namespace
+
+absl::Status CheckIndexDepth(int depth) {
+  return depth > kMaxIndexDepth
+             ? InvalidArgument(fmt::format("indexes are nested more than {} deep", kMaxIndexDepth))
+             : absl::OkStatus();
+}
 
 bool IsManifestMediaType(std::string_view media_type) {
   return media_type == kManifestMediaType || media_type == kDockerManifest;

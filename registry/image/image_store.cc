@@ -15,6 +15,7 @@
 #include "registry/image/docker_import.h"
 #include "registry/image/image_export.h"
 #include "registry/image/image_json.h"
+#include "registry/image/image_lookup.h"
 #include "registry/image/image_parts.h"
 #include "registry/image/image_rows.h"
 #include "registry/image/layer_fetch.h"
@@ -27,34 +28,11 @@
 namespace zlayer {
 namespace {
 
-constexpr size_t kMinDigestPrefix = 12;
-// So many names are looked at for one page, whether they match or not (some 50 ms).
-constexpr size_t kNamesPerPage = 20'000;
-constexpr std::string_view kDigestPrefix = "sha256:";
-
 // An image of a namespace as the database has it.
 struct NamedRow {
   ImageRow row;
   std::vector<std::string> names;
 };
-
-// What a reference means.
-struct Resolved {
-  Digest manifest;
-  std::string name;  // empty where it was a digest
-};
-
-bool IsDigestPrefix(std::string_view text) {
-  return text.size() >= kMinDigestPrefix && text.size() <= 2 * Digest::kSize &&
-         text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
-}
-
-absl::Status NoSuchImage(std::string_view reference) {
-  return NotFound(
-      fmt::format("image \"{}\" is not in the local store; bring it there with \"zlayer pull\" or "
-                  "\"zlayer import\"",
-                  ToUtf8(reference)));
-}
 
 absl::Status HasSeveralNames(std::string_view reference, const std::vector<std::string>& names) {
   constexpr size_t kShown = 5;
@@ -85,109 +63,23 @@ absl::StatusOr<NamedRow> ReadRow(Connection& connection, std::string_view name_s
   return result;
 }
 
-absl::StatusOr<Resolved> ResolveDigest(Connection& connection, std::string_view name_space,
-                                       std::string_view hex, std::string_view reference) {
-  ASSIGN_OR_RETURN(std::vector<FoundImage> found, FindByDigest(connection, name_space, hex));
-  if (found.empty()) {
-    return NoSuchImage(reference);
-  }
-  // A whole digest is exact; of several manifests of one configuration the newest is meant.
-  for (const FoundImage& image : found) {
-    if (image.config != found[0].config && hex.size() < 2 * Digest::kSize) {
-      return InvalidArgument(fmt::format(
-          "\"{}\" is the beginning of more than one image's digest: give more digits", reference));
-    }
-  }
-  return Resolved{found[0].manifest, ""};
-}
-
-absl::StatusOr<Resolved> Resolve(Connection& connection, std::string_view name_space,
-                                 std::string_view text) {
-  if (text.starts_with(kDigestPrefix) && IsDigestPrefix(text.substr(kDigestPrefix.size()))) {
-    return ResolveDigest(connection, name_space, text.substr(kDigestPrefix.size()), text);
-  }
-  if (text.size() == 2 * Digest::kSize && IsDigestPrefix(text)) {
-    return ResolveDigest(connection, name_space, text, text);
-  }
-  ASSIGN_OR_RETURN(Reference reference, Reference::Parse(text));
-  if (!reference.digest.empty()) {
-    return ResolveDigest(connection, name_space,
-                         std::string_view(reference.digest).substr(kDigestPrefix.size()), text);
-  }
-  std::string name = reference.Normalized();
-  ASSIGN_OR_RETURN(std::optional<Digest> manifest, FindByName(connection, name_space, name));
-  if (manifest.has_value()) {
-    return Resolved{*manifest, std::move(name)};
-  }
-  if (IsDigestPrefix(text)) {
-    return ResolveDigest(connection, name_space, text, text);
-  }
-  return NoSuchImage(text);
-}
-
-// Whether the pattern, which is not malformed, means the name (normalized).
-bool Matches(std::string_view pattern, const std::string& name) {
-  if (pattern.empty()) {
-    return true;
-  }
-  absl::StatusOr<Reference> reference = Reference::Parse(name);
-  if (!reference.ok()) {
-    return false;
-  }
-  for (const std::string& full : {reference->Familiar(), name}) {
-    std::string_view untagged = full;
-    untagged.remove_suffix(reference->tag.size() + 1);
-    if (GlobMatch(pattern, full).value_or(false) || GlobMatch(pattern, untagged).value_or(false)) {
-      return true;
-    }
-  }
-  return false;
-}
-
-absl::StatusOr<std::vector<ImagePosition>> FindPage(Connection& connection,
-                                                    std::string_view name_space,
-                                                    const ImageQuery& query,
-                                                    std::optional<ImagePosition>* next) {
-  std::vector<ImagePosition> places;
-  ImagePosition last = query.after;
-  size_t seen = 0;
-  RETURN_IF_ERROR(ForEachName(connection, name_space, query.after, [&](const ImagePosition& place) {
-    if (query.nameless && !place.name.empty()) {
-      return false;
-    }
-    if (places.size() == query.limit || ++seen > kNamesPerPage) {
-      *next = last;
-      return false;
-    }
-    last = place;
-    if (Matches(query.pattern, place.name)) {
-      places.push_back(place);
-    }
-    return true;
-  }));
-  return places;
-}
-
 // Which of an index's images is for the platform; the first of several.
 std::optional<Digest> ChooseImage(const std::vector<IndexedImage>& index,
                                   const v1::Platform& wanted) {
   for (const IndexedImage& image : index) {
-    if (image.platform.os() != "unknown" &&
-        (image.platform.os().empty() || PlatformMatches(image.platform, wanted))) {
+    if (MayBeFor(image.platform, wanted)) {
       return image.manifest;
     }
   }
   return std::nullopt;
 }
 
-std::string FormatPlatforms(const std::vector<IndexedImage>& index) {
-  std::set<std::string> platforms;
+std::vector<v1::Platform> PlatformsOf(const std::vector<IndexedImage>& index) {
+  std::vector<v1::Platform> platforms;
   for (const IndexedImage& image : index) {
-    if (image.platform.os() != "unknown") {
-      platforms.insert(FormatPlatform(image.platform));
-    }
+    platforms.push_back(image.platform);
   }
-  return platforms.empty() ? "nothing" : Join({platforms.begin(), platforms.end()}, ", ");
+  return platforms;
 }
 
 class DatabaseImageStore : public ImageStore {
@@ -316,31 +208,33 @@ absl::StatusOr<StoredImage> DatabaseImageStore::LoadFor(std::string_view name_sp
     return NoSuchImage(reference);
   }
   ASSIGN_OR_RETURN(StoredImage image, LoadManifest(name_space, manifest));
+  const v1::Platform wanted = platform.os().empty() ? HostPlatform() : platform;
+  for (int depth = 0; image.kind == ManifestKind::kIndex; ++depth) {
+    RETURN_IF_ERROR(CheckIndexDepth(depth));
+    const std::optional<Digest> chosen = ChooseImage(image.index, wanted);
+    if (!chosen.has_value()) {
+      return NotFound(fmt::format("image \"{}\" has nothing for {}, only for {}", ToUtf8(reference),
+                                  FormatPlatform(wanted),
+                                  FormatPlatforms(PlatformsOf(image.index))));
+    }
+    absl::StatusOr<StoredImage> child = LoadManifest(name_space, *chosen);
+    if (absl::IsNotFound(child.status())) {
+      return NotFound(
+          fmt::format("the part for {} of image \"{}\" is not in the local store; bring it there "
+                      "with \"zlayer pull\"",
+                      FormatPlatform(wanted), ToUtf8(reference)));
+    }
+    RETURN_IF_ERROR(child.status());
+    if (child->references.empty()) {
+      child->references = std::move(image.references);
+    }
+    image = *std::move(child);
+  }
   if (image.kind == ManifestKind::kArtifact) {
     return FailedPrecondition(
         fmt::format("\"{}\" is not a container image but another artifact", ToUtf8(reference)));
   }
-  if (image.kind == ManifestKind::kImage) {
-    return image;
-  }
-  const v1::Platform wanted = platform.os().empty() ? HostPlatform() : platform;
-  const std::optional<Digest> chosen = ChooseImage(image.index, wanted);
-  if (!chosen.has_value()) {
-    return NotFound(fmt::format("image \"{}\" has nothing for {}, only for {}", ToUtf8(reference),
-                                FormatPlatform(wanted), FormatPlatforms(image.index)));
-  }
-  absl::StatusOr<StoredImage> child = LoadManifest(name_space, *chosen);
-  if (absl::IsNotFound(child.status())) {
-    return NotFound(fmt::format(
-        "the part for {} of image \"{}\" is not in the local store; bring it there with "
-        "\"zlayer pull\"",
-        FormatPlatform(wanted), ToUtf8(reference)));
-  }
-  RETURN_IF_ERROR(child.status());
-  if (child->references.empty()) {
-    child->references = image.references;
-  }
-  return child;
+  return image;
 }
 
 absl::StatusOr<StoredImage> DatabaseImageStore::Get(std::string_view name_space,

@@ -9,13 +9,10 @@
 
 #include "base/errors.h"
 #include "base/status_macros.h"
-#include "base/strings.h"
 #include "registry/image/platform.h"
 
 namespace zlayer {
 namespace {
-
-constexpr int kMaxIndexDepth = 4;
 
 std::string Annotation(const Descriptor& descriptor, std::string_view key) {
   auto found = descriptor.annotations.find(std::string(key));
@@ -28,16 +25,12 @@ bool IsAttestation(const Descriptor& descriptor) {
          !Annotation(descriptor, "vnd.docker.reference.type").empty();
 }
 
-bool MayRunOn(const Descriptor& descriptor, const v1::Platform& host) {
-  return descriptor.platform.os().empty() || PlatformMatches(descriptor.platform, host);
-}
-
-std::string FormatPlatforms(const std::vector<Descriptor>& manifests) {
-  std::set<std::string> platforms;
+std::vector<v1::Platform> PlatformsOf(const std::vector<Descriptor>& manifests) {
+  std::vector<v1::Platform> platforms;
   for (const Descriptor& manifest : manifests) {
-    platforms.insert(FormatPlatform(manifest.platform));
+    platforms.push_back(manifest.platform);
   }
-  return Join({platforms.begin(), platforms.end()}, ", ");
+  return platforms;
 }
 
 // What the layout's index calls the image.
@@ -175,14 +168,15 @@ absl::StatusOr<std::vector<Descriptor>> OciImport::Choose(const std::vector<Desc
   v1::Platform host = HostPlatform();
   std::vector<Descriptor> chosen;
   for (const Descriptor& candidate : candidates) {
-    if (is_alone(candidate) || MayRunOn(candidate, host)) {
+    if (is_alone(candidate) || MayBeFor(candidate.platform, host)) {
       ASSIGN_OR_RETURN(std::vector<Descriptor> images, Resolve(candidate, depth));
       std::move(images.begin(), images.end(), std::back_inserter(chosen));
     }
   }
   if (chosen.empty()) {
     return InvalidArgument(fmt::format("the archive has no image for {}, only for {}",
-                                       FormatPlatform(host), FormatPlatforms(candidates)));
+                                       FormatPlatform(host),
+                                       FormatPlatforms(PlatformsOf(candidates))));
   }
   return chosen;
 }

@@ -2,8 +2,11 @@
 
 #include <sys/utsname.h>
 
+#include <set>
 #include <string_view>
 #include <utility>
+
+#include "base/strings.h"
 
 namespace zlayer {
 namespace {
@@ -53,12 +56,26 @@ bool PlatformMatches(const v1::Platform& image, const v1::Platform& wanted) {
   return variant.empty() || wanted_variant.empty() || variant == wanted_variant;
 }
 
+bool MayBeFor(const v1::Platform& in_index, const v1::Platform& wanted) {
+  return in_index.os().empty() || PlatformMatches(in_index, wanted);
+}
+
 std::string FormatPlatform(const v1::Platform& platform) {
   std::string text = platform.os() + "/" + platform.architecture();
   if (!platform.variant().empty()) {
     text += "/" + platform.variant();
   }
   return text;
+}
+
+std::string FormatPlatforms(const std::vector<v1::Platform>& in_index) {
+  std::set<std::string> platforms;
+  for (const v1::Platform& platform : in_index) {
+    if (!platform.os().empty() && platform.os() != "unknown") {
+      platforms.insert(FormatPlatform(platform));
+    }
+  }
+  return platforms.empty() ? "nothing" : Join({platforms.begin(), platforms.end()}, ", ");
 }
 
 }  // namespace zlayer

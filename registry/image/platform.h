@@ -3,6 +3,7 @@
 #define ZLAYER_REGISTRY_IMAGE_PLATFORM_H_
 
 #include <string>
+#include <vector>
 
 #include "zlayer/v1/graph.pb.h"
 
@@ -15,8 +16,14 @@ v1::Platform HostPlatform();
 // one; arm64's v8 and amd64's v1 are the architectures themselves.
 bool PlatformMatches(const v1::Platform& image, const v1::Platform& wanted);
 
+// The same for what an index says of an image, which may be nothing: then it may be for any.
+bool MayBeFor(const v1::Platform& in_index, const v1::Platform& wanted);
+
 // "linux/amd64", "linux/arm/v7".
 std::string FormatPlatform(const v1::Platform& platform);
+// All that an index says, sorted, each once, without what is no platform (BuildKit's provenance is
+// for "unknown"); "nothing" where there is none.
+std::string FormatPlatforms(const std::vector<v1::Platform>& in_index);
 
 }  // namespace zlayer
 

@@ -62,31 +62,6 @@ bool IsRegistry(std::string_view text) {
   return IsHostName(text) || IsIpv6(text);
 }
 
-// Runs of lower-case letters and digits with one '.', one or two '_', or any number of '-' between.
-bool IsPathComponent(std::string_view text) {
-  size_t at = 0;
-  while (true) {
-    size_t begin = at;
-    while (at < text.size() && IsLowerOrDigit(text[at])) {
-      ++at;
-    }
-    if (at == begin) {
-      return false;
-    }
-    if (at == text.size()) {
-      return true;
-    }
-    char separator = text[at];
-    size_t run = text.find_first_not_of(separator, at);
-    size_t length = (run == std::string_view::npos ? text.size() : run) - at;
-    size_t limit = separator == '.' ? 1 : separator == '_' ? 2 : separator == '-' ? length : 0;
-    if (length > limit) {
-      return false;
-    }
-    at += length;
-  }
-}
-
 bool IsTag(std::string_view text) {
   auto word = [](char c) { return IsLetterOrDigit(c) || c == '_'; };
   return !text.empty() && text.size() <= kMaxTag && word(text.front()) &&
@@ -163,6 +138,35 @@ absl::Status ParseRemainder(std::string_view text, std::string_view rest, Refere
 
 }  // namespace
 
+bool NamesRegistry(std::string_view reference) {
+  const size_t slash = reference.find('/');
+  return slash != std::string_view::npos && LooksLikeRegistry(reference.substr(0, slash));
+}
+
+bool IsPathComponent(std::string_view text) {
+  size_t at = 0;
+  while (true) {
+    size_t begin = at;
+    while (at < text.size() && IsLowerOrDigit(text[at])) {
+      ++at;
+    }
+    if (at == begin) {
+      return false;
+    }
+    if (at == text.size()) {
+      return true;
+    }
+    char separator = text[at];
+    size_t run = text.find_first_not_of(separator, at);
+    size_t length = (run == std::string_view::npos ? text.size() : run) - at;
+    size_t limit = separator == '.' ? 1 : separator == '_' ? 2 : separator == '-' ? length : 0;
+    if (length > limit) {
+      return false;
+    }
+    at += length;
+  }
+}
+
 absl::StatusOr<Reference> Reference::Parse(std::string_view text) {
   if (text.empty()) {
     return InvalidArgument("the image name is empty");
@@ -209,8 +213,7 @@ std::string Reference::Familiar() const {
       name.find('/', kOfficialPrefix.size()) == std::string_view::npos) {
     name.remove_prefix(kOfficialPrefix.size());
   }
-  size_t slash = name.find('/');
-  if (slash != std::string_view::npos && LooksLikeRegistry(name.substr(0, slash))) {
+  if (NamesRegistry(name)) {
     return Normalized();
   }
   return WithSuffix(std::string(name), *this);

@@ -26,6 +26,13 @@ struct Reference {
   std::string Familiar() const;
 };
 
+// Whether a name says which registry it is of, or means Docker Hub's: "localhost/a", "a.example/b".
+bool NamesRegistry(std::string_view reference);
+
+// Whether the text can be a part of a repository, between slashes: runs of lower-case letters and
+// digits with one '.', one or two '_', or any number of '-' between.
+bool IsPathComponent(std::string_view text);
+
 }  // namespace zlayer
 
 #endif  // ZLAYER_REGISTRY_IMAGE_REFERENCE_H_

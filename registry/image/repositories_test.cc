@@ -249,6 +249,26 @@ TEST_F(RepositoriesTest, AnIndexMeansTheImageForThePlatform) {
   EXPECT_EQ(Count("images"), 0);
 }
 
+TEST_F(RepositoriesTest, IndexesInIndexesAreFollowedSomeLevels) {
+  const Remote remote = MakeRemote({MakeTar({{"a", "A"}})});
+  ASSERT_OK_AND_ASSIGN(const Digest image, Pull(remote, ""));
+  Descriptor inner{std::string(kManifestMediaType), image, 1, {}, {}};
+  for (int depth = 0; depth <= kMaxIndexDepth + 1; ++depth) {
+    const std::string index = WriteIndex({inner}, {});
+    const std::string tag = fmt::format("depth{}", depth);
+    ASSERT_OK(repositories_->PutManifest(
+        "n", {kRepository, tag, std::string(kIndexMediaType), index, true, {}}));
+    inner = {std::string(kIndexMediaType), Digest::Of(index), index.size(), {}, {}};
+    const absl::StatusOr<StoredImage> found = images_->Get("n", "app:" + tag);
+    if (depth <= kMaxIndexDepth) {
+      ASSERT_OK(found);
+      EXPECT_EQ(found->manifest, image);
+    } else {
+      EXPECT_THAT(found, StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("nested")));
+    }
+  }
+}
+
 TEST_F(RepositoriesTest, AnIndexIsPutOnceItsManifestsAreThere) {
   const Remote amd = MakeRemote({MakeTar({{"a", "A"}})});
   Descriptor entry{std::string(kManifestMediaType), Digest::Of(amd.manifest), 1, {}, {}};
@@ -347,13 +367,12 @@ TEST_F(RepositoriesTest, ALayerThatWasBuiltIsGenerated) {
                        repositories_->OpenBlob("n", layer));
   std::string pieces;
   for (uint64_t at = 0; at < reader->size(); at = pieces.size()) {
-    ASSERT_OK(reader->Read(
-        at, std::min<uint64_t>(100, reader->size() - at),
-        [&](std::string_view piece) {
-          pieces += piece;
-          return absl::OkStatus();
-        },
-        {}));
+    ASSERT_OK(reader->Read(at, std::min<uint64_t>(100, reader->size() - at),
+                           [&](std::string_view piece) {
+                             pieces += piece;
+                             return absl::OkStatus();
+                           },
+                           {}));
   }
   EXPECT_EQ(pieces, whole);
   EXPECT_THAT(ReadBlob(image.manifest), IsOkAndHolds(image.manifest_json));

@@ -60,29 +60,6 @@ std::map<std::string, std::string, std::less<>> ParseQuery(std::string_view text
   return query;
 }
 
-// [a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*
-bool IsNameComponent(std::string_view text) {
-  size_t at = 0;
-  while (true) {
-    const size_t begin = at;
-    while (at < text.size() && IsLowerOrDigit(text[at])) {
-      ++at;
-    }
-    if (at == begin) {
-      return false;
-    }
-    if (at == text.size()) {
-      return true;
-    }
-    const char separator = text[at];
-    const size_t run = std::min(text.find_first_not_of(separator, at), text.size()) - at;
-    if (!(separator == '-' || (separator == '.' && run == 1) || (separator == '_' && run <= 2))) {
-      return false;
-    }
-    at += run;
-  }
-}
-
 // Cuts `tail` off the end of `path`.
 bool CutTail(std::string_view* path, std::string_view tail) {
   if (!path->ends_with(tail)) {
@@ -165,7 +142,7 @@ std::variant<Route, HttpResponse> ParseRoute(std::string_view target) {
 std::optional<std::string> NormalizedRepository(std::string_view name) {
   const std::vector<std::string_view> components = Split(name, '/');
   if (name.size() > kMaxName ||
-      !std::all_of(components.begin(), components.end(), IsNameComponent)) {
+      !std::all_of(components.begin(), components.end(), IsPathComponent)) {
     return std::nullopt;
   }
   const absl::StatusOr<Reference> reference = Reference::Parse(name);

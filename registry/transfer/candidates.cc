@@ -7,18 +7,6 @@
 #include "base/strings.h"
 
 namespace zlayer {
-namespace {
-
-// Whether the name says which registry it is of.
-bool NamesRegistry(std::string_view reference) {
-  const size_t slash = reference.find('/');
-  const std::string_view first = reference.substr(0, slash);
-  return slash != std::string_view::npos &&
-         (first.find_first_of(".:") != std::string_view::npos || first == "localhost");
-}
-
-}  // namespace
-
 absl::StatusOr<std::vector<Reference>> Candidates(std::string_view reference,
                                                   std::string_view default_registry) {
   ASSIGN_OR_RETURN(Reference plain, Reference::Parse(reference));

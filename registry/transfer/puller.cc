@@ -24,12 +24,6 @@ constexpr size_t kThreads = 8;
 // What registries said of more tags than these is forgotten.
 constexpr size_t kRemembered = 10'000;
 
-// A registry that has no such image says so in one of these ways.
-bool MeansAbsent(const absl::Status& status) {
-  return absl::IsNotFound(status) || absl::IsUnauthenticated(status) ||
-         absl::IsPermissionDenied(status);
-}
-
 // What registries said of tags, for a while. Thread-safe.
 class Answers {
  public:
@@ -91,6 +85,7 @@ class RegistryPuller : public Puller {
     const Reference& reference;
     const ProgressSink& progress;
     const std::stop_token& stop;
+    int depth = 0;  // of indexes around what is stored
 
     std::string repository() const { return RepositoryOf(reference); }
     std::string key() const {
@@ -271,6 +266,7 @@ absl::Status RegistryPuller::Store(const Wanted& wanted, const RemoteManifest& m
                                                    wanted.repository()));
   }
   if (document->kind == ManifestKind::kIndex) {
+    RETURN_IF_ERROR(CheckIndexDepth(wanted.depth));
     RETURN_IF_ERROR(StoreChildren(wanted, *document));
   } else {
     RETURN_IF_ERROR(StoreBlob(wanted, document->config, "configuration"));
@@ -295,30 +291,27 @@ absl::Status RegistryPuller::StoreChildren(const Wanted& wanted, const AnyManife
   const v1::Platform platform =
       wanted.request.platform.os().empty() ? HostPlatform() : wanted.request.platform;
   std::vector<const Descriptor*> chosen;
-  std::string platforms;
+  std::vector<v1::Platform> platforms;
   for (const Descriptor& child : index.manifests) {
-    const bool any = child.platform.os().empty();
-    if (wanted.request.all_platforms ||
-        (chosen.empty() && (any || PlatformMatches(child.platform, platform)))) {
+    if (wanted.request.all_platforms || (chosen.empty() && MayBeFor(child.platform, platform))) {
       chosen.push_back(&child);
     }
-    if (!any && child.platform.os() != "unknown") {
-      platforms += (platforms.empty() ? "" : ", ") + FormatPlatform(child.platform);
-    }
+    platforms.push_back(child.platform);
   }
   if (chosen.empty() && !wanted.request.all_platforms) {
     return NotFound(fmt::format("image {} has nothing for {}, only for {}",
                                 wanted.reference.Familiar(), FormatPlatform(platform),
-                                platforms.empty() ? "nothing" : platforms));
+                                FormatPlatforms(platforms)));
   }
-  return ForEachInParallel(
-      chosen.size(), kThreads, wanted.stop, [&](size_t i, std::stop_token stop) -> absl::Status {
-        const Wanted part{wanted.request, wanted.reference, wanted.progress, stop};
-        const std::string digest = chosen[i]->digest.ToString();
-        ASSIGN_OR_RETURN(const RemoteManifest manifest,
-                         client_->GetManifest(wanted.remote(), digest, stop));
-        return Store(part, manifest, "");
-      });
+  return ForEachInParallel(chosen.size(), kThreads, wanted.stop,
+                           [&](size_t i, std::stop_token stop) -> absl::Status {
+                             const Wanted part{wanted.request, wanted.reference, wanted.progress,
+                                               stop, wanted.depth + 1};
+                             const std::string digest = chosen[i]->digest.ToString();
+                             ASSIGN_OR_RETURN(const RemoteManifest manifest,
+                                              client_->GetManifest(wanted.remote(), digest, stop));
+                             return Store(part, manifest, "");
+                           });
 }
 
 absl::Status RegistryPuller::StoreBlob(const Wanted& wanted, const Descriptor& blob,
@@ -418,6 +411,11 @@ BlobFetcher RegistryPuller::Fetcher(CredentialsOf credentials, ProgressSink prog
 }
 
 }  // namespace
+
+bool MeansAbsent(const absl::Status& status) {
+  return absl::IsNotFound(status) || absl::IsUnauthenticated(status) ||
+         absl::IsPermissionDenied(status);
+}
 
 std::unique_ptr<Puller> MakePuller(ImageStore* images, Repositories* repositories,
                                    RegistryClient* client, const Clock* clock,

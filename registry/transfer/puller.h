@@ -78,6 +78,9 @@ class Puller {
   virtual BlobFetcher Fetcher(CredentialsOf credentials, ProgressSink progress) = 0;
 };
 
+// Whether a registry says in one of its ways that it has no such image for who asks.
+bool MeansAbsent(const absl::Status& status);
+
 struct PullerOptions {
   // So long a registry's answer about a tag counts, that there is none included.
   std::chrono::nanoseconds fresh = std::chrono::seconds(60);

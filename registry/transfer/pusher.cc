@@ -1,5 +1,6 @@
 #include "registry/transfer/pusher.h"
 
+#include <absl/cleanup/cleanup.h>
 #include <fmt/format.h>
 
 #include <atomic>
@@ -12,6 +13,7 @@
 #include "base/parallel.h"
 #include "base/status_macros.h"
 #include "base/strings.h"
+#include "registry/client/urls.h"
 #include "registry/image/image_json.h"
 #include "registry/image/reference.h"
 #include "registry/layer/archive.h"
@@ -23,14 +25,8 @@ namespace {
 
 // Layers under way at once; the registry client limits how many are transferred.
 constexpr size_t kThreads = 8;
-constexpr int kMaxIndexDepth = 4;
 // Between two reports on a blob.
 constexpr int64_t kProgressNs = 250'000'000;
-
-bool IsLoopback(const std::string& registry) {
-  const std::string host = registry.substr(0, registry.rfind(':'));
-  return host == "localhost" || host.starts_with("127.") || registry.starts_with("[::1]");
-}
 
 // One destination of one push, or one copy.
 struct Target {
@@ -38,6 +34,7 @@ struct Target {
   std::string name;  // "localhost:5000/team/app"
   const ProgressSink& progress;
   std::atomic<uint64_t> sent = 0;
+  int depth = 0;  // of indexes around what is sent
 
   Target(RemoteRepository w, std::string n, const ProgressSink& p)
       : where(std::move(w)), name(std::move(n)), progress(p) {}
@@ -207,6 +204,9 @@ absl::StatusOr<RegistryPusher::Sent> RegistryPusher::SendIndex(const PushRequest
                                                                const RepositoryManifest& manifest,
                                                                const AnyManifest& document,
                                                                std::stop_token stop) {
+  RETURN_IF_ERROR(CheckIndexDepth(target.depth));
+  ++target.depth;
+  const absl::Cleanup leave = [&target] { --target.depth; };
   std::vector<Descriptor> children = document.manifests;
   bool changed = false;
   for (Descriptor& child : children) {
@@ -409,9 +409,7 @@ absl::StatusOr<PushResult> RegistryPusher::Copy(const CopyRequest& request,
 absl::Status RegistryPusher::CopyManifest(const RemoteRepository& from, Target& target,
                                           const RemoteManifest& manifest, int depth,
                                           std::stop_token stop) {
-  if (depth > kMaxIndexDepth) {
-    return InvalidArgument(fmt::format("indexes are nested more than {} deep", kMaxIndexDepth));
-  }
+  RETURN_IF_ERROR(CheckIndexDepth(depth));
   ASSIGN_OR_RETURN(const AnyManifest document,
                    ParseAnyManifest(manifest.media_type, manifest.bytes));
   for (const Descriptor& child : document.manifests) {

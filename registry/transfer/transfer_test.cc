@@ -251,6 +251,35 @@ TEST_F(TransferTest, OfAnIndexThePlatformIsFetched) {
   EXPECT_EQ(here.digest, index);
 }
 
+TEST_F(TransferTest, IndexesThatAreNestedWithoutEndAreNotFollowed) {
+  const std::string name = "docker.io/library/deep";
+  Descriptor inner{std::string(kManifestMediaType), AddRemote(name, "", {}), 1, {}, {}};
+  for (int depth = 0; depth < 2 * kMaxIndexDepth; ++depth) {
+    const std::string bytes = WriteIndex({inner}, {});
+    const RemoteManifest index{Digest::Of(bytes), std::string(kIndexMediaType), bytes};
+    registry_.repositories[name].manifests[fmt::format("depth{}", depth)] = index;
+    registry_.repositories[name].manifests[index.digest.ToString()] = index;
+    inner = {std::string(kIndexMediaType), index.digest, bytes.size(), {}, {}};
+  }
+  const std::string deepest = fmt::format("deep:depth{}", kMaxIndexDepth);
+  const std::string deeper = fmt::format("deep:depth{}", 2 * kMaxIndexDepth - 1);
+  EXPECT_THAT(Resolve(deeper), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("nested")));
+  EXPECT_EQ(registry_.Count("GET manifest"), kMaxIndexDepth + 2);
+  EXPECT_OK(Resolve(deepest));
+  EXPECT_OK(Push(deepest, "localhost:5000/deep:1"));
+
+  for (int depth = kMaxIndexDepth + 1; depth < 2 * kMaxIndexDepth; ++depth) {
+    const std::string tag = fmt::format("depth{}", depth);
+    const std::string& bytes = registry_.repositories[name].manifests[tag].bytes;
+    ASSERT_OK(repositories_->PutManifest(
+        "n", {name, tag, std::string(kIndexMediaType), bytes, /*sparse=*/true, {}}));
+  }
+  registry_.Forget();
+  EXPECT_THAT(Push(deeper, "localhost:5000/deep:2"),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("nested")));
+  EXPECT_EQ(registry_.Count("PUT manifest"), 0);
+}
+
 TEST_F(TransferTest, APushCompressesOnceAndRemembers) {
   ASSERT_OK_AND_ASSIGN(const StoredImage image,
                        images_->Commit("n", MakeImage({{"a", std::string(100'000, 'a')}}),
