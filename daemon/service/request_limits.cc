@@ -128,6 +128,7 @@ constexpr FieldLimit kLimits[] = {
     {ZLAYER_V1 "Stage.name", kName},
     {ZLAYER_V1 "Stage.base_text", kPath},
     {ZLAYER_V1 "Stage.operations", 0, kMany},
+    {ZLAYER_V1 "Stage.build", 1024},
     {ZLAYER_V1 "Operation.text", kText},
     {ZLAYER_V1 "Operation.created_by", kText},
     {ZLAYER_V1 "Operation.config", 0, kMany},
@@ -135,6 +136,7 @@ constexpr FieldLimit kLimits[] = {
     {ZLAYER_V1 "ImageBase.digest", kWord},
     {ZLAYER_V1 "Input.context", kWord},
     {ZLAYER_V1 "Input.inline", kFile},
+    {ZLAYER_V1 "Input.directory", kPath},
     {ZLAYER_V1 "HttpInput.url", kUrl},
     {ZLAYER_V1 "HttpInput.checksum", kWord},
     {ZLAYER_V1 "GitInput.url", kUrl},
@@ -231,6 +233,20 @@ constexpr FieldLimit kLimits[] = {
     {ZLAYER_V1 "CacheFilter.id", kWord},
     {ZLAYER_V1 "CacheFilter.description", kPath},
     {ZLAYER_V1 "ListCacheRequest.page_token", kToken},
+
+    // pipeline.proto.
+    {ZLAYER_V1 "PipelineSpec.title", kReference},
+    {ZLAYER_V1 "PipelineSpec.images", 0, kSome},
+    {ZLAYER_V1 "PipelineImage.name", kWord},
+    {ZLAYER_V1 "PipelineImage.depends_on", kWord, kSome},
+    {ZLAYER_V1 "SubmitPipelineRequest.namespace", kNamespace},
+    {ZLAYER_V1 "SubmitPipelineRequest.idempotency_key", kWord},
+    {ZLAYER_V1 "WatchPipelineRequest.pipeline_id", kId},
+    {ZLAYER_V1 "GetPipelineRequest.pipeline_id", kId},
+    {ZLAYER_V1 "CancelPipelineRequest.pipeline_id", kId},
+    {ZLAYER_V1 "DeletePipelineRequest.pipeline_id", kId},
+    {ZLAYER_V1 "ListPipelinesRequest.namespace", kNamespace},
+    {ZLAYER_V1 "ListPipelinesRequest.page_token", kToken},
 };
 
 #undef ZLAYER_V1

@@ -17,6 +17,8 @@
 #include "zlayer/v1/build.pb.h"
 #include "zlayer/v1/cache.pb.h"
 #include "zlayer/v1/image.pb.h"
+#include "zlayer/v1/pipeline.pb.h"
+#include "zlayer/v1/registry.pb.h"
 #include "zlayer/v1/system.pb.h"
 
 namespace zlayer {
@@ -50,7 +52,8 @@ void VisitRequests(const std::function<void(const FieldDescriptor*)>& visit) {
   std::set<const Descriptor*> seen;
   for (const FileDescriptor* file :
        {v1::BuildSpec::descriptor()->file(), v1::Image::descriptor()->file(),
-        v1::SystemInfo::descriptor()->file(), v1::CacheEntry::descriptor()->file()}) {
+        v1::SystemInfo::descriptor()->file(), v1::CacheEntry::descriptor()->file(),
+        v1::PullImageRequest::descriptor()->file(), v1::PipelineSpec::descriptor()->file()}) {
     ASSERT_EQ(file->service_count(), 1);
     for (int i = 0; i < file->service(0)->method_count(); ++i) {
       VisitFields(file->service(0)->method(i)->input_type(), &seen, visit);
