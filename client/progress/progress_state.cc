@@ -62,6 +62,8 @@ void ProgressState::Event(const v1::BuildEvent& event) {
       return Output(event.output());
     case v1::BuildEvent::kInstructionWaiting:
       return StepWaits(event.instruction_waiting());
+    case v1::BuildEvent::kInstructionRetried:
+      return StepRetried(event.instruction_retried());
     case v1::BuildEvent::kBuildQueued:
       return Queued(event, now_ns);
     case v1::BuildEvent::kBuildWaiting:
@@ -245,6 +247,15 @@ void ProgressState::StepWaits(const v1::InstructionWaiting& waiting) {
   line.set_stage(waiting.stage());
   line.set_index(waiting.index());
   line.set_data(fmt::format("waiting: {}\n", waiting.reason()));
+  Output(line);
+}
+
+void ProgressState::StepRetried(const v1::InstructionRetried& retried) {
+  v1::Output line;
+  line.set_stage(retried.stage());
+  line.set_index(retried.index());
+  line.set_data(fmt::format("{}; attempt {} of {} begins in {:.0f} s\n", retried.reason(),
+                            retried.attempt(), retried.attempts(), retried.pause_seconds()));
   Output(line);
 }
 

@@ -63,6 +63,7 @@ class ProgressState {
   void StepComplete(const v1::InstructionComplete& complete);
   void Output(const v1::Output& output);
   void StepWaits(const v1::InstructionWaiting& waiting);
+  void StepRetried(const v1::InstructionRetried& retried);
   void Progress(const v1::Progress& progress, int64_t now_ns);
   void Warn(const v1::Warning& warning);
   void Complete(const v1::BuildComplete& complete);
