@@ -20,6 +20,9 @@ struct ContentFile {
   std::shared_ptr<const UniqueFd> fd;
   uint64_t offset = 0;
   uint64_t size = 0;
+  // This process digested the bytes when it wrote them, so who only digests what they are a part of
+  // need not check them again. What leaves the store is checked all the same.
+  bool verified = false;
 };
 
 // kDataLoss: a content of `size` bytes that should have the digest `expected` has `found`.

@@ -129,6 +129,7 @@ class PackContentStore : public ContentStore {
   PackFiles files_{kOpenPacks};
   // Touched after their rows were found, and then looked at again.
   UsedThings<int64_t> used_;
+  int64_t first_own_pack_ = 1;  // that this process writes; constant once the store is open
   std::atomic<int64_t> next_pack_ = 1;
 };
 
@@ -137,7 +138,8 @@ absl::Status PackContentStore::ReadRows(std::unordered_set<int64_t>* packs) {
     ASSIGN_OR_RETURN(Statement last,
                      connection.Prepare("SELECT seq FROM sqlite_sequence WHERE name = 'packs'"));
     ASSIGN_OR_RETURN(bool any, last.Step());
-    next_pack_ = any ? last.Int(0) + 1 : 1;
+    first_own_pack_ = any ? last.Int(0) + 1 : 1;
+    next_pack_ = first_own_pack_;
     ASSIGN_OR_RETURN(Statement rows, connection.Prepare("SELECT id FROM packs WHERE blob IS NULL "
                                                         "AND size >= 0"));
     while (true) {
@@ -210,6 +212,7 @@ absl::StatusOr<ContentFile> PackContentStore::Open(const Digest& digest) {
   }
   RETURN_IF_ERROR(pack.status());
   file.fd = *std::move(pack);
+  file.verified = !place.blob && place.pack >= first_own_pack_;
   return file;
 }
 

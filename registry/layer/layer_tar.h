@@ -43,7 +43,8 @@ struct LayerTar {
   uint64_t from = 0;  // WriteLayerTar: what is before this offset is neither written nor read
 };
 
-// What the tar is, without its bytes. Contents are checked as below.
+// What the tar is, without its bytes. Contents are checked as below, but for those that are known
+// to be right (ContentFile::verified).
 absl::StatusOr<TarIdentity> DigestLayerTar(const LayerTar& source, std::stop_token stop);
 
 // The same for a layer under way, whose contents are not known yet: the one read of each file gives
