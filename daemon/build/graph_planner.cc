@@ -81,13 +81,7 @@ class GraphPlanner::Nested : public NestedBuilds {
 
   absl::StatusOr<NestedImage> Resolve(const std::string& base, const v1::Platform& platform,
                                       std::stop_token) override {
-    const NestedBuild& directive = builds_.at(base);
-    absl::StatusOr<NestedImage> image =
-        planner_.Build(directive, stages_[base], *parent_, platform);
-    if (!image.ok()) {
-      return AtSource(image.status(), directive.source);
-    }
-    return image;
+    return planner_.Build(builds_.at(base), stages_[base], *parent_, platform);
   }
 
  private:

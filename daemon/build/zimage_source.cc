@@ -9,7 +9,10 @@
 #include "base/errors.h"
 #include "base/status_macros.h"
 #include "daemon/frontend/dockerfile/excerpt.h"
+#include "daemon/frontend/dockerfile/instructions.h"
+#include "daemon/frontend/dockerfile/lexer.h"
 #include "daemon/frontend/dockerfile/values.h"
+#include "daemon/frontend/template/template.h"
 #include "daemon/frontend/zimagefile/expand_variables.h"
 #include "proto/error_detail.h"
 #include "registry/image/platform.h"
@@ -24,18 +27,29 @@ absl::Status Unsupported(std::string_view option, std::string_view message) {
   return WithDetail(Unimplemented(message), detail);
 }
 
-absl::Status CheckMode(const ZImagefile& file) {
-  if (file.wasm.has_value()) {
+// The template with what the file adds to it.
+absl::StatusOr<DockerfileInstructions> ReadTemplate(const RuntimeUse& use) {
+  ASSIGN_OR_RETURN(const RuntimeTemplate* runtime, TemplateToBuild(use.name));
+  const std::string name = BuildFileName(*runtime);
+  ASSIGN_OR_RETURN(const LexedDockerfile lexed, LexDockerfile(runtime->dockerfile, name));
+  ASSIGN_OR_RETURN(DockerfileInstructions instructions, ParseInstructions(lexed, name));
+  ApplyToTemplate(use, &instructions);
+  return instructions;
+}
+
+absl::StatusOr<ZImagefile> Read(const FileToBuild& file) {
+  ASSIGN_OR_RETURN(ZImagefile parsed, ParseZImagefile(file.source.content(), file.name()));
+  if (parsed.wasm.has_value()) {
     return AtSource(
         Unsupported("wasm", "WebAssembly modules (wasm:) are not built by this version"),
-        file.wasm->source);
+        parsed.wasm->source);
   }
-  if (file.runtime.has_value()) {
-    return AtSource(
-        Unsupported("runtime", "runtime templates (runtime:) are not built by this version"),
-        file.runtime->source);
+  if (parsed.runtime.has_value()) {
+    absl::StatusOr<DockerfileInstructions> instructions = ReadTemplate(*parsed.runtime);
+    RETURN_IF_ERROR(AtSource(instructions.status(), parsed.runtime->source));
+    parsed.image = *std::move(instructions);
   }
-  return absl::OkStatus();
+  return parsed;
 }
 
 }  // namespace
@@ -46,9 +60,8 @@ absl::StatusOr<ZImagefile> ReadZImagefile(const v1::BuildSpec& spec, FileToBuild
       *file->source.mutable_content(),
       ExpandVariables(file->source.content(),
                       {spec.pipeline_vars().begin(), spec.pipeline_vars().end()}, name));
-  absl::StatusOr<ZImagefile> parsed = ParseZImagefile(file->source.content(), name);
-  absl::Status status = parsed.ok() ? CheckMode(*parsed) : parsed.status();
-  RETURN_IF_ERROR(WithExcerpt(std::move(status), name, file->source.content()));
+  absl::StatusOr<ZImagefile> parsed = Read(*file);
+  RETURN_IF_ERROR(WithExcerpt(parsed.status(), name, file->source.content()));
   return parsed;
 }
 

@@ -11,8 +11,10 @@
 namespace zlayer {
 
 // Puts the request's `pipeline_vars` into the text of the file, which is what its lines are counted
-// in from then on, and parses it. Errors as ParseZImagefile, with the lines that they are about;
-// kUnimplemented (reason UNSUPPORTED_OPTION) for what a file can ask and this version cannot build.
+// in from then on, and parses it. `image` is set in the result: of a file that names a runtime, the
+// template with what the file adds. Errors as ParseZImagefile and TemplateToBuild, with the lines
+// that they are about; kUnimplemented (reason UNSUPPORTED_OPTION) for a file that is to become a
+// WebAssembly module.
 absl::StatusOr<ZImagefile> ReadZImagefile(const v1::BuildSpec& spec, FileToBuild* file);
 
 // Adds what the file says of the image to what the request says, which wins: its platform, its

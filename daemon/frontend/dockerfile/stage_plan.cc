@@ -334,7 +334,10 @@ absl::StatusOr<bool> StagePlan::ResolveImages() {
       more = more || (sources.ok() && *sources);
     }
     if (!status.ok()) {
-      return Located(std::move(status), file_.stages[index].from, index);
+      // An error in the file of a nested build has its place there.
+      const bool is_elsewhere =
+          plan.base.kind == FilesOf::Kind::kBuild && DetailOf(status).has_source();
+      return is_elsewhere ? status : Located(std::move(status), file_.stages[index].from, index);
     }
   }
   return more;
