@@ -41,7 +41,7 @@ size_t FindClosingBrace(std::string_view text) {
 std::optional<Reference> ParseReference(std::string_view text) {
   Reference reference;
   size_t at = 2;
-  while (at < text.size() && IsNameCharacter(text[at]) && !text.substr(at).starts_with(":-")) {
+  while (at < text.size() && IsNameCharacter(text[at])) {
     ++at;
   }
   reference.name = text.substr(2, at - 2);
@@ -62,6 +62,15 @@ std::optional<Reference> ParseReference(std::string_view text) {
   return reference;
 }
 
+// Whether what stands behind `text` is one that "$" takes the meaning from: "$$" is a dollar.
+bool EndsWithEscape(std::string_view text) {
+  size_t dollars = 0;
+  while (dollars < text.size() && text[text.size() - 1 - dollars] == '$') {
+    ++dollars;
+  }
+  return dollars % 2 == 1;
+}
+
 }  // namespace
 
 absl::StatusOr<std::string> ExpandVariables(std::string_view text,
@@ -70,14 +79,15 @@ absl::StatusOr<std::string> ExpandVariables(std::string_view text,
   std::string result;
   while (!text.empty() && result.size() <= kMaxLength) {
     const size_t plain = text.find("${");
-    result += text.substr(0, plain);
+    const std::string_view before = text.substr(0, plain);
+    result += before;
     if (plain == std::string_view::npos) {
       break;
     }
     text.remove_prefix(plain);
     const std::optional<Reference> reference = ParseReference(text);
     const auto variable = reference ? variables.find(reference->name) : variables.end();
-    if (result.ends_with('$') || variable == variables.end()) {
+    if (EndsWithEscape(before) || variable == variables.end()) {
       result += "${";
       text.remove_prefix(2);
       continue;

@@ -1,5 +1,8 @@
 // ZImagefile text to typed instructions, those of instructions.h, so that all behind the parser is
 // the Dockerfile frontend's. README.md in this folder is the language's manual. Pure: no I/O.
+//
+// Words of the instructions have the escape character '\\'; what the file calls a value comes out of
+// them as it is, but for variables.
 #ifndef ZLAYER_DAEMON_FRONTEND_ZIMAGEFILE_ZIMAGEFILE_H_
 #define ZLAYER_DAEMON_FRONTEND_ZIMAGEFILE_ZIMAGEFILE_H_
 
@@ -78,9 +81,10 @@ struct ZImagefile {
 // YAML, a value of another type, beyond a limit) or ZIMAGEFILE_VALIDATION (all else).
 absl::StatusOr<ZImagefile> ParseZImagefile(std::string_view text, std::string_view name);
 
-// Puts what the file adds on the template: an argument that the template declares before its first
-// FROM gets the file's default, another one is declared there and in the last stage; then come the
-// instructions. `file` has a stage.
+// Puts what the file adds on the template, `file`, which has a stage. Each argument is declared in
+// the last stage and before the first FROM, where the file's default takes the place of the
+// template's. The instructions come last; a CMD, ENTRYPOINT or HEALTHCHECK of the last stage goes
+// where they bring another one, and a CMD where they bring an ENTRYPOINT.
 void ApplyToTemplate(const RuntimeUse& use, DockerfileInstructions* file);
 
 }  // namespace zlayer
