@@ -12,6 +12,7 @@
 #include "base/mutex.h"
 #include "base/status_macros.h"
 #include "base/strings.h"
+#include "client/cli/build_images.h"
 #include "client/cli/build_options.h"
 #include "client/cli/build_request.h"
 #include "client/cli/commands.h"
@@ -146,7 +147,9 @@ absl::Status Build::Run() {
   ASSIGN_OR_RETURN(file_, ReadBuildFile(options_.flags, session_.stop()));
   ASSIGN_OR_RETURN(request_, MakeBuildRequest(options_.flags, file_, FromEnvironment));
   request_.set_namespace_(session_.name_space());
-  RETURN_IF_ERROR(AddLogins(ImagesOf(request_.spec()), session_.stop(),
+  const std::string context =
+      IsDirectoryContext(options_.flags) ? options_.flags.context : std::string();
+  RETURN_IF_ERROR(AddLogins(ImagesOf(request_.spec(), context), session_.stop(),
                             request_.mutable_spec()->mutable_registry_credentials()));
   if (request_.idempotency_key().empty()) {
     // Lets a submission whose answer was lost be sent again.
@@ -261,10 +264,10 @@ absl::Status Run(Session& session, const Options& options) {
 void AddRunOptions(Command& build, Options* options) {
   BuildFlags& flags = options->flags;
   build.Section("The build")
-      .Flag({"--check", "", "Check the Dockerfile instead, as --call check and zlayer check"},
+      .Flag({"--check", "", "Check the build file instead, as --call check and zlayer check"},
             &options->check)
       .Option({"--call", "METHOD",
-               "check, or outline or targets: what the Dockerfile takes and "
+               "check, or outline or targets: what the build file takes and "
                "can build; with ,format=json"},
               &options->call)
       .Flag({"--detach", "", "Print the build's id and leave it to the daemon"}, &options->detach)

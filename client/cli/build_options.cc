@@ -12,9 +12,15 @@ void AddSourceOptions(Command& command, BuildFlags* flags) {
            "Directory with the files to build from; - for a tar on stdin; a git or HTTP(S) URL",
            Completes::kDirectory},
           &flags->context, /*required=*/false)
-      .Option({"-f,--file", "FILE", "Dockerfile (default: CONTEXT/Dockerfile); - for stdin",
+      .Option({"-f,--file", "FILE",
+               "Build file (default: the ZImagefile of CONTEXT, else its Dockerfile); - for stdin",
                Completes::kFile},
               &flags->file)
+      .Option({"-z,--zimagefile", "FILE",
+               "The same of a ZImagefile whose name does not say that it is one", Completes::kFile},
+              &flags->zimagefile)
+      .Option({"--set", "NAME=VALUE", "Value of ${NAME} in a ZImagefile; may be repeated"},
+              &flags->sets)
       .Option({"--build-context", "NAME=DIR",
                "Further context for --from=NAME; also NAME=docker-image://REF, NAME=URL",
                Completes::kNamedDirectory},

@@ -3,18 +3,21 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <filesystem>
 #include <string_view>
+#include <system_error>
 #include <utility>
 
 #include "base/errors.h"
 #include "base/files.h"
 #include "base/status_macros.h"
 #include "base/strings.h"
-#include "client/cli/registry_logins.h"
 #include "client/cli/instant.h"
 #include "client/cli/session.h"
 #include "client/lib/stoppable_reader.h"
+#include "daemon/frontend/build_file_choice.h"
 #include "daemon/frontend/dockerfile/git_url.h"
+#include "daemon/frontend/zimagefile/file_name.h"
 
 namespace zlayer {
 namespace {
@@ -130,16 +133,46 @@ v1::PullMode PullModeOf(std::string_view text) {
                             : v1::PULL_DEFAULT;
 }
 
+// Whether what the options name is a ZImagefile.
+bool NamesZImagefile(const BuildFlags& flags) {
+  return !flags.zimagefile.empty() || IsZImagefilePath(flags.file);
+}
+
+// What `-f` or `-z` names; empty where nothing does.
+const std::string& NamedFile(const BuildFlags& flags) {
+  return flags.file.empty() ? flags.zimagefile : flags.file;
+}
+
 void SetSource(const BuildFlags& flags, const std::optional<BuildFile>& file, v1::BuildSpec* spec) {
   if (!file.has_value()) {
-    spec->set_dockerfile(flags.file.empty() ? "Dockerfile" : flags.file);
+    if (NamesZImagefile(flags)) {
+      spec->set_zimagefile(NamedFile(flags));
+    } else if (!flags.file.empty()) {
+      spec->set_dockerfile(flags.file);
+    }
     return;
   }
-  v1::InlineFile* source = spec->mutable_dockerfile_inline();
+  v1::InlineFile* source =
+      file->is_zimagefile ? spec->mutable_zimagefile_inline() : spec->mutable_dockerfile_inline();
   source->set_name(ToUtf8(file->name));
   source->set_content(file->content);
   source->set_ignore_file(file->ignore_text);
   source->set_ignore_name(ToUtf8(file->ignore_name));
+}
+
+absl::Status AddSets(const BuildFlags& flags, const std::optional<BuildFile>& file,
+                     google::protobuf::Map<std::string, std::string>* map) {
+  if (!flags.sets.empty() && file.has_value() && !file->is_zimagefile) {
+    return UsageError(
+        fmt::format("--set is for ZImagefiles, and {} is a Dockerfile; --build-arg "
+                    "sets its arguments",
+                    ToUtf8(file->name)));
+  }
+  for (const std::string& text : flags.sets) {
+    ASSIGN_OR_RETURN(Pair pair, ParsePair("--set", text, "NAME=VALUE"));
+    (*map)[pair.key] = pair.value;
+  }
+  return absl::OkStatus();
 }
 
 // A context that the daemon gets by itself; nullopt for a directory.
@@ -204,7 +237,31 @@ absl::Status ReadIgnoreFile(const std::string& path, const BuildFlags& flags, Bu
   return absl::OkStatus();
 }
 
+absl::Status MissingFile(const BuildFlags& flags, const std::string& path) {
+  if (!NamedFile(flags).empty()) {
+    return NotFound(fmt::format("there is no build file {}", ToUtf8(path)));
+  }
+  return NotFound(
+      access(flags.context.c_str(), F_OK) != 0
+          ? fmt::format("the build context \"{}\" does not exist", ToUtf8(flags.context))
+          : fmt::format("no Dockerfile at {}, and no ZImagefile; name a build file with -f or -z",
+                        ToUtf8(path)));
+}
+
 }  // namespace
+
+absl::StatusOr<std::string> FindBuildFile(const std::string& directory) {
+  std::vector<std::string> names;
+  std::error_code error;
+  for (auto at = std::filesystem::directory_iterator(directory, error);
+       !error && at != std::filesystem::directory_iterator(); at.increment(error)) {
+    std::error_code unknown;
+    if (!at->is_directory(unknown)) {
+      names.push_back(at->path().filename());
+    }
+  }
+  return ChooseBuildFile(std::move(names), "choose one with -z");
+}
 
 bool IsDirectoryContext(const BuildFlags& flags) {
   return flags.context != "-" && !IsRemote(flags.context);
@@ -218,6 +275,7 @@ absl::StatusOr<v1::SubmitBuildRequest> MakeBuildRequest(const BuildFlags& flags,
   request.set_idempotency_key(flags.idempotency_key);
   v1::BuildSpec* spec = request.mutable_spec();
   SetSource(flags, file, spec);
+  RETURN_IF_ERROR(AddSets(flags, file, spec->mutable_pipeline_vars()));
   RETURN_IF_ERROR(AddRemoteContexts(flags, spec));
   RETURN_IF_ERROR(AddBuildArgs(flags.build_args, environment, spec->mutable_build_args()));
   RETURN_IF_ERROR(AddPairs("--label", flags.labels, spec->mutable_labels()));
@@ -253,22 +311,6 @@ absl::StatusOr<v1::SubmitBuildRequest> MakeBuildRequest(const BuildFlags& flags,
   return request;
 }
 
-std::vector<std::string> ImagesOf(const v1::BuildSpec& spec) {
-  std::vector<std::string> images(spec.tags().begin(), spec.tags().end());
-  for (const std::string& image : ImagesIn(spec.dockerfile_inline().content())) {
-    images.push_back(image);
-    if (!spec.default_registry().empty()) {
-      images.push_back(spec.default_registry() + "/" + image);
-    }
-  }
-  for (const auto& [name, source] : spec.contexts()) {
-    if (source.has_image()) {
-      images.push_back(source.image());
-    }
-  }
-  return images;
-}
-
 absl::StatusOr<std::map<std::string, std::string>> DirectoryContexts(const BuildFlags& flags) {
   std::map<std::string, std::string> directories;
   if (IsDirectoryContext(flags)) {
@@ -285,8 +327,11 @@ absl::StatusOr<std::map<std::string, std::string>> DirectoryContexts(const Build
 
 absl::StatusOr<std::optional<BuildFile>> ReadBuildFile(const BuildFlags& flags,
                                                        std::stop_token stop) {
-  const std::string& given = flags.file;
+  const std::string& given = NamedFile(flags);
   bool context_is_tar = flags.context == "-";
+  if (!flags.file.empty() && !flags.zimagefile.empty()) {
+    return UsageError("-f and -z both name the build file: give one of them");
+  }
   if (IsRemote(flags.context) && given != "-") {
     return std::nullopt;
   }
@@ -296,16 +341,20 @@ absl::StatusOr<std::optional<BuildFile>> ReadBuildFile(const BuildFlags& flags,
   if (context_is_tar && (given.empty() || access(given.c_str(), F_OK) != 0)) {
     return std::nullopt;
   }
-  std::string path = given.empty() ? flags.context + "/Dockerfile" : given;
   BuildFile file;
-  file.name = given.empty() || given == "-" ? "Dockerfile" : given;
+  file.is_zimagefile = NamesZImagefile(flags);
+  std::string path = given;
+  if (given.empty()) {
+    ASSIGN_OR_RETURN(file.name, FindBuildFile(flags.context));
+    file.is_zimagefile = IsZImagefileName(file.name);
+    path = flags.context + "/" + file.name;
+  } else {
+    file.name = given != "-" ? given : file.is_zimagefile ? "ZImagefile" : "Dockerfile";
+  }
   auto content = given == "-" ? StoppableReader(STDIN_FILENO, stop).ReadAll(kMaxFile)
                               : ReadFile(path, kMaxFile);
   if (absl::IsNotFound(content.status())) {
-    return NotFound(
-        given.empty() && access(flags.context.c_str(), F_OK) != 0
-            ? fmt::format("the build context \"{}\" does not exist", ToUtf8(flags.context))
-            : fmt::format("no Dockerfile at {}; name another with -f", ToUtf8(path)));
+    return MissingFile(flags, path);
   }
   if (!content.ok()) {
     return given == "-" ? Annotate(content.status(), "the build file on stdin") : content.status();

@@ -16,8 +16,10 @@
 namespace zlayer {
 
 struct BuildFlags {
-  std::string context = ".";  // DIR, - or a URL
-  std::string file;  // -f
+  std::string context = ".";      // DIR, - or a URL
+  std::string file;               // -f
+  std::string zimagefile;         // -z
+  std::vector<std::string> sets;  // NAME=VALUE of a ZImagefile's ${NAME}
   std::vector<std::string> tags;
   std::vector<std::string> build_args;  // K=V, or K for the environment's value
   std::string target;
@@ -34,7 +36,7 @@ struct BuildFlags {
   std::vector<std::string> outputs;  // DIR or type=T,K=V,...
   std::string pull;                  // newer, always, never
   std::string default_registry;
-  std::string network = "default";   // default, host
+  std::string network = "default";  // default, host
   bool push = false;
   bool squash = false;
   int32_t priority = 0;
@@ -44,6 +46,7 @@ struct BuildFlags {
 // The build file as it was found on this side.
 struct BuildFile {
   std::string name;  // for messages
+  bool is_zimagefile = false;
   std::string content;
   std::string ignore_name;  // of the file that `ignore_text` is from
   std::string ignore_text;
@@ -62,16 +65,17 @@ absl::StatusOr<v1::SubmitBuildRequest> MakeBuildRequest(const BuildFlags& flags,
                                                         const std::optional<BuildFile>& file,
                                                         const Environment& environment);
 
-// The images that a build may pull or push, as far as the request names them.
-std::vector<std::string> ImagesOf(const v1::BuildSpec& spec);
-
 // The directories to upload, by context name. The build context itself is "" where it is one.
 absl::StatusOr<std::map<std::string, std::string>> DirectoryContexts(const BuildFlags& flags);
 
-// Reads the build file and its ignore file: `-f` as given (`-` is stdin), else `Dockerfile` in the
-// context; for the ignore file `<build file>.dockerignore`, else `.dockerignore` of the context.
-// Nullopt: the file is in the tar that is the context, or in what the daemon fetches. kNotFound:
-// there is none, with a sentence that says so.
+// The build file that a build finds in a directory by itself, by name: see ChooseBuildFile.
+absl::StatusOr<std::string> FindBuildFile(const std::string& directory);
+
+// Reads the build file and its ignore file: `-f` or `-z` as given (`-` is stdin; what `-f` names is
+// a ZImagefile where its name says so, see IsZImagefilePath), else what ChooseBuildFile finds in
+// the context; for the ignore file `<build file>.dockerignore`, else `.dockerignore` of the
+// context. Nullopt: the file is in the tar that is the context, or in what the daemon fetches.
+// kNotFound: there is none, with a sentence that says so. A usage error: both options are given.
 absl::StatusOr<std::optional<BuildFile>> ReadBuildFile(const BuildFlags& flags,
                                                        std::stop_token stop);
 

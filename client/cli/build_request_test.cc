@@ -136,6 +136,22 @@ TEST(MakeBuildRequestTest, WhatDoesNotReadIsAUsageError) {
   expect_usage(flags, "--tag takes UTF-8");
 }
 
+TEST(MakeBuildRequestTest, VariablesAreForZImagefiles) {
+  BuildFlags flags;
+  flags.sets = {"A=1", "B=x=y"};
+  EXPECT_EQ(ExitCode(Make(flags).status(), false), 2);
+  BuildFile file;
+  file.is_zimagefile = true;
+  file.name = "ZImagefile";
+  ASSERT_OK_AND_ASSIGN(const v1::SubmitBuildRequest request,
+                       MakeBuildRequest(flags, file, FakeEnvironment));
+  EXPECT_EQ(request.spec().zimagefile_inline().name(), "ZImagefile");
+  EXPECT_THAT(request.spec().pipeline_vars(),
+              UnorderedElementsAre(Pair("A", "1"), Pair("B", "x=y")));
+  flags.sets = {"novalue"};
+  EXPECT_EQ(ExitCode(MakeBuildRequest(flags, file, FakeEnvironment).status(), false), 2);
+}
+
 TEST(MakeBuildRequestTest, ContextsGoWhereTheyAreMade) {
   BuildFlags flags;
   flags.context = "src";
@@ -166,7 +182,7 @@ TEST(MakeBuildRequestTest, RepositoriesAreNamedByTheirUrls) {
   EXPECT_EQ(contexts.at("").git().subdirectory(), "sub");
   EXPECT_EQ(contexts.at("b").git().url(), "git://host/b");
   EXPECT_EQ(contexts.at("c").git().ref(), "refs/heads/main");
-  EXPECT_EQ(request.spec().dockerfile(), "Dockerfile");
+  EXPECT_EQ(request.spec().source_case(), v1::BuildSpec::SOURCE_NOT_SET);
   EXPECT_FALSE(IsDirectoryContext(flags));
   EXPECT_THAT(DirectoryContexts(flags), IsOkAndHolds(IsEmpty()));
   ASSERT_OK_AND_ASSIGN(std::optional<BuildFile> file, ReadBuildFile(flags, {}));
@@ -180,10 +196,17 @@ TEST(MakeBuildRequestTest, AFileInTheTarIsNamed) {
   BuildFlags flags;
   flags.context = "-";
   ASSERT_OK_AND_ASSIGN(auto request, MakeBuildRequest(flags, std::nullopt, FakeEnvironment));
-  EXPECT_EQ(request.spec().dockerfile(), "Dockerfile");
+  EXPECT_EQ(request.spec().source_case(), v1::BuildSpec::SOURCE_NOT_SET);
   flags.file = "docker/F";
   ASSERT_OK_AND_ASSIGN(request, MakeBuildRequest(flags, std::nullopt, FakeEnvironment));
   EXPECT_EQ(request.spec().dockerfile(), "docker/F");
+  flags.file = "docker/ZImagefile.a";
+  ASSERT_OK_AND_ASSIGN(request, MakeBuildRequest(flags, std::nullopt, FakeEnvironment));
+  EXPECT_EQ(request.spec().zimagefile(), "docker/ZImagefile.a");
+  flags.file = "";
+  flags.zimagefile = "docker/F";
+  ASSERT_OK_AND_ASSIGN(request, MakeBuildRequest(flags, std::nullopt, FakeEnvironment));
+  EXPECT_EQ(request.spec().zimagefile(), "docker/F");
 }
 
 class ReadBuildFileTest : public ::testing::Test {
@@ -232,10 +255,45 @@ TEST_F(ReadBuildFileTest, WithoutIgnoreFileNothingIsIgnored) {
 
 TEST_F(ReadBuildFileTest, AMissingFileIsNamed) {
   EXPECT_THAT(Read(), StatusIs(absl::StatusCode::kNotFound,
-                               "no Dockerfile at " + At("Dockerfile") + "; name another with -f"));
+                               "no Dockerfile at " + At("Dockerfile") +
+                                   ", and no ZImagefile; name a build file with -f or -z"));
   flags_.file = At("gone");
-  EXPECT_THAT(Read(), StatusIs(absl::StatusCode::kNotFound,
-                               "no Dockerfile at " + At("gone") + "; name another with -f"));
+  EXPECT_THAT(Read(),
+              StatusIs(absl::StatusCode::kNotFound, "there is no build file " + At("gone")));
+}
+
+TEST_F(ReadBuildFileTest, TheZImagefileOfTheContextGoesFirst) {
+  Write("Dockerfile", "FROM scratch\n");
+  Write("ZImagefile.one", "base: one\n");
+  Write("ZImagefile.one.dockerignore", "*.o\n");
+  ASSERT_OK_AND_ASSIGN(const std::optional<BuildFile> only, Read());
+  EXPECT_TRUE(only->is_zimagefile);
+  EXPECT_EQ(only->name, "ZImagefile.one");
+  EXPECT_EQ(only->content, "base: one\n");
+  EXPECT_EQ(only->ignore_text, "*.o\n");
+  Write("ZImagefile.two", "base: two\n");
+  EXPECT_THAT(Read().status(),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("ZImagefile.one, ZImagefile.two; choose one with -z")));
+  Write("ZImagefile", "base: all\n");
+  ASSERT_OK_AND_ASSIGN(const std::optional<BuildFile> literal, Read());
+  EXPECT_EQ(literal->content, "base: all\n");
+}
+
+TEST_F(ReadBuildFileTest, AFileThatIsNamedWins) {
+  Write("Dockerfile", "FROM scratch\n");
+  Write("ZImagefile", "base: all\n");
+  flags_.file = At("Dockerfile");
+  ASSERT_OK_AND_ASSIGN(const std::optional<BuildFile> dockerfile, Read());
+  EXPECT_FALSE(dockerfile->is_zimagefile);
+  flags_.file = At("ZImagefile");
+  ASSERT_OK_AND_ASSIGN(const std::optional<BuildFile> zimagefile, Read());
+  EXPECT_TRUE(zimagefile->is_zimagefile);
+  flags_.zimagefile = At("Dockerfile");
+  EXPECT_EQ(ExitCode(Read().status(), false), 2);
+  flags_.file.clear();
+  ASSERT_OK_AND_ASSIGN(const std::optional<BuildFile> as_said, Read());
+  EXPECT_TRUE(as_said->is_zimagefile);
 }
 
 TEST_F(ReadBuildFileTest, AMissingContextIsNamed) {

@@ -44,7 +44,7 @@ void AddAllCommands(Command& root) {
 
 int Main(int argc, const char* const* argv) {
   GlobalOptions options;
-  CommandLine command_line("zlayer", "Builds container images with zlayerd.");
+  ArgumentParser command_line("zlayer", "Builds container images with zlayerd.");
   Command& root = command_line.root();
   root.Section("Options of every command")
       .Option({"--address", "ADDRESS", "Where the daemon listens: unix:///PATH ($ZLAYER_ADDRESS)"},
@@ -53,7 +53,7 @@ int Main(int argc, const char* const* argv) {
               &options.name_space);
   AddAllCommands(root);
   AddCompletionCommands(root, command_line.spec());
-  CommandLine::Parsed parsed = command_line.Parse(argc, argv, HelpWidth());
+  ArgumentParser::Parsed parsed = command_line.Parse(argc, argv, HelpWidth());
   if (!parsed.action) {
     if (parsed.exit_code == 0) {
       Print(parsed.text);

@@ -72,7 +72,7 @@ check "no daemon, info" 3 "no daemon answers" "$zlayer" info
 check "no daemon, flag" 3 "no daemon answers at unix:///nowhere" \
   "$zlayer" info --address unix:///nowhere
 check "no daemon, watch" 3 "no daemon answers" "$zlayer" builds watch x
-check "no Dockerfile" 1 "no Dockerfile at $directory/context/Dockerfile; name another with -f" \
+check "no Dockerfile" 1 "no Dockerfile at $directory/context/Dockerfile, and no ZImagefile; name a build file with -f or -z" \
   "$zlayer" build "$directory/context"
 check "no context" 1 "does not exist" "$zlayer" build "$directory/gone"
 echo "FROM scratch" >"$directory/context/Dockerfile"

@@ -31,6 +31,7 @@ bool IsCulprit(const ShownStage& stage, const RunningStep& step, const v1::Error
   return source.first_line() > 0 && step.source.first_line() == source.first_line() &&
          step.source.file() == source.file() &&
          (detail.stage().empty() || detail.stage() == stage.name ||
+          stage.name.ends_with(": " + detail.stage()) ||
           detail.stage() == fmt::format("{}", stage.index));
 }
 
@@ -178,7 +179,7 @@ void ProgressState::Plan(const v1::BuildPlan& plan) {
     ShownStage& stage = model_.stages[planned.index()];
     stage = ShownStage();
     stage.index = planned.index();
-    stage.name = Clip(planned.name());
+    stage.name = Clip(StageTitle(planned.build(), planned.name()));
     stage.base = Clip(planned.base_image());
     for (const std::string& instruction : planned.instructions()) {
       stage.instructions.push_back(Clip(instruction));
@@ -208,7 +209,7 @@ void ProgressState::StageStarted(const v1::StageStarted& started, int64_t now_ns
     return;
   }
   if (stage->instructions.empty()) {  // not of the plan
-    stage->name = Clip(started.name());
+    stage->name = Clip(StageTitle(started.build(), started.name()));
     stage->base = Clip(started.base_image());
   }
   stage->started_ns = now_ns;

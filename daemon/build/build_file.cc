@@ -2,12 +2,17 @@
 
 #include <memory>
 #include <optional>
+#include <string_view>
 #include <utility>
+#include <vector>
 
 #include "base/errors.h"
 #include "base/status_macros.h"
+#include "base/strings.h"
 #include "daemon/build/context_files.h"
 #include "daemon/build/pulling_image_resolver.h"
+#include "daemon/frontend/build_file_choice.h"
+#include "daemon/frontend/zimagefile/file_name.h"
 
 namespace zlayer {
 namespace {
@@ -18,16 +23,15 @@ struct NamedText {
 };
 
 absl::StatusOr<std::optional<NamedText>> FindIgnoreFile(Store& store, const MainContext& context,
-                                                        const v1::InlineFile& dockerfile) {
-  if (!dockerfile.ignore_file().empty()) {
-    return NamedText{dockerfile.ignore_name().empty() ? ".dockerignore" : dockerfile.ignore_name(),
-                     dockerfile.ignore_file()};
+                                                        const v1::InlineFile& file) {
+  if (!file.ignore_file().empty()) {
+    return NamedText{file.ignore_name().empty() ? ".dockerignore" : file.ignore_name(),
+                     file.ignore_file()};
   }
   if (context.layer == nullptr || !context.from_tar) {
     return std::nullopt;
   }
-  for (const std::string& name :
-       {dockerfile.name() + ".dockerignore", std::string(".dockerignore")}) {
+  for (const std::string& name : {file.name() + ".dockerignore", std::string(".dockerignore")}) {
     absl::StatusOr<std::string> text = ReadContextFile(store.layers(), context.layer, name);
     if (text.ok()) {
       return NamedText{name, *std::move(text)};
@@ -39,30 +43,77 @@ absl::StatusOr<std::optional<NamedText>> FindIgnoreFile(Store& store, const Main
   return std::nullopt;
 }
 
-absl::StatusOr<v1::InlineFile> ReadDockerfile(Store& store, const MainContext& context,
-                                              const v1::BuildSpec& spec) {
-  if (spec.has_dockerfile_inline()) {
-    return spec.dockerfile_inline();
+// The build file of the request, or, where nobody names one, what a directory has.
+struct WantedFile {
+  std::string directory;
+  std::string name;
+  bool is_zimagefile = false;
+  std::string_view advice;  // how to choose one
+};
+
+absl::StatusOr<FileToBuild> ReadFrom(Store& store, const LayerRef& context, WantedFile wanted) {
+  if (context == nullptr) {
+    return InvalidArgument("there is no build context to read the build file from");
   }
-  if (context.layer == nullptr) {
-    return InvalidArgument("there is no build context to read the Dockerfile from");
+  if (wanted.name.empty()) {
+    ASSIGN_OR_RETURN(const std::vector<std::string> names,
+                     ListContextFiles(context, wanted.directory));
+    ASSIGN_OR_RETURN(wanted.name, ChooseBuildFile(names, wanted.advice));
+    wanted.is_zimagefile = IsZImagefileName(wanted.name);
   }
-  v1::InlineFile file;
-  file.set_name(spec.dockerfile().empty() ? "Dockerfile" : spec.dockerfile());
-  ASSIGN_OR_RETURN(*file.mutable_content(),
-                   ReadContextFile(store.layers(), context.layer, file.name()));
+  FileToBuild file;
+  file.is_zimagefile = wanted.is_zimagefile;
+  const std::string path =
+      wanted.directory.empty() ? wanted.name : wanted.directory + "/" + wanted.name;
+  file.source.set_name(ToUtf8(path));
+  ASSIGN_OR_RETURN(*file.source.mutable_content(), ReadContextFile(store.layers(), context, path));
   return file;
 }
 
+absl::StatusOr<FileToBuild> ReadBuildFile(Store& store, const MainContext& context,
+                                          const v1::BuildSpec& spec) {
+  FileToBuild file;
+  WantedFile wanted{.advice = "name one in the request's zimagefile (zlayer build -z)"};
+  switch (spec.source_case()) {
+    case v1::BuildSpec::kDockerfileInline:
+      file.source = spec.dockerfile_inline();
+      return file;
+    case v1::BuildSpec::kZimagefileInline:
+      file.source = spec.zimagefile_inline();
+      file.is_zimagefile = true;
+      return file;
+    case v1::BuildSpec::kDockerfile:
+      wanted.name = spec.dockerfile().empty() ? "Dockerfile" : spec.dockerfile();
+      break;
+    case v1::BuildSpec::kZimagefile:
+      wanted.name = spec.zimagefile().empty() ? "ZImagefile" : spec.zimagefile();
+      wanted.is_zimagefile = true;
+      break;
+    default:
+      break;
+  }
+  return ReadFrom(store, context.layer, std::move(wanted));
+}
+
+NestedFileReader NestedReader(Store& store, const LayerRef& context) {
+  return [&store, context](const std::string& directory, const std::string& file) {
+    return ReadFrom(store, context,
+                    {.directory = directory,
+                     .name = file,
+                     .is_zimagefile = IsZImagefilePath(file),
+                     .advice = "name one with file:"});
+  };
+}
+
 absl::StatusOr<std::optional<IgnoreFile>> ReadIgnoreFile(Store& store, const MainContext& context,
-                                                         const v1::InlineFile& dockerfile) {
-  ASSIGN_OR_RETURN(std::optional<NamedText> file, FindIgnoreFile(store, context, dockerfile));
-  if (!file.has_value()) {
+                                                         const v1::InlineFile& file) {
+  ASSIGN_OR_RETURN(std::optional<NamedText> found, FindIgnoreFile(store, context, file));
+  if (!found.has_value()) {
     return std::nullopt;
   }
-  ASSIGN_OR_RETURN(IgnoreRules rules, IgnoreRules::Parse(file->text, file->name));
+  ASSIGN_OR_RETURN(IgnoreRules rules, IgnoreRules::Parse(found->text, found->name));
   return rules.empty() ? std::nullopt
-                       : std::make_optional(IgnoreFile{file->name, std::move(rules)});
+                       : std::make_optional(IgnoreFile{found->name, std::move(rules)});
 }
 
 }  // namespace
@@ -83,9 +134,8 @@ absl::StatusOr<MainContext> OpenMainContext(Store& store, const std::string& nam
 
 absl::StatusOr<FileToBuild> ReadFileToBuild(Store& store, const MainContext& context,
                                             const v1::BuildSpec& spec) {
-  FileToBuild file;
-  ASSIGN_OR_RETURN(file.dockerfile, ReadDockerfile(store, context, spec));
-  ASSIGN_OR_RETURN(file.ignore, ReadIgnoreFile(store, context, file.dockerfile));
+  ASSIGN_OR_RETURN(FileToBuild file, ReadBuildFile(store, context, spec));
+  ASSIGN_OR_RETURN(file.ignore, ReadIgnoreFile(store, context, file.source));
   return file;
 }
 
@@ -97,7 +147,11 @@ absl::StatusOr<PlannedBuild> PlanRequest(const PlanSources& sources, const std::
   }
   ASSIGN_OR_RETURN(MainContext context, OpenMainContext(*sources.store, name_space, spec));
   ASSIGN_OR_RETURN(FileToBuild file, ReadFileToBuild(*sources.store, context, spec));
-  return PlanDockerfile(spec, std::move(file), *resolver, std::move(stop));
+  return PlanFile({.spec = spec,
+                   .resolver = *resolver,
+                   .read = NestedReader(*sources.store, context.layer),
+                   .stop = std::move(stop)},
+                  std::move(file));
 }
 
 absl::StatusOr<v1::CheckBuildResponse> CheckRequest(const PlanSources& sources,
@@ -107,7 +161,11 @@ absl::StatusOr<v1::CheckBuildResponse> CheckRequest(const PlanSources& sources,
   std::unique_ptr<ImageResolver> resolver = MakeImageResolver(sources.puller, name_space, spec);
   ASSIGN_OR_RETURN(MainContext context, OpenMainContext(*sources.store, name_space, spec));
   ASSIGN_OR_RETURN(FileToBuild file, ReadFileToBuild(*sources.store, context, spec));
-  return CheckDockerfile(spec, std::move(file), *resolver, std::move(stop));
+  return CheckFile({.spec = spec,
+                    .resolver = *resolver,
+                    .read = NestedReader(*sources.store, context.layer),
+                    .stop = std::move(stop)},
+                   std::move(file));
 }
 
 }  // namespace zlayer

@@ -24,8 +24,9 @@ struct MainContext {
 absl::StatusOr<MainContext> OpenMainContext(Store& store, const std::string& name_space,
                                             const v1::BuildSpec& spec);
 
-// The request's Dockerfile: what it brings along, or the file of its context (kInvalidArgument
-// where there is no context; else as ReadContextFile). With what of the context does not count for
+// The request's build file: what it brings along, or the file of its context, which is looked for
+// where the request does not name one (kInvalidArgument where there is no context, or the choice is
+// not clear; else as ReadContextFile). With what of the context does not count for
 // the build: the ignore file that the request brings, whose client has applied it unless it sent an
 // archive, else that of an archive (kInvalidArgument: a syntax error in it); none where there is
 // none, or its client kept it.
@@ -39,7 +40,7 @@ struct PlanSources {
 };
 
 // The graph that a submission of this request would run; stores nothing but base images' manifests
-// and configurations. Errors as PlanDockerfile and PlanGraph, and those of the files above.
+// and configurations. Errors as PlanFile and PlanGraph, and those of the files above.
 absl::StatusOr<PlannedBuild> PlanRequest(const PlanSources& sources, const std::string& name_space,
                                          const v1::BuildSpec& spec, std::stop_token stop);
 

@@ -162,12 +162,13 @@ absl::StatusOr<v1::BuildComplete> BuildRun::Run(EventSink& events, std::stop_tok
   job.fetch_blob = puller_->Fetcher(credentials_, ToProgress(events));
   absl::StatusOr<NewImage> image = backend_.Build(job, events, stop);
   if (!image.ok()) {
-    return ExplainFailure(image.status(), *job.graph, plan.file);
+    return ExplainFailure(image.status(), *job.graph, plan.files);
   }
   if (stop.stop_requested()) {
     return Cancelled("the build was stopped");
   }
   image->layer_epoch = job.layer_epoch;
+  image->annotations.insert(plan.annotations.begin(), plan.annotations.end());
   ASSIGN_OR_RETURN(v1::BuildComplete complete, Commit(*std::move(image)));
   if (output.push) {
     RETURN_IF_ERROR(Push(output, events, std::move(stop), &complete));
@@ -256,7 +257,9 @@ absl::StatusOr<PlannedBuild> BuildRun::PlanWithFetchedContext(std::stop_token st
   RETURN_IF_ERROR(UseOwnContext(context.layer));
   BuildSpec spec = spec_;
   (*spec.mutable_contexts())[""].set_uploaded(contexts_[""]);
-  if (context.is_one_file && !spec.has_dockerfile_inline() && !spec.has_graph()) {
+  if (context.is_one_file && spec.has_zimagefile()) {
+    spec.set_zimagefile(kFetchedFile);
+  } else if (context.is_one_file && (spec.has_dockerfile() || spec.source_case() == 0)) {
     spec.set_dockerfile(kFetchedFile);
   }
   return PlanSpec(spec, std::move(stop));
@@ -272,7 +275,6 @@ absl::StatusOr<RemoteContext> BuildRun::Fetch(std::stop_token stop) {
 
 absl::StatusOr<v1::BuildComplete> BuildRun::Commit(NewImage image) {
   const ScopedSpan span(spans_.get(), "commit");
-  image.annotations.insert(spec_.annotations().begin(), spec_.annotations().end());
   ASSIGN_OR_RETURN(
       StoredImage stored,
       store_.images().Commit(name_space_, image, {spec_.tags().begin(), spec_.tags().end()}));

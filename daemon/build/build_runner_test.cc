@@ -250,6 +250,50 @@ TEST_F(BuildRunnerTest, TheFileIsCalledDockerfileUnlessNamed) {
   ASSERT_OK(Run());
 }
 
+TEST_F(BuildRunnerTest, AZImagefileOfTheContextGoesFirst) {
+  const std::string one = "base: scratch\nlabels: {from: one}\n";
+  SetContext({{"Dockerfile", "FROM scratch\n"}, {"ZImagefile.one", one}}, false);
+  ASSERT_OK(Run());
+  EXPECT_EQ(backend_.jobs[0].graph->stages(0).operations(1).source().file(), "ZImagefile.one");
+  SetContext({{"Dockerfile", "FROM scratch\n"}, {"ZImagefile.one", one}, {"ZImagefile.two", one}},
+             false);
+  const absl::Status several = Run().status();
+  EXPECT_THAT(several, StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("zimagefile")));
+  EXPECT_THAT(DetailOf(several).items(), ElementsAre("ZImagefile.one", "ZImagefile.two"));
+  Spec().set_zimagefile("ZImagefile.two");
+  ASSERT_OK(Run());
+  EXPECT_EQ(backend_.jobs[1].graph->stages(0).operations(1).source().file(), "ZImagefile.two");
+  Spec().set_dockerfile("Dockerfile");
+  ASSERT_OK(Run());
+}
+
+TEST_F(BuildRunnerTest, NestedBuildsAreReadFromTheContext) {
+  SetContext({{"ZImagefile", "build: deps\n"},
+              {"deps/Dockerfile", "FROM scratch\nCOPY a /\n"},
+              {"deps/a", "x"}},
+             false);
+  ASSERT_OK(Run());
+  const v1::Graph& graph = *backend_.jobs[0].graph;
+  ASSERT_EQ(graph.stages_size(), 2);
+  EXPECT_EQ(graph.stages(0).build(), "deps");
+  EXPECT_EQ(graph.stages(0).operations(1).copy().sources(0).from().directory(), "deps");
+  SetContext({{"ZImagefile", "build: deps\n"}}, false);
+  const absl::Status missing = Run().status();
+  EXPECT_THAT(missing,
+              StatusIs(absl::StatusCode::kNotFound, HasSubstr("ZImagefile:1: the build context has "
+                                                              "no directory deps")));
+}
+
+TEST_F(BuildRunnerTest, AnnotationsOfTheFileAreTheManifests) {
+  Spec().mutable_zimagefile_inline()->set_content(
+      "base: scratch\nannotations: {a: file, b: file}\n");
+  (*Spec().mutable_annotations())["b"] = "request";
+  ASSERT_OK_AND_ASSIGN(const v1::BuildComplete complete, Run());
+  ASSERT_OK_AND_ASSIGN(const StoredImage image,
+                       store_->images().Get("team", complete.manifest_digest()));
+  EXPECT_THAT(image.manifest_json, HasSubstr(R"("annotations":{"a":"file","b":"request"})"));
+}
+
 TEST_F(BuildRunnerTest, AMissingDockerfileIsNamed) {
   SetContext({{"other", ""}}, false);
   EXPECT_THAT(Run(), StatusIs(absl::StatusCode::kNotFound,

@@ -78,6 +78,22 @@ absl::StatusOr<std::string> ReadContextFile(LayerStore& layers, const LayerRef& 
   return text;
 }
 
+absl::StatusOr<std::vector<std::string>> ListContextFiles(const LayerRef& context,
+                                                          const std::string& directory) {
+  const Rootfs view({context});
+  absl::StatusOr<std::string> path = view.Resolve(CleanPath(directory));
+  const std::optional<RootfsEntry> found = path.ok() ? view.Lookup(*path) : std::nullopt;
+  if (!found.has_value() || found->entry.type != EntryType::kDirectory) {
+    return NotFound(fmt::format("the build context has no directory {}", ToUtf8(directory)));
+  }
+  std::vector<std::string> names = view.List(*path);
+  std::erase_if(names, [&](const std::string& name) {
+    const auto entry = view.Lookup(path->empty() ? name : *path + "/" + name);
+    return !entry.has_value() || entry->entry.type == EntryType::kDirectory;
+  });
+  return names;
+}
+
 absl::StatusOr<std::string> WithoutIgnored(const LayerIndex& context, const IgnoreRules& rules) {
   Filter filter(context);
   size_t i = 0;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
 #include <utility>
 
 #include "backends/graph/validate.h"
@@ -11,7 +12,7 @@
 #include "base/status_macros.h"
 #include "base/strings.h"
 #include "base/url_text.h"
-#include "daemon/frontend/dockerfile/convert.h"
+#include "daemon/build/zimage_source.h"
 #include "daemon/frontend/dockerfile/excerpt.h"
 #include "proto/error_detail.h"
 #include "registry/image/platform.h"
@@ -81,33 +82,25 @@ class Completer {
   const std::stop_token stop_;
 };
 
-DockerfileRequest ToRequest(const v1::BuildSpec& spec, const FileToBuild& file) {
-  DockerfileRequest request;
-  request.name = file.name();
-  request.text = file.dockerfile.content();
-  request.build_args = {spec.build_args().begin(), spec.build_args().end()};
-  request.target = spec.target();
-  request.platform = HostPlatform();
-  request.platform_is_given = spec.platforms_size() > 0;
-  request.labels = {spec.labels().begin(), spec.labels().end()};
-  request.contexts = {spec.contexts().begin(), spec.contexts().end()};
-  request.contexts.erase("");
-  request.ignore = file.ignore;
-  return request;
-}
-
 bool IsContext(const v1::Input& input) { return input.has_context() && input.context().empty(); }
+
+std::string PathInContext(const v1::Copy::Source& source) {
+  const std::string& directory = source.from().directory();
+  return directory.empty() ? source.path() : directory + "/" + source.path();
+}
 
 // That the COPY at `source` takes something that is ignored; empty where it does not.
 std::string LeftOut(const v1::Graph& graph, const v1::SourceRange& source,
                     const IgnoreFile& ignore) {
   for (const v1::Stage& stage : graph.stages()) {
     for (const v1::Operation& operation : stage.operations()) {
-      if (operation.source().first_line() != source.first_line()) {
+      if (operation.source().first_line() != source.first_line() ||
+          operation.source().file() != source.file()) {
         continue;
       }
       for (const v1::Copy::Source& copied : operation.copy().sources()) {
-        const int line = IsContext(copied.from()) ? ignore.rules.LineThatIgnores(copied.path()) : 0;
+        const int line =
+            IsContext(copied.from()) ? ignore.rules.LineThatIgnores(PathInContext(copied)) : 0;
         if (line != 0) {
           return fmt::format("; \"{}\" is left out by line {} of {}", ToUtf8(copied.path()), line,
                              ignore.name);
@@ -148,27 +141,25 @@ void HideCredentials(v1::Graph& graph) {
 
 }  // namespace
 
-absl::StatusOr<PlannedBuild> PlanDockerfile(const v1::BuildSpec& spec, FileToBuild file,
-                                            ImageResolver& resolver, std::stop_token stop) {
-  absl::StatusOr<DockerfileGraph> converted =
-      ConvertDockerfile(ToRequest(spec, file), resolver, std::move(stop));
-  if (!converted.ok()) {
-    return WithExcerpt(converted.status(), file.name(), file.dockerfile.content());
-  }
-  RETURN_IF_ERROR(ValidateGraph(converted->graph));
+absl::StatusOr<PlannedBuild> PlanFile(const FilePlan& how, FileToBuild file) {
+  const GraphPlannerOptions options{
+      .spec = &how.spec, .resolver = &how.resolver, .read = how.read, .stop = how.stop};
+  ASSIGN_OR_RETURN(PlannedFile planned, GraphPlanner(options).Plan(std::move(file)));
+  RETURN_IF_ERROR(ValidateGraph(planned.graph));
   PlannedBuild plan;
-  plan.graph = std::move(converted->graph);
+  plan.graph = std::move(planned.graph);
   HideCredentials(plan.graph);
-  plan.warnings = std::move(converted->warnings);
-  plan.violation = std::move(converted->violation);
-  plan.file = std::move(file);
+  plan.warnings = std::move(planned.warnings);
+  plan.violation = std::move(planned.violation);
+  plan.annotations = std::move(planned.annotations);
+  plan.files = std::move(planned.files);
   return plan;
 }
 
-absl::StatusOr<v1::CheckBuildResponse> CheckDockerfile(const v1::BuildSpec& spec, FileToBuild file,
-                                                       ImageResolver& resolver,
-                                                       std::stop_token stop) {
-  DockerfileExamination found = ExamineDockerfile(ToRequest(spec, file), resolver, std::move(stop));
+absl::StatusOr<v1::CheckBuildResponse> CheckFile(const FilePlan& how, FileToBuild file) {
+  const GraphPlannerOptions options{
+      .spec = &how.spec, .resolver = &how.resolver, .read = how.read, .stop = how.stop};
+  FileExamination found = GraphPlanner(options).Examine(&file);
   if (absl::IsCancelled(found.status)) {
     return found.status;
   }
@@ -177,26 +168,28 @@ absl::StatusOr<v1::CheckBuildResponse> CheckDockerfile(const v1::BuildSpec& spec
   *response.mutable_targets() = {found.targets.begin(), found.targets.end()};
   response.set_warnings_are_errors(found.warnings_are_errors);
   if (!found.status.ok()) {
-    const absl::Status status =
-        WithExcerpt(std::move(found.status), file.name(), file.dockerfile.content());
-    response.mutable_error()->set_error(ToUtf8(Message(status)));
-    response.mutable_error()->set_code(static_cast<int32_t>(status.code()));
-    *response.mutable_error()->mutable_detail() = DetailOf(status);
+    response.mutable_error()->set_error(ToUtf8(Message(found.status)));
+    response.mutable_error()->set_code(static_cast<int32_t>(found.status.code()));
+    *response.mutable_error()->mutable_detail() = DetailOf(found.status);
   }
   if (found.outline) {
     *response.mutable_outline() = *std::move(found.outline);
   }
   response.mutable_file()->set_name(file.name());
-  *response.mutable_file()->mutable_content() = std::move(*file.dockerfile.mutable_content());
+  *response.mutable_file()->mutable_content() = std::move(*file.source.mutable_content());
   return response;
 }
 
-absl::Status ExplainFailure(absl::Status status, const v1::Graph& graph, const FileToBuild& file) {
-  if (absl::IsNotFound(status) && file.ignore) {
-    const std::string reason = LeftOut(graph, DetailOf(status).source(), *file.ignore);
+absl::Status ExplainFailure(absl::Status status, const v1::Graph& graph,
+                            const std::vector<FileToBuild>& files) {
+  if (absl::IsNotFound(status) && !files.empty() && files.front().ignore) {
+    const std::string reason = LeftOut(graph, DetailOf(status).source(), *files.front().ignore);
     status = WithDetail(NotFound(std::string(Message(status)) + reason), DetailOf(status));
   }
-  return WithExcerpt(std::move(status), file.name(), file.dockerfile.content());
+  for (const FileToBuild& file : files) {
+    status = WithExcerpt(std::move(status), file.name(), file.source.content());
+  }
+  return status;
 }
 
 absl::StatusOr<PlannedBuild> PlanGraph(const v1::BuildSpec& spec, ImageResolver& resolver,
@@ -213,6 +206,7 @@ absl::StatusOr<PlannedBuild> PlanGraph(const v1::BuildSpec& spec, ImageResolver&
   }
   AddLabels(spec, plan.graph);
   HideCredentials(plan.graph);
+  plan.annotations = {spec.annotations().begin(), spec.annotations().end()};
   return plan;
 }
 
@@ -222,11 +216,22 @@ absl::StatusOr<std::shared_ptr<const v1::Graph>> PlanWithoutContext(const v1::Bu
   if (spec.has_graph()) {
     return std::make_shared<const v1::Graph>(spec.graph());
   }
-  if (!spec.has_dockerfile_inline()) {
+  FileToBuild file;
+  if (spec.has_zimagefile_inline()) {
+    file = {.source = spec.zimagefile_inline(), .is_zimagefile = true, .ignore = std::nullopt};
+    FileToBuild read = file;
+    ASSIGN_OR_RETURN(const ZImagefile parsed, ReadZImagefile(spec, &read));
+    if (!parsed.builds.empty()) {
+      return std::shared_ptr<const v1::Graph>();
+    }
+  } else if (spec.has_dockerfile_inline()) {
+    file.source = spec.dockerfile_inline();
+  } else {
     return std::shared_ptr<const v1::Graph>();
   }
-  ASSIGN_OR_RETURN(PlannedBuild plan, PlanDockerfile(spec, {spec.dockerfile_inline(), std::nullopt},
-                                                     resolver, std::move(stop)));
+  ASSIGN_OR_RETURN(
+      PlannedBuild plan,
+      PlanFile({.spec = spec, .resolver = resolver, .read = {}, .stop = stop}, std::move(file)));
   return std::make_shared<const v1::Graph>(std::move(plan.graph));
 }
 

@@ -10,6 +10,7 @@
 #include "base/status_macros.h"
 #include "base/strings.h"
 #include "daemon/build/outputs.h"
+#include "daemon/build/zimage_source.h"
 #include "daemon/frontend/dockerfile/excerpt.h"
 #include "daemon/frontend/dockerfile/instructions.h"
 #include "daemon/frontend/dockerfile/lexer.h"
@@ -72,10 +73,7 @@ struct Option {
 };
 
 constexpr Option kUnsupported[] = {
-    {"zimagefile", [](const BuildSpec& s) { return s.has_zimagefile(); }},
-    {"zimagefile_inline", [](const BuildSpec& s) { return s.has_zimagefile_inline(); }},
     {"runtime", [](const BuildSpec& s) { return s.has_runtime(); }},
-    {"pipeline_vars", [](const BuildSpec& s) { return s.pipeline_vars_size() > 0; }},
     {"platforms", HasForeignPlatform},
     {"target_os",
      [](const BuildSpec& s) { return !s.target_os().empty() && s.target_os() != "linux"; }},
@@ -150,6 +148,16 @@ absl::Status CheckInline(const v1::InlineFile& file) {
       file.content());
 }
 
+// What the file says of the image counts as if the request had said it.
+absl::Status CheckInlineZImagefile(const BuildSpec& spec) {
+  FileToBuild file{.source = spec.zimagefile_inline(), .is_zimagefile = true, .ignore = {}};
+  ASSIGN_OR_RETURN(const ZImagefile parsed, ReadZImagefile(spec, &file));
+  BuildSpec image;
+  *image.mutable_platforms() = spec.platforms();
+  image.set_target_os(spec.target_os());
+  return AddImageSettings(parsed, &image);
+}
+
 absl::Status CheckGraph(const BuildSpec& spec) {
   if (!spec.target().empty()) {
     return InvalidOption("target", "a graph names its targets itself");
@@ -164,6 +172,8 @@ absl::Status CheckSource(const BuildSpec& spec) {
   switch (spec.source_case()) {
     case BuildSpec::kDockerfileInline:
       return CheckInline(spec.dockerfile_inline());
+    case BuildSpec::kZimagefileInline:
+      return CheckInlineZImagefile(spec);
     case BuildSpec::kGraph:
       return CheckGraph(spec);
     default:
@@ -173,6 +183,7 @@ absl::Status CheckSource(const BuildSpec& spec) {
 
 bool IsInContext(const BuildSpec& spec) {
   return spec.source_case() == BuildSpec::kDockerfile ||
+         spec.source_case() == BuildSpec::kZimagefile ||
          spec.source_case() == BuildSpec::SOURCE_NOT_SET;
 }
 
@@ -180,8 +191,8 @@ bool IsInContext(const BuildSpec& spec) {
 absl::Status CheckMainContext(const BuildSpec& spec) {
   if (IsInContext(spec) && !spec.contexts().contains("")) {
     return InvalidOption("contexts",
-                         "there is no build context to read the Dockerfile from; upload one, or "
-                         "send the file's text as dockerfile_inline");
+                         "there is no build context to read the build file from; upload one, or "
+                         "send the file's text as dockerfile_inline or zimagefile_inline");
   }
   return absl::OkStatus();
 }
@@ -196,7 +207,7 @@ absl::Status CheckContext(const std::string& name, const v1::ContextSource& sour
                                                        name));
 }
 
-// The Dockerfile of a plan is not fetched: a plan stores nothing.
+// The build file of a plan is not fetched: a plan stores nothing.
 absl::Status CheckPlannedContext(const v1::ContextSource& source) {
   RETURN_IF_ERROR(CheckContext("", source));
   if (!source.has_git() && !source.has_http()) {
@@ -204,7 +215,7 @@ absl::Status CheckPlannedContext(const v1::ContextSource& source) {
   }
   const std::string_view option = source.has_git() ? "contexts.git" : "contexts.http";
   return WithOption(Unimplemented(fmt::format("option {} is not supported here by this version: "
-                                              "only a build fetches a Dockerfile",
+                                              "only a build fetches a build file",
                                               option)),
                     "UNSUPPORTED_OPTION", option);
 }

@@ -86,12 +86,7 @@ TEST_P(Unsupported, IsRefusedByName) {
 INSTANTIATE_TEST_SUITE_P(
     Options, Unsupported,
     ::testing::Values(
-        UnsupportedCase{"zimagefile", [](BuildSpec& s) { s.set_zimagefile("z"); }},
-        UnsupportedCase{"zimagefile_inline",
-                        [](BuildSpec& s) { s.mutable_zimagefile_inline()->set_content("a"); }},
         UnsupportedCase{"runtime", [](BuildSpec& s) { s.set_runtime("node22"); }},
-        UnsupportedCase{"pipeline_vars",
-                        [](BuildSpec& s) { (*s.mutable_pipeline_vars())["a"] = "b"; }},
         UnsupportedCase{"platforms", [](BuildSpec& s) { s.add_platforms("linux/s390x"); }},
         UnsupportedCase{"platforms", [](BuildSpec& s) { s.add_platforms("nonsense"); }},
         UnsupportedCase{"platforms",
@@ -174,6 +169,7 @@ INSTANTIATE_TEST_SUITE_P(
                       (*output.mutable_attributes())["rewrite-timestamp"] = "maybe";
                     }},
         InvalidCase{"contexts", [](Request& r) { r.mutable_spec()->set_dockerfile("Dockerfile"); }},
+        InvalidCase{"contexts", [](Request& r) { r.mutable_spec()->set_zimagefile("ZImagefile"); }},
         InvalidCase{"contexts", [](Request& r) { r.mutable_spec()->clear_source(); }},
         InvalidCase{"contexts", [](Request& r) { (*r.mutable_spec()->mutable_contexts())["x"]; }},
         InvalidCase{"contexts",
@@ -187,6 +183,8 @@ TEST(CheckSubmission, TakesAFileOfTheContext) {
   EXPECT_OK(CheckSubmission(WithContext()));
   Request request = WithContext();
   request.mutable_spec()->set_dockerfile("docker/app.Dockerfile");
+  EXPECT_OK(CheckSubmission(request));
+  request.mutable_spec()->set_zimagefile("ZImagefile.app");
   EXPECT_OK(CheckSubmission(request));
 }
 
@@ -242,6 +240,27 @@ TEST(CheckSpec, FindsSyntaxErrorsWithTheirLine) {
   EXPECT_THAT(status,
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("app.Dockerfile:2: ")));
   EXPECT_EQ(DetailOf(status).source().first_line(), 2u);
+}
+
+TEST(CheckSpec, ReadsZImagefilesAsTheBuildWill) {
+  BuildSpec spec;
+  spec.mutable_zimagefile_inline()->set_content("version: \"1\"\nbase: ${BASE}\n");
+  (*spec.mutable_pipeline_vars())["BASE"] = "scratch";
+  EXPECT_OK(CheckSpec(spec));
+  (*spec.mutable_pipeline_vars())["BASE"] = "[";
+  const absl::Status status = CheckSpec(spec);
+  EXPECT_THAT(status, StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("ZImagefile:")));
+  EXPECT_FALSE(DetailOf(status).excerpt().lines().empty());
+  const auto refusal = [&spec](const char* text) {
+    spec.mutable_zimagefile_inline()->set_content(text);
+    const absl::Status refused = CheckSpec(spec);
+    EXPECT_THAT(refused, StatusIs(absl::StatusCode::kUnimplemented)) << text;
+    EXPECT_EQ(DetailOf(refused).reason(), "UNSUPPORTED_OPTION");
+    return DetailOf(refused).subject();
+  };
+  EXPECT_EQ(refusal("wasm: {}\n"), "wasm");
+  EXPECT_EQ(refusal("base: scratch\nos: windows\n"), "target_os");
+  EXPECT_EQ(refusal("base: scratch\nplatform: linux/s390x\n"), "platforms");
 }
 
 TEST(CheckSpec, NamesAnUnnamedFileDockerfile) {

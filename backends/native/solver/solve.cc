@@ -136,8 +136,10 @@ class Solver {
     started.mutable_stage_started()->set_index(index);
     started.mutable_stage_started()->set_name(stage.name());
     started.mutable_stage_started()->set_base_image(stage.base_text());
+    started.mutable_stage_started()->set_build(stage.build());
     events_.Emit(std::move(started));
-    ASSIGN_OR_RETURN(stages_[index], options_.operations->Base(operation, stages_, stop_.get_token()));
+    ASSIGN_OR_RETURN(stages_[index],
+                     options_.operations->Base(operation, stages_, stop_.get_token()));
     stages_[index].command_is_own = false;
     explainer_.Began(index, stages_[index]);
     ApplyConfig(operation, &stages_[index]);

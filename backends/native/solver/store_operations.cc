@@ -13,6 +13,7 @@
 #include "backends/native/solver/url_file.h"
 #include "base/errors.h"
 #include "base/status_macros.h"
+#include "registry/layer/subtree.h"
 
 namespace zlayer {
 namespace {
@@ -182,9 +183,27 @@ absl::StatusOr<Filesystem> StoreOperations::Image(const v1::ImageBase& image,
   return std::move(state.files);
 }
 
+absl::StatusOr<LayerRef> StoreOperations::Context(const std::string& id,
+                                                  const std::string& directory) {
+  ASSIGN_OR_RETURN(const StoredContext stored,
+                   resources_.store->contexts().Get(job_.name_space, id));
+  ASSIGN_OR_RETURN(LayerRef layer, resources_.store->layers().Get(stored.layer));
+  if (directory.empty()) {
+    return layer;
+  }
+  MutexLock lock(&mutex_);
+  LayerRef& below = directories_[{stored.layer, directory}];
+  if (below == nullptr) {
+    absl::StatusOr<Subtree> subtree = SubtreeOf(layer, directory);
+    RETURN_IF_ERROR(Annotate(subtree.status(), "the build context"));
+    below = std::move(subtree->index);
+  }
+  return below;
+}
+
 absl::StatusOr<Filesystem> StoreOperations::Input(const v1::Input& input, std::string_view name,
                                                   const Site& site) {
-  const auto remote = [&](absl::StatusOr<LayerRef> layer) -> absl::StatusOr<Filesystem> {
+  const auto files = [&](absl::StatusOr<LayerRef> layer) -> absl::StatusOr<Filesystem> {
     RETURN_IF_ERROR(layer.status());
     return Filesystem{.view = Rootfs({*std::move(layer)}), .layers = &resources_.store->layers()};
   };
@@ -214,15 +233,12 @@ absl::StatusOr<Filesystem> StoreOperations::Input(const v1::Input& input, std::s
                 ? "the build copies from the build context, but the request has none"
                 : fmt::format("the request has no context named \"{}\"", input.context()));
       }
-      ASSIGN_OR_RETURN(const StoredContext stored,
-                       resources_.store->contexts().Get(job_.name_space, context->second));
-      ASSIGN_OR_RETURN(LayerRef layer, resources_.store->layers().Get(stored.layer));
-      return Filesystem{.view = Rootfs({std::move(layer)}), .layers = &resources_.store->layers()};
+      return files(Context(context->second, input.directory()));
     }
     case v1::Input::kHttp:
-      return remote(resources_.remote->Http(input.http(), name, scope));
+      return files(resources_.remote->Http(input.http(), name, scope));
     case v1::Input::kGit:
-      return remote(resources_.remote->Git(input.git(), scope));
+      return files(resources_.remote->Git(input.git(), scope));
     default:
       return Filesystem{.view = Rootfs(), .layers = &resources_.store->layers()};
   }

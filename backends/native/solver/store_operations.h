@@ -4,9 +4,11 @@
 
 #include <absl/status/statusor.h>
 
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "backends/api/backend.h"
@@ -16,6 +18,8 @@
 #include "backends/native/solver/key.h"
 #include "backends/native/solver/operations.h"
 #include "base/clock.h"
+#include "base/digest.h"
+#include "base/mutex.h"
 #include "base/thread_pool.h"
 #include "registry/store.h"
 
@@ -68,6 +72,8 @@ class StoreOperations : public Operations {
   absl::StatusOr<LayerRef> Recorded(const Digest& key) const;
   absl::StatusOr<StageState> ImageState(const v1::ImageBase& base, std::stop_token stop);
   absl::StatusOr<Filesystem> Image(const v1::ImageBase& image, std::stop_token stop);
+  // What an uploaded context has below a directory of it ("" is all).
+  absl::StatusOr<LayerRef> Context(const std::string& id, const std::string& directory);
   // What comes from a URL is one file, called `name` (see RemoteSources::Http).
   absl::StatusOr<Filesystem> Input(const v1::Input& input, std::string_view name, const Site& site);
   absl::StatusOr<Filesystem> InlineFile(const v1::Mount& mount, std::stop_token stop) const;
@@ -75,6 +81,9 @@ class StoreOperations : public Operations {
   const NativeResources resources_;
   const BuildJob& job_;
   FetchMemo fetched_;
+  Mutex mutex_;
+  // Directories of contexts, by the context's layer and path: several steps look at one.
+  std::map<std::pair<Digest, std::string>, LayerRef> directories_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace zlayer

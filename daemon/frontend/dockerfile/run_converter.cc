@@ -147,7 +147,7 @@ absl::Status RunConverter::SetFrom(const RunMount& mount, v1::Mount* out) {
     if (cache) {
       return absl::OkStatus();
     }
-    out->mutable_from()->set_context("");
+    *out->mutable_from() = scope_.file().context;
   } else {
     ASSIGN_OR_RETURN(*out->mutable_from(), scope_.file().resolve_from(mount.from));
   }

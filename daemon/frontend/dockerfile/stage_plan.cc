@@ -90,6 +90,17 @@ absl::StatusOr<const ResolvedImage*> BaseImages::Resolve(const std::string& refe
   return &at->second;
 }
 
+absl::StatusOr<const NestedImage*> BaseImages::ResolveBuild(const std::string& base,
+                                                            const v1::Platform& platform) {
+  const auto key = std::make_pair(base, FormatPlatform(platform));
+  auto at = builds_.find(key);
+  if (at == builds_.end()) {
+    ASSIGN_OR_RETURN(NestedImage build, nested_->Resolve(base, platform, stop_));
+    at = builds_.emplace(key, std::move(build)).first;
+  }
+  return &at->second;
+}
+
 StagePlan::StagePlan(const DockerfileInstructions& file, const NamedContexts& contexts,
                      const v1::Platform& platform, BaseImages& images,
                      std::function<absl::StatusOr<std::string>(std::string_view word)> expand)
@@ -191,7 +202,8 @@ absl::StatusOr<v1::Platform> StagePlan::PlatformOf(const FromInstruction& from) 
 absl::Status StagePlan::PlanBase(size_t index) {
   const FromInstruction& from = file_.stages[index].base();
   PlannedStage& plan = planned_[index].emplace();
-  ASSIGN_OR_RETURN(plan.base_text, expand_(from.base));
+  const bool is_build = images_.IsBuild(from.base);
+  ASSIGN_OR_RETURN(plan.base_text, is_build ? from.base : expand_(from.base));
   if (plan.base_text.empty()) {
     return InvalidArgument(
         fmt::format("the base {} is empty; an ARG before the first FROM, with a value, can set it",
@@ -204,7 +216,10 @@ absl::Status StagePlan::PlanBase(size_t index) {
     plan.replaced = true;
     return absl::OkStatus();
   }
-  if (const std::optional<size_t> stage = EarlierStage(plan.base_text, index)) {
+  if (is_build) {
+    plan.base.kind = FilesOf::Kind::kBuild;
+    plan.base.image = from.base;
+  } else if (const std::optional<size_t> stage = EarlierStage(plan.base_text, index)) {
     plan.base = OfStage(*stage);
     if (contexts_.Find(file_.stages[*stage].base().name) == nullptr) {
       RETURN_IF_ERROR(AddTriggers(TriggersOf(file_.stages[*stage]), index).status());
@@ -284,19 +299,34 @@ absl::Status StagePlan::Mark(size_t target) {
   return absl::OkStatus();
 }
 
+absl::Status StagePlan::ResolveImage(PlannedStage* plan) {
+  if (plan->base.kind == FilesOf::Kind::kBuild) {
+    ASSIGN_OR_RETURN(const NestedImage* build,
+                     images_.ResolveBuild(plan->base.image, plan->platform));
+    plan->image = &build->image;
+    plan->build_stage = build->stage;
+    plan->base_text = build->image.reference;
+    return absl::OkStatus();
+  }
+  const absl::StatusOr<const ResolvedImage*> image =
+      images_.Resolve(plan->base.image, plan->platform);
+  RETURN_IF_ERROR(SuggestStage(image.status(), plan->base.image, Names()));
+  plan->image = *image;
+  return absl::OkStatus();
+}
+
 // Whether an image has triggers that may need further stages.
 absl::StatusOr<bool> StagePlan::ResolveImages() {
   bool more = false;
   for (const size_t index : needed_) {
     PlannedStage& plan = *planned_[index];
-    if (plan.base.kind != FilesOf::Kind::kImage || plan.image != nullptr) {
+    const bool is_image =
+        plan.base.kind == FilesOf::Kind::kImage || plan.base.kind == FilesOf::Kind::kBuild;
+    if (!is_image || plan.image != nullptr) {
       continue;
     }
-    const absl::StatusOr<const ResolvedImage*> image =
-        images_.Resolve(plan.base.image, plan.platform);
-    absl::Status status = SuggestStage(image.status(), plan.base.image, Names());
+    absl::Status status = ResolveImage(&plan);
     if (status.ok()) {
-      plan.image = *image;
       const auto& triggers = plan.image->config.on_build();
       const absl::StatusOr<bool> sources =
           plan.replaced ? false : AddTriggers({triggers.begin(), triggers.end()}, index);
@@ -304,7 +334,10 @@ absl::StatusOr<bool> StagePlan::ResolveImages() {
       more = more || (sources.ok() && *sources);
     }
     if (!status.ok()) {
-      return Located(std::move(status), file_.stages[index].from, index);
+      // An error in the file of a nested build has its place there.
+      const bool is_elsewhere =
+          plan.base.kind == FilesOf::Kind::kBuild && DetailOf(status).has_source();
+      return is_elsewhere ? status : Located(std::move(status), file_.stages[index].from, index);
     }
   }
   return more;
