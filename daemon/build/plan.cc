@@ -11,6 +11,8 @@
 #include "base/status_macros.h"
 #include "base/strings.h"
 #include "base/url_text.h"
+#include "daemon/build/request_platform.h"
+#include "daemon/build/run_defaults.h"
 #include "daemon/frontend/dockerfile/convert.h"
 #include "daemon/frontend/dockerfile/excerpt.h"
 #include "proto/error_detail.h"
@@ -22,12 +24,12 @@ namespace {
 // Fills in what a client may leave open in a graph.
 class Completer {
  public:
-  Completer(ImageResolver& resolver, std::stop_token stop)
-      : resolver_(resolver), stop_(std::move(stop)) {}
+  Completer(ImageResolver& resolver, v1::Platform platform, std::stop_token stop)
+      : resolver_(resolver), platform_(std::move(platform)), stop_(std::move(stop)) {}
 
   absl::Status Complete(v1::Stage& stage) {
     if (stage.platform().os().empty()) {
-      *stage.mutable_platform() = HostPlatform();
+      *stage.mutable_platform() = platform_;
     }
     for (v1::Operation& operation : *stage.mutable_operations()) {
       absl::Status status = Complete(operation, stage.platform());
@@ -78,6 +80,7 @@ class Completer {
   }
 
   ImageResolver& resolver_;
+  const v1::Platform platform_;
   const std::stop_token stop_;
 };
 
@@ -87,7 +90,7 @@ DockerfileRequest ToRequest(const v1::BuildSpec& spec, const FileToBuild& file) 
   request.text = file.dockerfile.content();
   request.build_args = {spec.build_args().begin(), spec.build_args().end()};
   request.target = spec.target();
-  request.platform = HostPlatform();
+  request.platform = RequestPlatform(spec);
   request.platform_is_given = spec.platforms_size() > 0;
   request.labels = {spec.labels().begin(), spec.labels().end()};
   request.contexts = {spec.contexts().begin(), spec.contexts().end()};
@@ -96,10 +99,25 @@ DockerfileRequest ToRequest(const v1::BuildSpec& spec, const FileToBuild& file) 
   return request;
 }
 
+// What is wrong in an instruction of a stage was read before; the rest does not read.
+absl::Status WithFileReason(absl::Status status) {
+  v1::ErrorDetail detail = DetailOf(status);
+  if (!absl::IsInvalidArgument(status) || !detail.reason().empty()) {
+    return status;
+  }
+  detail.set_reason(detail.stage().empty() ? "DOCKERFILE_PARSE" : "INVALID_INSTRUCTION");
+  return WithDetail(std::move(status), detail);
+}
+
 bool IsContext(const v1::Input& input) { return input.has_context() && input.context().empty(); }
 
-// That the COPY at `source` takes something that is ignored; empty where it does not.
-std::string LeftOut(const v1::Graph& graph, const v1::SourceRange& source,
+// What the COPY at `source` takes although it is ignored, and the line that says so.
+struct Ignored {
+  std::string path;
+  int line = 0;  // 0 where it takes nothing of that kind
+};
+
+Ignored FindIgnored(const v1::Graph& graph, const v1::SourceRange& source,
                     const IgnoreFile& ignore) {
   for (const v1::Stage& stage : graph.stages()) {
     for (const v1::Operation& operation : stage.operations()) {
@@ -109,13 +127,12 @@ std::string LeftOut(const v1::Graph& graph, const v1::SourceRange& source,
       for (const v1::Copy::Source& copied : operation.copy().sources()) {
         const int line = IsContext(copied.from()) ? ignore.rules.LineThatIgnores(copied.path()) : 0;
         if (line != 0) {
-          return fmt::format("; \"{}\" is left out by line {} of {}", ToUtf8(copied.path()), line,
-                             ignore.name);
+          return {ToUtf8(copied.path()), line};
         }
       }
     }
   }
-  return "";
+  return {};
 }
 
 void AddLabels(const v1::BuildSpec& spec, v1::Graph& graph) {
@@ -153,8 +170,9 @@ absl::StatusOr<PlannedBuild> PlanDockerfile(const v1::BuildSpec& spec, FileToBui
   absl::StatusOr<DockerfileGraph> converted =
       ConvertDockerfile(ToRequest(spec, file), resolver, std::move(stop));
   if (!converted.ok()) {
-    return WithExcerpt(converted.status(), file.name(), file.dockerfile.content());
+    return WithExcerpt(WithFileReason(converted.status()), file.name(), file.dockerfile.content());
   }
+  ApplyRunDefaults(spec, &converted->graph);
   RETURN_IF_ERROR(ValidateGraph(converted->graph));
   PlannedBuild plan;
   plan.graph = std::move(converted->graph);
@@ -177,8 +195,8 @@ absl::StatusOr<v1::CheckBuildResponse> CheckDockerfile(const v1::BuildSpec& spec
   *response.mutable_targets() = {found.targets.begin(), found.targets.end()};
   response.set_warnings_are_errors(found.warnings_are_errors);
   if (!found.status.ok()) {
-    const absl::Status status =
-        WithExcerpt(std::move(found.status), file.name(), file.dockerfile.content());
+    const absl::Status status = WithExcerpt(WithFileReason(std::move(found.status)), file.name(),
+                                            file.dockerfile.content());
     response.mutable_error()->set_error(ToUtf8(Message(status)));
     response.mutable_error()->set_code(static_cast<int32_t>(status.code()));
     *response.mutable_error()->mutable_detail() = DetailOf(status);
@@ -193,18 +211,27 @@ absl::StatusOr<v1::CheckBuildResponse> CheckDockerfile(const v1::BuildSpec& spec
 
 absl::Status ExplainFailure(absl::Status status, const v1::Graph& graph, const FileToBuild& file) {
   if (absl::IsNotFound(status) && file.ignore) {
-    const std::string reason = LeftOut(graph, DetailOf(status).source(), *file.ignore);
-    status = WithDetail(NotFound(std::string(Message(status)) + reason), DetailOf(status));
+    v1::ErrorDetail detail = DetailOf(status);
+    const Ignored ignored = FindIgnored(graph, detail.source(), *file.ignore);
+    if (ignored.line != 0) {
+      detail.set_reason("FILE_IGNORED");
+      detail.set_subject(ignored.path);
+      status = WithDetail(
+          NotFound(fmt::format("{}; \"{}\" is left out by line {} of {}", Message(status),
+                               ignored.path, ignored.line, file.ignore->name)),
+          detail);
+    }
   }
   return WithExcerpt(std::move(status), file.name(), file.dockerfile.content());
 }
 
 absl::StatusOr<PlannedBuild> PlanGraph(const v1::BuildSpec& spec, ImageResolver& resolver,
                                        std::stop_token stop) {
-  RETURN_IF_ERROR(ValidateGraph(spec.graph()));
   PlannedBuild plan;
   plan.graph = spec.graph();
-  Completer completer(resolver, std::move(stop));
+  ApplyRunDefaults(spec, &plan.graph);
+  RETURN_IF_ERROR(ValidateGraph(plan.graph));
+  Completer completer(resolver, RequestPlatform(spec), std::move(stop));
   const std::vector<bool> needed = NeededStages(plan.graph);
   for (int i = 0; i < plan.graph.stages_size(); ++i) {
     if (needed[static_cast<size_t>(i)]) {

@@ -35,8 +35,9 @@ struct PlannedBuild {
   FileToBuild file;  // what the graph is made of; empty where the request brought it
 };
 
-// The graph of a Dockerfile with the build arguments, target, platform and labels of `spec`. Errors
-// as ConvertDockerfile, with the lines that they are about.
+// The graph of a Dockerfile with the build arguments, target, platform and labels of `spec`, and with
+// what it asks of every RUN (run_defaults.h). Errors as ConvertDockerfile, with the lines that they
+// are about.
 absl::StatusOr<PlannedBuild> PlanDockerfile(const v1::BuildSpec& spec, FileToBuild file,
                                             ImageResolver& resolver, std::stop_token stop);
 
@@ -50,7 +51,7 @@ absl::StatusOr<v1::CheckBuildResponse> CheckDockerfile(const v1::BuildSpec& spec
 absl::Status ExplainFailure(absl::Status status, const v1::Graph& graph, const FileToBuild& file);
 
 // The graph that `spec` brings: images are resolved where it leaves their digests open, stages
-// without a platform are for this machine's, and the labels of `spec` are added to the target.
+// without a platform are for the request's, and the labels of `spec` are added to the target.
 absl::StatusOr<PlannedBuild> PlanGraph(const v1::BuildSpec& spec, ImageResolver& resolver,
                                        std::stop_token stop);
 
