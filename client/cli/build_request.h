@@ -17,7 +17,7 @@ namespace zlayer {
 
 struct BuildFlags {
   std::string context = ".";  // DIR, - or a URL
-  std::string file;  // -f
+  std::string file;           // -f
   std::vector<std::string> tags;
   std::vector<std::string> build_args;  // K=V, or K for the environment's value
   std::string target;
@@ -34,9 +34,15 @@ struct BuildFlags {
   std::vector<std::string> outputs;  // DIR or type=T,K=V,...
   std::string pull;                  // newer, always, never
   std::string default_registry;
-  std::string network = "default";   // default, host
+  std::string network = "default";  // default, host
   bool push = false;
   bool squash = false;
+  bool no_layers = false;
+  std::string format;  // oci, docker
+  std::string backend;
+  std::string source_hash;
+  int32_t retries = 0;
+  std::vector<std::string> default_cache_mounts;  // as RUN --mount; type=cache may be left out
   int32_t priority = 0;
   std::string idempotency_key;
 };
