@@ -53,6 +53,11 @@ struct Probe {
   std::optional<absl::Status> answer ABSL_GUARDED_BY(mutex);
 };
 
+std::string BackendOfEnvironment() {
+  const char* name = std::getenv("ZLAYER_BACKEND");
+  return name == nullptr ? "" : name;
+}
+
 void LogBackend(const v1::BackendInfo& backend) {
   const Log log(LogModule::kDaemon);
   if (backend.available()) {
@@ -114,7 +119,8 @@ class LocalDaemon : public Daemon {
                                .traces = traces_.get(),
                                .puller = puller_.get(),
                                .pusher = pusher_.get(),
-                               .clock = clock});
+                               .clock = clock,
+                               .default_backend = BackendOfEnvironment()});
     SchedulerOptions options;
     options.max_running = config_.queue.max_running;
     options.max_running_per_namespace = config_.queue.max_running_per_namespace;

@@ -62,7 +62,30 @@ void AddImageOptions(Command& command, BuildFlags* flags) {
                "than the build argument SOURCE_DATE_EPOCH), push=true, push-by-digest=true, "
                "compression=gzip|zstd|uncompressed, compression-level=N, force-compression=true"},
               &flags->outputs)
-      .Flag({"--push", "", "Send the image to the registries that its tags name"}, &flags->push);
+      .Flag({"--push", "", "Send the image to the registries that its tags name"}, &flags->push)
+      .Choice({"--format", "", "Media types of the image's documents (default: oci)"},
+              &flags->format, {"oci", "docker"})
+      .Flag({"--squash", "", "One layer for the whole image, its base included"}, &flags->squash)
+      .Flag({"--no-layers", "", "One layer for all that the build makes, on those of its base"},
+            &flags->no_layers)
+      .Option({"--source-hash", "TEXT",
+               "Build nothing where the first tag has an image of this hash; auto: a digest of all "
+               "that the build reads"},
+              &flags->source_hash);
+}
+
+void AddCommandOptions(Command& command, BuildFlags* flags) {
+  command.Section("Its commands")
+      .Choice({"--network", "", "What a RUN has that says nothing itself"}, &flags->network,
+              {"default", "host"})
+      .Option({"--retries", "N", "Try a RUN that failed again, up to N times, 3 seconds later"},
+              &flags->retries, 0, 100)
+      .Option(
+          {"--default-cache-mount", "SPEC",
+           "A cache for every RUN, as RUN --mount=type=cache has it: target=/root/.cache; may be "
+           "repeated"},
+          &flags->default_cache_mounts)
+      .Option({"--backend", "NAME", "What runs the build (default: native)"}, &flags->backend);
 }
 
 OptionText Refused(const std::string& names, const std::string& placeholder = "") {
@@ -71,10 +94,8 @@ OptionText Refused(const std::string& names, const std::string& placeholder = ""
 
 // Options of the API that the daemon of this version refuses, with a sentence that names them.
 void AddRefusedOptions(Command& command, BuildFlags* flags) {
-  command.Choice(Refused("--network"), &flags->network, {"default", "host"})
-      .Option(Refused("--cache-from", "SPEC"), &flags->cache_from)
-      .Option(Refused("--cache-to", "SPEC"), &flags->cache_to)
-      .Flag(Refused("--squash"), &flags->squash);
+  command.Option(Refused("--cache-from", "SPEC"), &flags->cache_from)
+      .Option(Refused("--cache-to", "SPEC"), &flags->cache_to);
 }
 
 }  // namespace
@@ -82,6 +103,7 @@ void AddRefusedOptions(Command& command, BuildFlags* flags) {
 void AddBuildOptions(Command& command, BuildFlags* flags) {
   AddSourceOptions(command, flags);
   AddImageOptions(command, flags);
+  AddCommandOptions(command, flags);
   AddRefusedOptions(command, flags);
 }
 

@@ -13,11 +13,13 @@
 #include "base/status_macros.h"
 #include "base/strings.h"
 #include "client/cli/instant.h"
+#include "client/cli/registry_logins.h"
 #include "client/cli/session.h"
 #include "client/lib/stoppable_reader.h"
 #include "daemon/frontend/build_file_choice.h"
 #include "daemon/frontend/dockerfile/git_url.h"
 #include "daemon/frontend/zimagefile/file_name.h"
+#include "daemon/frontend/dockerfile/run_mount.h"
 
 namespace zlayer {
 namespace {
@@ -124,6 +126,61 @@ absl::StatusOr<v1::BuildSpec::Output> ParseOutput(const std::string& text) {
     return UsageError(fmt::format("--output \"{}\" names no type", text));
   }
   return output;
+}
+
+bool NamesType(std::string_view mount) {
+  for (std::string_view part : Split(mount, ',')) {
+    if (ToLower(part.substr(0, part.find('='))) == "type") {
+      return true;
+    }
+  }
+  return false;
+}
+
+// As RUN --mount has it. What the daemon does not take of it, it says.
+absl::StatusOr<v1::Mount> ParseCacheMount(const std::string& text) {
+  RETURN_IF_ERROR(CheckText("--default-cache-mount", text));
+  const auto as_it_is = [](std::string_view word) { return std::string(word); };
+  const std::string whole = NamesType(text) ? text : "type=cache," + text;
+  const absl::StatusOr<RunMount> parsed = ParseRunMount({whole, ""}, as_it_is);
+  if (!parsed.ok() || !parsed->from.empty()) {
+    return UsageError(fmt::format("--default-cache-mount \"{}\": {}", text,
+                                  parsed.ok() ? "it is from somewhere, but a cache for every RUN "
+                                                "begins empty"
+                                              : Message(parsed.status())));
+  }
+  v1::Mount mount;
+  mount.set_type(parsed->type);
+  mount.set_target(parsed->target);
+  mount.set_source(parsed->source);
+  mount.set_id(parsed->id);
+  mount.set_sharing(parsed->sharing);
+  mount.set_read_only(parsed->read_only);
+  if (parsed->mode.has_value()) {
+    mount.set_mode(*parsed->mode);
+  }
+  mount.set_uid(parsed->uid.value_or(0));
+  mount.set_gid(parsed->gid.value_or(0));
+  return mount;
+}
+
+// How commands run, and what becomes of the image.
+absl::Status SetRunsAndImage(const BuildFlags& flags, v1::BuildSpec* spec) {
+  for (const std::string& text : flags.default_cache_mounts) {
+    ASSIGN_OR_RETURN(*spec->add_default_cache_mounts(), ParseCacheMount(text));
+  }
+  spec->set_host_network(flags.network == "host");
+  spec->set_retries(static_cast<uint32_t>(flags.retries));
+  RETURN_IF_ERROR(CheckText("--backend", flags.backend));
+  spec->set_backend(flags.backend);
+  RETURN_IF_ERROR(CheckText("--source-hash", flags.source_hash));
+  spec->set_source_hash(flags.source_hash);
+  spec->set_format(flags.format);
+  spec->set_squash(flags.squash);
+  if (flags.no_layers) {
+    spec->set_layers(false);
+  }
+  return absl::OkStatus();
 }
 
 v1::PullMode PullModeOf(std::string_view text) {
@@ -306,8 +363,7 @@ absl::StatusOr<v1::SubmitBuildRequest> MakeBuildRequest(const BuildFlags& flags,
   RETURN_IF_ERROR(CheckText("--default-registry", flags.default_registry));
   spec->set_default_registry(flags.default_registry);
   spec->set_push(flags.push);
-  spec->set_squash(flags.squash);
-  spec->set_host_network(flags.network == "host");
+  RETURN_IF_ERROR(SetRunsAndImage(flags, spec));
   return request;
 }
 

@@ -39,6 +39,12 @@ struct BuildFlags {
   std::string network = "default";  // default, host
   bool push = false;
   bool squash = false;
+  bool no_layers = false;
+  std::string format;  // oci, docker
+  std::string backend;
+  std::string source_hash;
+  int32_t retries = 0;
+  std::vector<std::string> default_cache_mounts;  // as RUN --mount; type=cache may be left out
   int32_t priority = 0;
   std::string idempotency_key;
 };

@@ -61,6 +61,13 @@ TEST(MakeBuildRequestTest, EveryFlagReachesItsField) {
   flags.network = "host";
   flags.push = true;
   flags.squash = true;
+  flags.no_layers = true;
+  flags.format = "docker";
+  flags.backend = "native";
+  flags.source_hash = "auto";
+  flags.retries = 3;
+  flags.default_cache_mounts = {"target=/root/.cache,id=x,sharing=locked,mode=0700,uid=7",
+                                "type=tmpfs,dst=/t"};
   flags.priority = -7;
   flags.idempotency_key = "key";
   ASSERT_OK_AND_ASSIGN(v1::SubmitBuildRequest request, Make(flags));
@@ -86,6 +93,20 @@ TEST(MakeBuildRequestTest, EveryFlagReachesItsField) {
   EXPECT_TRUE(spec.host_network());
   EXPECT_TRUE(spec.push());
   EXPECT_TRUE(spec.squash());
+  EXPECT_TRUE(spec.has_layers() && !spec.layers());
+  EXPECT_EQ(spec.format(), "docker");
+  EXPECT_EQ(spec.backend(), "native");
+  EXPECT_EQ(spec.source_hash(), "auto");
+  EXPECT_EQ(spec.retries(), 3u);
+  ASSERT_EQ(spec.default_cache_mounts_size(), 2);
+  const v1::Mount& cache = spec.default_cache_mounts(0);
+  EXPECT_EQ(cache.type(), v1::Mount::CACHE);
+  EXPECT_EQ(cache.target(), "/root/.cache");
+  EXPECT_EQ(cache.id(), "x");
+  EXPECT_EQ(cache.sharing(), v1::Mount::LOCKED);
+  EXPECT_EQ(cache.mode(), 0700u);
+  EXPECT_EQ(cache.uid(), 7u);
+  EXPECT_EQ(spec.default_cache_mounts(1).type(), v1::Mount::TMPFS);
 }
 
 TEST(MakeBuildRequestTest, BuildArgsMayComeFromTheEnvironment) {

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "client/progress/history.h"
+#include "client/progress/retry_text.h"
 #include "client/progress/text.h"
 
 namespace zlayer {
@@ -255,8 +256,7 @@ void ProgressState::StepRetried(const v1::InstructionRetried& retried) {
   v1::Output line;
   line.set_stage(retried.stage());
   line.set_index(retried.index());
-  line.set_data(fmt::format("{}; attempt {} of {} begins in {:.0f} s\n", retried.reason(),
-                            retried.attempt(), retried.attempts(), retried.pause_seconds()));
+  line.set_data(RetryText(retried) + "\n");
   Output(line);
 }
 

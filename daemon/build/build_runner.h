@@ -3,6 +3,7 @@
 #define ZLAYER_DAEMON_BUILD_BUILD_RUNNER_H_
 
 #include <memory>
+#include <string>
 
 #include "backends/api/backend.h"
 #include "backends/native/net/remote_sources.h"
@@ -26,6 +27,8 @@ struct BuildRunnerOptions {
   Puller* puller = nullptr;         // brings base images
   Pusher* pusher = nullptr;
   const Clock* clock = nullptr;
+  // What a build asks of its backend where it says nothing itself (ZLAYER_BACKEND).
+  std::string default_backend;
 };
 
 // A build that is run again after it was interrupted finds what it did in the cache. Each run

@@ -9,6 +9,7 @@
 #include "base/errors.h"
 #include "base/status_macros.h"
 #include "base/strings.h"
+#include "proto/error_detail.h"
 #include "registry/layer/rootfs.h"
 
 namespace zlayer {
@@ -48,6 +49,13 @@ class Filter {
   std::map<std::string, std::string> leaders_;
 };
 
+absl::Status CannotRead(absl::Status status, const std::string& name) {
+  v1::ErrorDetail detail;
+  detail.set_reason("CONTEXT_READ");
+  detail.set_subject(name);
+  return WithDetail(std::move(status), detail);
+}
+
 }  // namespace
 
 absl::StatusOr<std::string> ReadContextFile(LayerStore& layers, const LayerRef& context,
@@ -56,14 +64,16 @@ absl::StatusOr<std::string> ReadContextFile(LayerStore& layers, const LayerRef& 
   Rootfs view({context});
   absl::StatusOr<std::string> resolved = view.Resolve(CleanPath(path));
   if (!resolved.ok()) {
-    return Annotate(resolved.status(), fmt::format("the build context's {}", name));
+    return CannotRead(Annotate(resolved.status(), fmt::format("the build context's {}", name)),
+                      name);
   }
   std::optional<RootfsEntry> found = view.Lookup(*resolved);
   if (!found.has_value()) {
-    return NotFound(fmt::format("the build context has no file {}", name));
+    return CannotRead(NotFound(fmt::format("the build context has no file {}", name)), name);
   }
   if (found->entry.type != EntryType::kFile) {
-    return InvalidArgument(fmt::format("the build context's {} is not a regular file", name));
+    return CannotRead(
+        InvalidArgument(fmt::format("the build context's {} is not a regular file", name)), name);
   }
   ASSIGN_OR_RETURN(ContentFile file, layers.OpenContent(*context, found->entry));
   if (file.size > limit) {

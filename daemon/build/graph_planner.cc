@@ -8,6 +8,7 @@
 #include "base/errors.h"
 #include "base/status_macros.h"
 #include "base/strings.h"
+#include "daemon/build/request_platform.h"
 #include "daemon/build/zimage_source.h"
 #include "daemon/frontend/dockerfile/excerpt.h"
 #include "daemon/frontend/dockerfile/global_args.h"
@@ -53,6 +54,16 @@ std::string NestedName(const std::string& parent, const std::string& stage,
     name = directory.empty() ? "base" : ToUtf8(BaseName(directory));
   }
   return parent.empty() ? name : fmt::format("{}/{}", parent, name);
+}
+
+// What is wrong in an instruction of a stage was read before; the rest does not read.
+absl::Status WithFileReason(absl::Status status) {
+  v1::ErrorDetail detail = DetailOf(status);
+  if (!absl::IsInvalidArgument(status) || !detail.reason().empty()) {
+    return status;
+  }
+  detail.set_reason(detail.stage().empty() ? "DOCKERFILE_PARSE" : "INVALID_INSTRUCTION");
+  return WithDetail(std::move(status), detail);
 }
 
 }  // namespace
@@ -103,7 +114,7 @@ ConvertRequest GraphPlanner::RootRequest(const FileToBuild& file) const {
   request.name = file.name();
   request.build_args = {spec_.build_args().begin(), spec_.build_args().end()};
   request.target = spec_.target();
-  request.platform = HostPlatform();
+  request.platform = RequestPlatform(spec_);
   request.platform_is_given = spec_.platforms_size() > 0;
   request.labels = {spec_.labels().begin(), spec_.labels().end()};
   request.contexts = {spec_.contexts().begin(), spec_.contexts().end()};
@@ -143,7 +154,7 @@ FileExamination GraphPlanner::Examine(FileToBuild* file) {
   under_way_.push_back(file->name());
   examination = ExamineFile(request, *options_.resolver, options_.stop);
   examination.status =
-      WithExcerpt(std::move(examination.status), file->name(), file->source.content());
+      WithExcerpt(WithFileReason(std::move(examination.status)), file->name(), file->source.content());
   return examination;
 }
 
@@ -158,7 +169,7 @@ absl::StatusOr<ConvertedFile> GraphPlanner::Add(const FileToBuild& file,
       AddToGraph(request, *options_.resolver, &graph_, options_.stop);
   under_way_.pop_back();
   if (!added.ok()) {
-    return WithExcerpt(added.status(), file.name(), file.source.content());
+    return WithExcerpt(WithFileReason(added.status()), file.name(), file.source.content());
   }
   planned_.warnings.insert(planned_.warnings.end(), added->warnings.begin(), added->warnings.end());
   planned_.violation.Update(added->violation);

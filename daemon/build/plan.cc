@@ -12,6 +12,8 @@
 #include "base/status_macros.h"
 #include "base/strings.h"
 #include "base/url_text.h"
+#include "daemon/build/request_platform.h"
+#include "daemon/build/run_defaults.h"
 #include "daemon/build/zimage_source.h"
 #include "daemon/frontend/dockerfile/excerpt.h"
 #include "proto/error_detail.h"
@@ -23,12 +25,12 @@ namespace {
 // Fills in what a client may leave open in a graph.
 class Completer {
  public:
-  Completer(ImageResolver& resolver, std::stop_token stop)
-      : resolver_(resolver), stop_(std::move(stop)) {}
+  Completer(ImageResolver& resolver, v1::Platform platform, std::stop_token stop)
+      : resolver_(resolver), platform_(std::move(platform)), stop_(std::move(stop)) {}
 
   absl::Status Complete(v1::Stage& stage) {
     if (stage.platform().os().empty()) {
-      *stage.mutable_platform() = HostPlatform();
+      *stage.mutable_platform() = platform_;
     }
     for (v1::Operation& operation : *stage.mutable_operations()) {
       absl::Status status = Complete(operation, stage.platform());
@@ -79,6 +81,7 @@ class Completer {
   }
 
   ImageResolver& resolver_;
+  const v1::Platform platform_;
   const std::stop_token stop_;
 };
 
@@ -89,8 +92,13 @@ std::string PathInContext(const v1::Copy::Source& source) {
   return directory.empty() ? source.path() : directory + "/" + source.path();
 }
 
-// That the COPY at `source` takes something that is ignored; empty where it does not.
-std::string LeftOut(const v1::Graph& graph, const v1::SourceRange& source,
+// What the COPY at `source` takes although it is ignored, and the line that says so.
+struct Ignored {
+  std::string path;
+  int line = 0;  // 0 where it takes nothing of that kind
+};
+
+Ignored FindIgnored(const v1::Graph& graph, const v1::SourceRange& source,
                     const IgnoreFile& ignore) {
   for (const v1::Stage& stage : graph.stages()) {
     for (const v1::Operation& operation : stage.operations()) {
@@ -102,13 +110,12 @@ std::string LeftOut(const v1::Graph& graph, const v1::SourceRange& source,
         const int line =
             IsContext(copied.from()) ? ignore.rules.LineThatIgnores(PathInContext(copied)) : 0;
         if (line != 0) {
-          return fmt::format("; \"{}\" is left out by line {} of {}", ToUtf8(copied.path()), line,
-                             ignore.name);
+          return {ToUtf8(copied.path()), line};
         }
       }
     }
   }
-  return "";
+  return {};
 }
 
 void AddLabels(const v1::BuildSpec& spec, v1::Graph& graph) {
@@ -145,6 +152,7 @@ absl::StatusOr<PlannedBuild> PlanFile(const FilePlan& how, FileToBuild file) {
   const GraphPlannerOptions options{
       .spec = &how.spec, .resolver = &how.resolver, .read = how.read, .stop = how.stop};
   ASSIGN_OR_RETURN(PlannedFile planned, GraphPlanner(options).Plan(std::move(file)));
+  ApplyRunDefaults(how.spec, &planned.graph);
   RETURN_IF_ERROR(ValidateGraph(planned.graph));
   PlannedBuild plan;
   plan.graph = std::move(planned.graph);
@@ -183,8 +191,17 @@ absl::StatusOr<v1::CheckBuildResponse> CheckFile(const FilePlan& how, FileToBuil
 absl::Status ExplainFailure(absl::Status status, const v1::Graph& graph,
                             const std::vector<FileToBuild>& files) {
   if (absl::IsNotFound(status) && !files.empty() && files.front().ignore) {
-    const std::string reason = LeftOut(graph, DetailOf(status).source(), *files.front().ignore);
-    status = WithDetail(NotFound(std::string(Message(status)) + reason), DetailOf(status));
+    const IgnoreFile& ignore = *files.front().ignore;
+    v1::ErrorDetail detail = DetailOf(status);
+    const Ignored ignored = FindIgnored(graph, detail.source(), ignore);
+    if (ignored.line != 0) {
+      detail.set_reason("FILE_IGNORED");
+      detail.set_subject(ignored.path);
+      status = WithDetail(NotFound(fmt::format("{}; \"{}\" is left out by line {} of {}",
+                                               Message(status), ignored.path, ignored.line,
+                                               ignore.name)),
+                          detail);
+    }
   }
   for (const FileToBuild& file : files) {
     status = WithExcerpt(std::move(status), file.name(), file.source.content());
@@ -194,10 +211,11 @@ absl::Status ExplainFailure(absl::Status status, const v1::Graph& graph,
 
 absl::StatusOr<PlannedBuild> PlanGraph(const v1::BuildSpec& spec, ImageResolver& resolver,
                                        std::stop_token stop) {
-  RETURN_IF_ERROR(ValidateGraph(spec.graph()));
   PlannedBuild plan;
   plan.graph = spec.graph();
-  Completer completer(resolver, std::move(stop));
+  ApplyRunDefaults(spec, &plan.graph);
+  RETURN_IF_ERROR(ValidateGraph(plan.graph));
+  Completer completer(resolver, RequestPlatform(spec), std::move(stop));
   const std::vector<bool> needed = NeededStages(plan.graph);
   for (int i = 0; i < plan.graph.stages_size(); ++i) {
     if (needed[static_cast<size_t>(i)]) {

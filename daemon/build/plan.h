@@ -50,7 +50,7 @@ absl::Status ExplainFailure(absl::Status status, const v1::Graph& graph,
                             const std::vector<FileToBuild>& files);
 
 // The graph that `spec` brings: images are resolved where it leaves their digests open, stages
-// without a platform are for this machine's, and the labels of `spec` are added to the target.
+// without a platform are for the request's, and the labels of `spec` are added to the target.
 absl::StatusOr<PlannedBuild> PlanGraph(const v1::BuildSpec& spec, ImageResolver& resolver,
                                        std::stop_token stop);
 

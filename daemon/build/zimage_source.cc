@@ -78,8 +78,8 @@ absl::Status AddImageSettings(const ZImagefile& file, v1::BuildSpec* spec) {
   }
   absl::StatusOr<v1::Platform> platform = ParsePlatform(file.platform, HostPlatform());
   RETURN_IF_ERROR(Annotate(platform.status(), "platform"));
-  if (!PlatformMatches(HostPlatform(), *platform)) {
-    return Unsupported("platforms",
+  if (platform->os() != "linux") {
+    return Unsupported("target_os",
                        fmt::format("images for {} (platform:) are not built by this version",
                                    FormatPlatform(*platform)));
   }

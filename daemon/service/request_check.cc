@@ -4,18 +4,21 @@
 
 #include <algorithm>
 #include <string_view>
+#include <vector>
 
 #include "backends/graph/validate.h"
 #include "base/errors.h"
 #include "base/status_macros.h"
 #include "base/strings.h"
+#include "daemon/build/backend_choice.h"
 #include "daemon/build/outputs.h"
 #include "daemon/build/zimage_source.h"
+#include "daemon/build/request_platform.h"
+#include "daemon/build/run_defaults.h"
 #include "daemon/frontend/dockerfile/excerpt.h"
 #include "daemon/frontend/dockerfile/instructions.h"
 #include "daemon/frontend/dockerfile/lexer.h"
 #include "proto/error_detail.h"
-#include "registry/image/platform.h"
 #include "registry/image/reference.h"
 
 namespace zlayer {
@@ -25,6 +28,7 @@ using v1::BuildSpec;
 
 constexpr size_t kMaxNamespaceBytes = 63;
 constexpr int32_t kMaxPriority = 100;
+constexpr uint32_t kMaxRetries = 100;
 
 absl::Status WithOption(absl::Status status, std::string_view reason, std::string_view option) {
   v1::ErrorDetail detail;
@@ -33,24 +37,12 @@ absl::Status WithOption(absl::Status status, std::string_view reason, std::strin
   return WithDetail(std::move(status), detail);
 }
 
-// "os/architecture" or "os/architecture/variant".
-bool IsHostPlatform(std::string_view text) {
-  std::vector<std::string_view> parts = Split(text, '/');
-  if (parts.size() < 2 || parts.size() > 3) {
-    return false;
-  }
-  v1::Platform wanted;
-  wanted.set_os(std::string(parts[0]));
-  wanted.set_architecture(std::string(parts[1]));
-  if (parts.size() == 3) {
-    wanted.set_variant(std::string(parts[2]));
-  }
-  return PlatformMatches(HostPlatform(), wanted);
-}
+bool IsForeignSystem(const v1::Platform& platform) { return platform.os() != "linux"; }
 
-bool HasForeignPlatform(const BuildSpec& spec) {
-  return spec.platforms_size() > 1 ||
-         (spec.platforms_size() == 1 && !IsHostPlatform(spec.platforms(0)));
+bool HasForeignSystem(const BuildSpec& spec) {
+  const absl::StatusOr<std::vector<v1::Platform>> platforms = RequestPlatforms(spec);
+  return (!spec.target_os().empty() && spec.target_os() != "linux") ||
+         (platforms.ok() && std::any_of(platforms->begin(), platforms->end(), IsForeignSystem));
 }
 
 bool HasForeignOutput(const BuildSpec& spec) {
@@ -74,21 +66,11 @@ struct Option {
 
 constexpr Option kUnsupported[] = {
     {"runtime", [](const BuildSpec& s) { return s.has_runtime(); }},
-    {"platforms", HasForeignPlatform},
-    {"target_os",
-     [](const BuildSpec& s) { return !s.target_os().empty() && s.target_os() != "linux"; }},
+    {"target_os", HasForeignSystem},
     {"cache_from", [](const BuildSpec& s) { return s.cache_from_size() > 0; }},
     {"cache_to", [](const BuildSpec& s) { return s.cache_to_size() > 0; }},
     {"cache_backend", [](const BuildSpec& s) { return s.has_cache_backend(); }},
-    {"default_cache_mounts", [](const BuildSpec& s) { return s.default_cache_mounts_size() > 0; }},
-    {"source_hash", [](const BuildSpec& s) { return !s.source_hash().empty(); }},
-    {"squash", [](const BuildSpec& s) { return s.squash(); }},
-    {"format", [](const BuildSpec& s) { return !s.format().empty() && s.format() != "oci"; }},
-    {"layers", [](const BuildSpec& s) { return s.has_layers() && !s.layers(); }},
     {"outputs", HasForeignOutput},
-    {"retries", [](const BuildSpec& s) { return s.retries() > 0; }},
-    {"host_network", [](const BuildSpec& s) { return s.host_network(); }},
-    {"backend", [](const BuildSpec& s) { return !s.backend().empty() && s.backend() != "native"; }},
     {"windows_ltsc", [](const BuildSpec& s) { return !s.windows_ltsc().empty(); }},
     {"secrets", [](const BuildSpec& s) { return s.secrets_size() > 0; }},
     {"entitlements",
@@ -124,6 +106,58 @@ absl::Status CheckTags(const BuildSpec& spec) {
   return absl::OkStatus();
 }
 
+absl::Status CheckPlatforms(const BuildSpec& spec) {
+  const absl::StatusOr<std::vector<v1::Platform>> platforms = RequestPlatforms(spec);
+  if (!platforms.ok()) {
+    return InvalidOption("platforms", Message(platforms.status()));
+  }
+  if (platforms->size() > 1) {
+    return WithOption(
+        Unimplemented(fmt::format("option platforms is not supported by this version with {} "
+                                  "platforms, whose images would make a list: build them one by "
+                                  "one and join them (zlayer manifest)",
+                                  platforms->size())),
+        "UNSUPPORTED_OPTION", "platforms");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckFormat(const BuildSpec& spec) {
+  if (!spec.format().empty() && spec.format() != "oci" && spec.format() != "docker") {
+    return InvalidOption(
+        "format",
+        fmt::format("\"{}\" is not a format of images: oci and docker are", ToUtf8(spec.format())));
+  }
+  if (spec.format() == "docker" && spec.annotations_size() > 0) {
+    return InvalidOption("annotations",
+                         "a manifest in Docker's format has none; use the format oci");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckRuns(const BuildSpec& spec) {
+  if (spec.retries() > kMaxRetries) {
+    return InvalidOption("retries", fmt::format("{} is more than {}", spec.retries(), kMaxRetries));
+  }
+  const absl::Status defaults = CheckRunDefaults(spec);
+  return defaults.ok() ? defaults : InvalidOption("default_cache_mounts", Message(defaults));
+}
+
+absl::Status CheckSourceHash(const BuildSpec& spec) {
+  return spec.source_hash().empty() || spec.tags_size() > 0
+             ? absl::OkStatus()
+             : InvalidOption("source_hash",
+                             "it is looked for under the first tag: give the image one");
+}
+
+// What the daemon's environment says counts once the build runs.
+absl::Status CheckBackend(const BuildSpec& spec) {
+  const absl::Status status =
+      SelectBackend({.host = "linux", .target = spec.target_os(), .request = spec.backend()})
+          .status();
+  return absl::IsInvalidArgument(status) ? InvalidOption("backend", Message(status)) : status;
+}
+
 absl::Status CheckCacheTtl(const BuildSpec& spec) {
   const auto& ttl = spec.cache_ttl();
   constexpr int64_t kMaxSeconds = int64_t{100} * 366 * 24 * 3600;
@@ -143,9 +177,11 @@ absl::Status CheckOutputs(const BuildSpec& spec) {
 absl::Status CheckInline(const v1::InlineFile& file) {
   std::string name = file.name().empty() ? "Dockerfile" : file.name();
   absl::StatusOr<LexedDockerfile> lexed = LexDockerfile(file.content(), name);
-  return WithExcerpt(
-      lexed.ok() ? ParseInstructions(*lexed, name).status() : std::move(lexed).status(), name,
-      file.content());
+  absl::Status status =
+      lexed.ok() ? ParseInstructions(*lexed, name).status() : std::move(lexed).status();
+  v1::ErrorDetail detail;
+  detail.set_reason("DOCKERFILE_PARSE");
+  return WithExcerpt(WithDetail(std::move(status), detail), name, file.content());
 }
 
 // What the file says of the image counts as if the request had said it.
@@ -250,6 +286,11 @@ absl::StatusOr<std::string> NamespaceOf(const std::string& name) {
 absl::Status CheckSpec(const BuildSpec& spec) {
   RETURN_IF_ERROR(CheckSupported(spec));
   RETURN_IF_ERROR(CheckTags(spec));
+  RETURN_IF_ERROR(CheckPlatforms(spec));
+  RETURN_IF_ERROR(CheckBackend(spec));
+  RETURN_IF_ERROR(CheckFormat(spec));
+  RETURN_IF_ERROR(CheckRuns(spec));
+  RETURN_IF_ERROR(CheckSourceHash(spec));
   RETURN_IF_ERROR(CheckCacheTtl(spec));
   RETURN_IF_ERROR(CheckOutputs(spec));
   return CheckSource(spec);
@@ -278,6 +319,7 @@ absl::Status CheckExamination(const v1::CheckBuildRequest& request) {
   RETURN_IF_ERROR(NamespaceOf(request.namespace_()).status());
   RETURN_IF_ERROR(CheckSupported(request.spec()));
   RETURN_IF_ERROR(CheckTags(request.spec()));
+  RETURN_IF_ERROR(CheckPlatforms(request.spec()));
   if (request.spec().has_graph()) {
     return InvalidOption("graph", "a graph has no build file that could be checked");
   }

@@ -50,6 +50,11 @@ TEST(CheckSubmission, AcceptsTheDefaultsSpelledOut) {
   spec.add_tags("registry.example/app:1");
   spec.set_format("oci");
   spec.set_layers(true);
+  spec.set_host_network(true);
+  spec.set_retries(100);
+  spec.set_source_hash("auto");
+  spec.add_default_cache_mounts()->set_type(v1::Mount::CACHE);
+  spec.mutable_default_cache_mounts(0)->set_target("/root/.cache");
   spec.add_outputs()->set_type("image");
   auto& attributes = *spec.mutable_outputs(0)->mutable_attributes();
   attributes["rewrite-timestamp"] = "false";
@@ -87,31 +92,24 @@ INSTANTIATE_TEST_SUITE_P(
     Options, Unsupported,
     ::testing::Values(
         UnsupportedCase{"runtime", [](BuildSpec& s) { s.set_runtime("node22"); }},
-        UnsupportedCase{"platforms", [](BuildSpec& s) { s.add_platforms("linux/s390x"); }},
-        UnsupportedCase{"platforms", [](BuildSpec& s) { s.add_platforms("nonsense"); }},
+        UnsupportedCase{"platforms",
+                        [](BuildSpec& s) { s.add_platforms("linux/amd64,linux/s390x"); }},
         UnsupportedCase{"platforms",
                         [](BuildSpec& s) {
-                          s.add_platforms(FormatPlatform(HostPlatform()));
-                          s.add_platforms(FormatPlatform(HostPlatform()));
+                          s.add_platforms("linux/arm/v7");
+                          s.add_platforms("linux/arm/v6");
                         }},
+        UnsupportedCase{"target_os", [](BuildSpec& s) { s.add_platforms("windows/amd64"); }},
         UnsupportedCase{"target_os", [](BuildSpec& s) { s.set_target_os("windows"); }},
         UnsupportedCase{"cache_from", [](BuildSpec& s) { s.add_cache_from("a"); }},
         UnsupportedCase{"cache_to", [](BuildSpec& s) { s.add_cache_to("a"); }},
-        UnsupportedCase{"cache_backend", [](BuildSpec& s) { s.mutable_cache_backend(); }},
-        UnsupportedCase{"default_cache_mounts", [](BuildSpec& s) { s.add_default_cache_mounts(); }},
-        UnsupportedCase{"source_hash", [](BuildSpec& s) { s.set_source_hash("a"); }}),
+        UnsupportedCase{"cache_backend", [](BuildSpec& s) { s.mutable_cache_backend(); }}),
     [](const auto& info) { return std::to_string(info.index) + "_" + info.param.option; });
 
 INSTANTIATE_TEST_SUITE_P(
     MoreOptions, Unsupported,
     ::testing::Values(
-        UnsupportedCase{"squash", [](BuildSpec& s) { s.set_squash(true); }},
-        UnsupportedCase{"format", [](BuildSpec& s) { s.set_format("docker"); }},
-        UnsupportedCase{"layers", [](BuildSpec& s) { s.set_layers(false); }},
         UnsupportedCase{"outputs", [](BuildSpec& s) { s.add_outputs()->set_type("local"); }},
-        UnsupportedCase{"retries", [](BuildSpec& s) { s.set_retries(1); }},
-        UnsupportedCase{"host_network", [](BuildSpec& s) { s.set_host_network(true); }},
-        UnsupportedCase{"backend", [](BuildSpec& s) { s.set_backend("buildah"); }},
         UnsupportedCase{"windows_ltsc", [](BuildSpec& s) { s.set_windows_ltsc("ltsc2022"); }},
         UnsupportedCase{"secrets", [](BuildSpec& s) { s.add_secrets()->set_id("a"); }},
         UnsupportedCase{"entitlements", [](BuildSpec& s) { s.add_entitlements("network.host"); }},
@@ -163,6 +161,24 @@ INSTANTIATE_TEST_SUITE_P(
             "cache_ttl",
             [](Request& r) { r.mutable_spec()->mutable_cache_ttl()->set_seconds(1LL << 40); }},
         InvalidCase{"priority", [](Request& r) { r.set_priority(-101); }},
+        InvalidCase{"platforms",
+                    [](Request& r) { r.mutable_spec()->add_platforms("linux/amd64, nonsense"); }},
+        InvalidCase{"format", [](Request& r) { r.mutable_spec()->set_format("Docker"); }},
+        InvalidCase{"annotations",
+                    [](Request& r) {
+                      r.mutable_spec()->set_format("docker");
+                      (*r.mutable_spec()->mutable_annotations())["a"] = "b";
+                    }},
+        InvalidCase{"retries", [](Request& r) { r.mutable_spec()->set_retries(101); }},
+        InvalidCase{
+            "default_cache_mounts",
+            [](Request& r) { r.mutable_spec()->add_default_cache_mounts()->set_target("/c"); }},
+        InvalidCase{"source_hash",
+                    [](Request& r) {
+                      r.mutable_spec()->clear_tags();
+                      r.mutable_spec()->set_source_hash("auto");
+                    }},
+        InvalidCase{"backend", [](Request& r) { r.mutable_spec()->set_backend("docker"); }},
         InvalidCase{"outputs",
                     [](Request& r) {
                       BuildSpec::Output& output = *r.mutable_spec()->add_outputs();
@@ -178,6 +194,21 @@ INSTANTIATE_TEST_SUITE_P(
             "contexts",
             [](Request& r) { (*r.mutable_spec()->mutable_contexts())["x"].mutable_http(); }}),
     [](const auto& info) { return std::to_string(info.index) + "_" + info.param.option; });
+
+TEST(CheckSubmission, AnotherPlatformIsTheBuildsMatter) {
+  Request request = Valid();
+  request.mutable_spec()->add_platforms(" linux/s390x,, linux/s390x");
+  EXPECT_OK(CheckSubmission(request));
+}
+
+TEST(CheckSubmission, ABackendThatCannotRunHereIsRefused) {
+  Request request = Valid();
+  request.mutable_spec()->set_backend("buildah");
+  const absl::Status status = CheckSubmission(request);
+  EXPECT_THAT(status, StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("buildah-cli")));
+  EXPECT_EQ(DetailOf(status).reason(), "BACKEND_UNAVAILABLE");
+  EXPECT_EQ(DetailOf(status).subject(), "buildah-cli");
+}
 
 TEST(CheckSubmission, TakesAFileOfTheContext) {
   EXPECT_OK(CheckSubmission(WithContext()));
@@ -310,7 +341,7 @@ TEST(CheckExaminationTest, TheFileMayHaveErrors) {
   v1::CheckBuildRequest request;
   request.mutable_spec()->mutable_dockerfile_inline()->set_content("FROM x\nRNU y\n");
   EXPECT_OK(CheckExamination(request));
-  request.mutable_spec()->set_squash(true);
+  request.mutable_spec()->add_cache_to("x");
   EXPECT_THAT(CheckExamination(request), StatusIs(absl::StatusCode::kUnimplemented));
   request.mutable_spec()->Clear();
   EXPECT_THAT(CheckExamination(request), StatusIs(absl::StatusCode::kInvalidArgument));

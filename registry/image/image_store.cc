@@ -97,6 +97,8 @@ class DatabaseImageStore : public ImageStore {
   absl::StatusOr<ImagePage> List(std::string_view name_space, const ImageQuery& query) override;
   absl::StatusOr<StoredImage> Commit(std::string_view name_space, const NewImage& image,
                                      const std::vector<std::string>& tags) override;
+  absl::StatusOr<StoredImage> FindBySourceHash(std::string_view name_space, std::string_view name,
+                                               std::string_view source_hash) override;
   absl::StatusOr<StoredImage> Tag(std::string_view name_space, std::string_view source,
                                   std::string_view target) override;
   absl::StatusOr<StoredImage> Untag(std::string_view name_space, std::string_view name) override;
@@ -122,7 +124,7 @@ class DatabaseImageStore : public ImageStore {
   absl::StatusOr<StoredImage> LoadFor(std::string_view name_space, std::string_view reference,
                                       const Digest& manifest, const v1::Platform& platform);
   absl::Status Insert(std::string_view name_space, const ImageRow& row,
-                      const std::vector<std::string>& names);
+                      const std::vector<std::string>& names, std::string_view source_hash);
   absl::Status DescribeLayer(TarEpoch epoch, ImageLayer* layer, BlobLeases::Lease* lease);
   absl::StatusOr<Digest> WriteDocument(const std::string& json, BlobLeases::Lease* lease);
   template <typename ArchiveImport>
@@ -326,11 +328,15 @@ absl::StatusOr<ImagePage> DatabaseImageStore::List(std::string_view name_space,
 }
 
 absl::Status DatabaseImageStore::Insert(std::string_view name_space, const ImageRow& row,
-                                        const std::vector<std::string>& names) {
+                                        const std::vector<std::string>& names,
+                                        std::string_view source_hash) {
   return parts_.database->Write([&](Connection& connection) -> absl::Status {
     RETURN_IF_ERROR(InsertImage(connection, row));
     for (const std::string& name : names) {
       RETURN_IF_ERROR(SetTag(connection, name_space, name, row.manifest, parts_.clock->NowNs()));
+    }
+    if (!names.empty() && !source_hash.empty()) {
+      RETURN_IF_ERROR(SetSourceHash(connection, name_space, names[0], source_hash));
     }
     return SetTag(connection, name_space, "", row.manifest, parts_.clock->NowNs());
   });
@@ -375,6 +381,7 @@ absl::StatusOr<StoredImage> DatabaseImageStore::Commit(std::string_view name_spa
   NewImage complete = image;
   for (ImageLayer& layer : complete.layers) {
     RETURN_IF_ERROR(DescribeLayer(image.layer_epoch, &layer, &lease));
+    layer.media_type = LayerMediaTypeIn(image.format, layer.media_type);
   }
   std::string config = WriteConfig(complete);
   ImageRow row{{}, {}, complete.created_ns, complete.layers};
@@ -382,8 +389,24 @@ absl::StatusOr<StoredImage> DatabaseImageStore::Commit(std::string_view name_spa
   ASSIGN_OR_RETURN(row.config, WriteDocument(config, &lease));
   ASSIGN_OR_RETURN(row.manifest,
                    WriteDocument(WriteManifest(complete, row.config, config.size()), &lease));
-  RETURN_IF_ERROR(Insert(name_space, row, names));
+  RETURN_IF_ERROR(Insert(name_space, row, names, image.source_hash));
   return LoadManifest(name_space, row.manifest);
+}
+
+absl::StatusOr<StoredImage> DatabaseImageStore::FindBySourceHash(std::string_view name_space,
+                                                                 std::string_view name,
+                                                                 std::string_view source_hash) {
+  ASSIGN_OR_RETURN(const std::string normalized, ParseName(name));
+  std::optional<Digest> manifest;
+  RETURN_IF_ERROR(parts_.database->Read([&](Connection& connection) -> absl::Status {
+    ASSIGN_OR_RETURN(manifest,
+                     zlayer::FindBySourceHash(connection, name_space, normalized, source_hash));
+    return absl::OkStatus();
+  }));
+  if (!manifest.has_value() || !parts_.used_manifests->TryTouch(*manifest)) {
+    return NoSuchImage(name);
+  }
+  return LoadManifest(name_space, *manifest);
 }
 
 absl::StatusOr<StoredImage> DatabaseImageStore::Tag(std::string_view name_space,

@@ -40,6 +40,12 @@ struct ImageLayer {
   std::string media_type;
 };
 
+// Which names the documents give to what they consist of; the rest is the same.
+enum class ImageFormat {
+  kOci,
+  kDocker,  // manifest version 2, schema 2, which has no annotations
+};
+
 struct ImageHistory {
   int64_t created_ns = 0;
   std::string created_by;
@@ -87,6 +93,10 @@ struct NewImage {
   std::optional<int64_t> layer_epoch;
   // Where layers of the base can be had that nobody has fetched (StoredImage.source).
   std::string source;
+  ImageFormat format = ImageFormat::kOci;
+  // What says of another build that it would make the same; remembered with the image's first name
+  // (FindBySourceHash). Empty for nothing.
+  std::string source_hash;
 };
 
 // A place in the list of a namespace's images: sorted by name, then by manifest. The name is
@@ -172,6 +182,11 @@ class ImageStore {
   // with it, is described like one that the build made.
   virtual absl::StatusOr<StoredImage> Commit(std::string_view name_space, const NewImage& image,
                                              const std::vector<std::string>& tags) = 0;
+  // The image that has this name and got it, as its first one, by a commit with this hash. kNotFound
+  // where the name means something else by now.
+  virtual absl::StatusOr<StoredImage> FindBySourceHash(std::string_view name_space,
+                                                       std::string_view name,
+                                                       std::string_view source_hash) = 0;
   // A name that is taken moves; the image that had it stays, nameless if that was its last name.
   virtual absl::StatusOr<StoredImage> Tag(std::string_view name_space, std::string_view source,
                                           std::string_view target) = 0;

@@ -1,4 +1,4 @@
--- Version 5 (PRAGMA user_version); run again, it adds the tables and indexes that an older version
+-- Version 6 (PRAGMA user_version); run again, it adds the tables and indexes that an older version
 -- lacks (columns: database.cc). Times are nanoseconds since 1970; digests are 32-byte blobs.
 --
 -- `boot` is empty once a row's files are known to be synced, else the id of the boot that wrote
@@ -122,6 +122,18 @@ CREATE TABLE IF NOT EXISTS tags (
 ) WITHOUT ROWID;
 CREATE UNIQUE INDEX IF NOT EXISTS tags_by_reference ON tags (namespace, reference) WHERE reference <> '';
 CREATE INDEX IF NOT EXISTS tags_by_manifest ON tags (manifest);
+
+-- Names that a build gave with a digest or text for what it was made from, as long as they name what
+-- it made.
+CREATE TABLE IF NOT EXISTS source_hashes (
+  namespace TEXT NOT NULL,
+  reference TEXT NOT NULL,
+  manifest BLOB NOT NULL,
+  hash TEXT NOT NULL,
+  PRIMARY KEY (namespace, reference, manifest),
+  FOREIGN KEY (namespace, reference, manifest)
+    REFERENCES tags (namespace, reference, manifest) ON DELETE CASCADE
+) WITHOUT ROWID;
 
 -- Build contexts: an index of a tree-less layer, for one namespace, until `expires`.
 CREATE TABLE IF NOT EXISTS contexts (

@@ -257,8 +257,10 @@ absl::StatusOr<RegistryPusher::Sent> RegistryPusher::SendImage(const PushRequest
     sent.layers.push_back(image.layers[i].layer);
   }
   if (changed) {
-    sent.manifest.media_type = kManifestMediaType;
-    sent.manifest.bytes = WithLayers(manifest.bytes, layers);
+    const bool docker = manifest.media_type == kDockerManifestMediaType;
+    sent.manifest.media_type = docker ? kDockerManifestMediaType : kManifestMediaType;
+    sent.manifest.bytes =
+        WithLayers(docker ? ImageFormat::kDocker : ImageFormat::kOci, manifest.bytes, layers);
     sent.manifest.digest = Digest::Of(sent.manifest.bytes);
   }
   return sent;

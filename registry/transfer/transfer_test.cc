@@ -329,6 +329,17 @@ TEST_F(TransferTest, WhatWasPulledIsPushedVerbatimUnlessForced) {
   EXPECT_EQ(forced.config, pushed.config);
 }
 
+TEST_F(TransferTest, ADockerImageStaysOne) {
+  NewImage image = MakeImage({{"a", "A"}});
+  image.format = ImageFormat::kDocker;
+  ASSERT_OK(images_->Commit("n", image, {"app:v1"}));
+  ASSERT_OK(Push("app:v1", "reg.example/app:gzip", {Compression::kGzip, {}, true}).status());
+  const ManifestDocument sent = ManifestAt("reg.example/app", "gzip");
+  EXPECT_EQ(sent.media_type, kDockerManifestMediaType);
+  EXPECT_EQ(sent.config.media_type, kDockerConfigMediaType);
+  EXPECT_EQ(sent.layers[0].media_type, "application/vnd.docker.image.rootfs.diff.tar.gzip");
+}
+
 TEST_F(TransferTest, BlobsAreTakenFromOtherRepositoriesOfTheRegistry) {
   AddRemote("reg.example/base", "v1", {MakeTar({{"a", "A"}})});
   ASSERT_OK(Resolve("reg.example/base:v1"));

@@ -226,8 +226,8 @@ TEST_F(ApiTest, APlanIsTheGraphWithItsDigests) {
   absl::Status unknown = Plan(spec).status();
   EXPECT_THAT(unknown, StatusIs(absl::StatusCode::kNotFound, HasSubstr("nothing:here")));
   EXPECT_EQ(DetailOf(unknown).source().first_line(), 1u);
-  spec.set_squash(true);
-  EXPECT_THAT(Plan(spec), StatusIs(absl::StatusCode::kUnimplemented, HasSubstr("squash")));
+  spec.add_cache_to("x");
+  EXPECT_THAT(Plan(spec), StatusIs(absl::StatusCode::kUnimplemented, HasSubstr("cache_to")));
   EXPECT_THAT(Plan({}), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("contexts")));
 }
 

@@ -86,7 +86,7 @@ absl::StatusOr<StageState> StoreOperations::ImageState(const v1::ImageBase& base
   ASSIGN_OR_RETURN(StoredImage image,
                    resources_.store->images().Get(
                        job_.name_space, base.digest().empty() ? base.reference() : base.digest()));
-  if (UsesFiles(*job_.graph)) {
+  if (job_.layering == Layering::kOneForImage || UsesFiles(*job_.graph)) {
     const ScopedSpan span(job_.spans.get(), "fetch", base.reference());
     ASSIGN_OR_RETURN(
         image, resources_.store->images().EnsureLayers(image, job_.fetch_blob, std::move(stop)));

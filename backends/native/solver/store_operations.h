@@ -5,6 +5,7 @@
 #include <absl/status/statusor.h>
 
 #include <map>
+#include <chrono>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -36,6 +37,8 @@ struct NativeResources {
   // Runs the steps of all builds; its size is the limit of how many run at once.
   ThreadPool* pool = nullptr;
   CopyPlans* plans = nullptr;
+  std::chrono::nanoseconds retry_pause{0};  // before a RUN that failed is tried again
+  std::string binfmt_directory;             // see CheckCanRun
 };
 
 class StoreOperations : public Operations {

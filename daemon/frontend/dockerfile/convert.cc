@@ -208,9 +208,13 @@ absl::StatusOr<size_t> Converter::FindTarget() const {
   const std::vector<std::string> names = plan_->Names();
   const std::string known =
       names.empty() ? "none of its stages has a name" : "its stages are " + Join(names, ", ");
-  return InvalidArgument(fmt::format("{} has no stage {} to build: {} (or a number below {}){}",
-                                     request_.name, GoQuote(target), known, file_.stages.size(),
-                                     Suggestion(target, names)));
+  v1::ErrorDetail detail;
+  detail.set_reason("STAGE_NOT_FOUND");
+  detail.set_subject(target);
+  return WithDetail(InvalidArgument(fmt::format(
+                        "{} has no stage {} to build: {} (or a number below {}){}", request_.name,
+                        GoQuote(target), known, file_.stages.size(), Suggestion(target, names))),
+                    detail);
 }
 
 absl::StatusOr<Variables> Converter::GlobalArgs(
@@ -323,9 +327,14 @@ absl::Status Converter::ConvertBaseImage(size_t index, ConvertedStage* converted
   checks_.CheckPlatform(file_.stages[index].from, plan.base.image, plan.platform, actual);
   if (!PlatformMatches(plan.platform, request_.platform) &&
       !PlatformMatches(actual, plan.platform)) {
-    return FailedPrecondition(fmt::format(
-        "image {} is for {}, and FROM asks for {}; \"zlayer import\" brings one for that platform",
-        plan.base.image, FormatPlatform(actual), FormatPlatform(plan.platform)));
+    v1::ErrorDetail detail;
+    detail.set_reason("WRONG_PLATFORM");
+    detail.set_subject(plan.base.image);
+    return WithDetail(FailedPrecondition(fmt::format(
+                          "image {} is for {}, and FROM asks for {}; \"zlayer import\" "
+                          "brings one for that platform",
+                          plan.base.image, FormatPlatform(actual), FormatPlatform(plan.platform))),
+                      detail);
   }
   converted->platform = plan.platform;
   if (!actual.architecture().empty()) {

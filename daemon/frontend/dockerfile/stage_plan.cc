@@ -66,6 +66,13 @@ FilesOf OfStage(size_t stage) {
   return files;
 }
 
+absl::Status NoStage(std::string message, const std::string& name) {
+  v1::ErrorDetail detail;
+  detail.set_reason("STAGE_NOT_FOUND");
+  detail.set_subject(name);
+  return WithDetail(InvalidArgument(std::move(message)), detail);
+}
+
 }  // namespace
 
 absl::Status SuggestStage(absl::Status status, const std::string& reference,
@@ -167,8 +174,8 @@ absl::StatusOr<FilesOf> StagePlan::ResolveFrom(const std::string& from, size_t s
   std::optional<size_t> found;
   if (const std::optional<uint64_t> number = ParseUint(from)) {
     if (*number >= file_.stages.size()) {
-      return InvalidArgument(
-          fmt::format("--from={} is not a stage: there are {}", from, file_.stages.size()));
+      return NoStage(
+          fmt::format("--from={} is not a stage: there are {}", from, file_.stages.size()), from);
     }
     found = *number;
   } else {
@@ -176,9 +183,9 @@ absl::StatusOr<FilesOf> StagePlan::ResolveFrom(const std::string& from, size_t s
     found = found ? found : FindStage(from);
   }
   if (found && *found >= stage) {
-    return InvalidArgument(
-        fmt::format("--from={} is {}; files can be taken only from an earlier stage", from,
-                    *found == stage ? "the stage itself" : "a later stage"));
+    return NoStage(fmt::format("--from={} is {}; files can be taken only from an earlier stage",
+                               from, *found == stage ? "the stage itself" : "a later stage"),
+                   from);
   }
   if (found) {
     return OfStage(*found);
