@@ -11,6 +11,7 @@ namespace zlayer {
 namespace {
 
 constexpr size_t kMaxLength = size_t{1} << 20;
+constexpr size_t kMaxDepth = 32;
 
 // `${NAME}` or `${NAME:-default}` at the start of a text.
 struct Reference {
@@ -25,12 +26,14 @@ bool IsNameCharacter(char c) {
 }
 
 // Where the brace that is open at the start of `text` is closed; one that a nested `${` opens is
-// another one. Within one line.
+// another one. Within one line, and within 32 of them, so that looking takes linear time.
 size_t FindClosingBrace(std::string_view text) {
   size_t open = 1;
   for (size_t i = 0; i < text.size() && text[i] != '\n'; ++i) {
     if (text[i] == '$' && text.substr(i).starts_with("${")) {
-      ++open;
+      if (++open > kMaxDepth) {
+        break;
+      }
     } else if (text[i] == '}' && --open == 0) {
       return i;
     }

@@ -54,6 +54,15 @@ TEST(ExpandVariablesTest, ChangesNothingWithoutVariables) {
   EXPECT_THAT(ExpandVariables(text, {}, "ZImagefile"), IsOkAndHolds(text));
 }
 
+TEST(ExpandVariablesTest, TakesLinearTime) {
+  std::string text;
+  for (int i = 0; i < 200'000; ++i) {
+    text += "${V:-";
+  }
+  EXPECT_EQ(Expanded(text), text);
+  EXPECT_EQ(Expanded(text + "}}}"), text.substr(0, text.size() - 15) + "value");
+}
+
 TEST(ExpandVariablesTest, BoundsTheResult) {
   std::string text;
   for (int i = 0; i < 100'000; ++i) {
