@@ -18,8 +18,11 @@
 #include "client/lib/stoppable_reader.h"
 #include "daemon/frontend/build_file_choice.h"
 #include "daemon/frontend/dockerfile/git_url.h"
+#include "daemon/frontend/template/template.h"
+#include "daemon/frontend/zimagefile/expand_variables.h"
 #include "daemon/frontend/zimagefile/file_name.h"
 #include "daemon/frontend/dockerfile/run_mount.h"
+#include "daemon/frontend/zimagefile/zimagefile.h"
 
 namespace zlayer {
 namespace {
@@ -294,6 +297,26 @@ absl::Status ReadIgnoreFile(const std::string& path, const BuildFlags& flags, Bu
   return absl::OkStatus();
 }
 
+// That of the template which a ZImagefile names, for contexts that have none. What is wrong in the
+// file the daemon says.
+void UseTemplatesIgnoreFile(const BuildFlags& flags, BuildFile* file) {
+  v1::BuildSpec spec;
+  if (!AddSets(flags, *file, spec.mutable_pipeline_vars()).ok()) {
+    return;
+  }
+  const absl::StatusOr<std::string> text = ExpandVariables(
+      file->content, {spec.pipeline_vars().begin(), spec.pipeline_vars().end()}, file->name);
+  const absl::StatusOr<ZImagefile> parsed =
+      text.ok() ? ParseZImagefile(*text, file->name) : text.status();
+  if (!parsed.ok() || !parsed->runtime.has_value()) {
+    return;
+  }
+  if (const RuntimeTemplate* runtime = FindTemplate(parsed->runtime->name); runtime != nullptr) {
+    file->ignore_name = BuildFileName(*runtime) + ".dockerignore";
+    file->ignore_text = std::string(runtime->dockerignore);
+  }
+}
+
 absl::Status MissingFile(const BuildFlags& flags, const std::string& path) {
   if (!NamedFile(flags).empty()) {
     return NotFound(fmt::format("there is no build file {}", ToUtf8(path)));
@@ -417,6 +440,9 @@ absl::StatusOr<std::optional<BuildFile>> ReadBuildFile(const BuildFlags& flags,
   }
   file.content = *std::move(content);
   RETURN_IF_ERROR(ReadIgnoreFile(path, flags, &file));
+  if (file.is_zimagefile && file.ignore_name.empty() && IsDirectoryContext(flags)) {
+    UseTemplatesIgnoreFile(flags, &file);
+  }
   return file;
 }
 

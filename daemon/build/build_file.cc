@@ -11,7 +11,9 @@
 #include "base/strings.h"
 #include "daemon/build/context_files.h"
 #include "daemon/build/pulling_image_resolver.h"
+#include "daemon/build/zimage_source.h"
 #include "daemon/frontend/build_file_choice.h"
+#include "daemon/frontend/template/template.h"
 #include "daemon/frontend/zimagefile/file_name.h"
 
 namespace zlayer {
@@ -22,16 +24,32 @@ struct NamedText {
   std::string text;
 };
 
+// The ignore file of the template that a ZImagefile names. What is wrong in the file is said where
+// it is planned.
+std::optional<NamedText> TemplatesIgnoreFile(const v1::BuildSpec& spec, FileToBuild file) {
+  if (!file.is_zimagefile) {
+    return std::nullopt;
+  }
+  const absl::StatusOr<ZImagefile> parsed = ReadZImagefile(spec, &file);
+  if (!parsed.ok() || !parsed->runtime.has_value()) {
+    return std::nullopt;
+  }
+  const RuntimeTemplate& runtime = *FindTemplate(parsed->runtime->name);
+  return NamedText{BuildFileName(runtime) + ".dockerignore", std::string(runtime.dockerignore)};
+}
+
 absl::StatusOr<std::optional<NamedText>> FindIgnoreFile(Store& store, const MainContext& context,
-                                                        const v1::InlineFile& file) {
-  if (!file.ignore_file().empty()) {
-    return NamedText{file.ignore_name().empty() ? ".dockerignore" : file.ignore_name(),
-                     file.ignore_file()};
+                                                        const v1::BuildSpec& spec,
+                                                        const FileToBuild& file) {
+  const v1::InlineFile& source = file.source;
+  if (!source.ignore_file().empty()) {
+    return NamedText{source.ignore_name().empty() ? ".dockerignore" : source.ignore_name(),
+                     source.ignore_file()};
   }
   if (context.layer == nullptr || !context.from_tar) {
     return std::nullopt;
   }
-  for (const std::string& name : {file.name() + ".dockerignore", std::string(".dockerignore")}) {
+  for (const std::string& name : {source.name() + ".dockerignore", std::string(".dockerignore")}) {
     absl::StatusOr<std::string> text = ReadContextFile(store.layers(), context.layer, name);
     if (text.ok()) {
       return NamedText{name, *std::move(text)};
@@ -40,7 +58,7 @@ absl::StatusOr<std::optional<NamedText>> FindIgnoreFile(Store& store, const Main
       return text.status();
     }
   }
-  return std::nullopt;
+  return TemplatesIgnoreFile(spec, file);
 }
 
 // The build file of the request, or, where nobody names one, what a directory has.
@@ -106,8 +124,9 @@ NestedFileReader NestedReader(Store& store, const LayerRef& context) {
 }
 
 absl::StatusOr<std::optional<IgnoreFile>> ReadIgnoreFile(Store& store, const MainContext& context,
-                                                         const v1::InlineFile& file) {
-  ASSIGN_OR_RETURN(std::optional<NamedText> found, FindIgnoreFile(store, context, file));
+                                                         const v1::BuildSpec& spec,
+                                                         const FileToBuild& file) {
+  ASSIGN_OR_RETURN(std::optional<NamedText> found, FindIgnoreFile(store, context, spec, file));
   if (!found.has_value()) {
     return std::nullopt;
   }
@@ -135,7 +154,7 @@ absl::StatusOr<MainContext> OpenMainContext(Store& store, const std::string& nam
 absl::StatusOr<FileToBuild> ReadFileToBuild(Store& store, const MainContext& context,
                                             const v1::BuildSpec& spec) {
   ASSIGN_OR_RETURN(FileToBuild file, ReadBuildFile(store, context, spec));
-  ASSIGN_OR_RETURN(file.ignore, ReadIgnoreFile(store, context, file.source));
+  ASSIGN_OR_RETURN(file.ignore, ReadIgnoreFile(store, context, spec, file));
   return file;
 }
 

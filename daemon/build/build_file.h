@@ -28,8 +28,8 @@ absl::StatusOr<MainContext> OpenMainContext(Store& store, const std::string& nam
 // where the request does not name one (kInvalidArgument where there is no context, or the choice is
 // not clear; else as ReadContextFile). With what of the context does not count for
 // the build: the ignore file that the request brings, whose client has applied it unless it sent an
-// archive, else that of an archive (kInvalidArgument: a syntax error in it); none where there is
-// none, or its client kept it.
+// archive, else that of an archive (kInvalidArgument: a syntax error in it), or of the template
+// that a ZImagefile names; none where there is none, or its client kept it.
 absl::StatusOr<FileToBuild> ReadFileToBuild(Store& store, const MainContext& context,
                                             const v1::BuildSpec& spec);
 

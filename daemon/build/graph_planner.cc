@@ -31,8 +31,9 @@ absl::StatusOr<std::string> JoinDirectory(const std::string& from, const std::st
     return InvalidArgument(
         fmt::format("the directory {} is not relative to that of the build file", path));
   }
+  const std::string joined = from + "/" + path;
   std::vector<std::string> components;
-  for (const std::string_view component : Split(from + "/" + path, '/')) {
+  for (const std::string_view component : Split(joined, '/')) {
     if (component.empty() || component == ".") {
       continue;
     }

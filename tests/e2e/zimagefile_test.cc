@@ -78,9 +78,10 @@ annotations: {org.example.a: from-file, org.example.b: from-file}
   EXPECT_THAT(image["config"]["env"], Not(Contains(HasSubstr("LATE"))));
   EXPECT_EQ(FileOf("app", "app/both"), "text\nfast\n");
   EXPECT_EQ(FileOf("app", "app/late"), "only-here\n");
-  const std::string manifest = Zlayer({"manifest", "inspect", "app"}).out;
-  EXPECT_THAT(manifest, HasSubstr("\"org.example.a\": \"from-file\""));
-  EXPECT_THAT(manifest, HasSubstr("\"org.example.b\": \"from-request\""));
+  const Json manifest =
+      Json::parse(Zlayer({"manifest", "inspect", "app"}).out, nullptr, /*allow_exceptions=*/false);
+  EXPECT_EQ(manifest["annotations"]["org.example.a"], "from-file") << manifest;
+  EXPECT_EQ(manifest["annotations"]["org.example.b"], "from-request");
   EXPECT_THAT(Executed(Build({"-t", "app"})), IsEmpty());
 }
 
