@@ -275,6 +275,8 @@ void AddRunOptions(Command& build, Options* options) {
               100)
       .Option({"--idempotency-key", "KEY", "A second build with this key is the first one"},
               &flags.idempotency_key)
+      .Choice({"--format", "", "Media types of the image's documents (default: oci)"},
+              &flags.format, {"oci", "docker"})
       .Flag({"--no-digest-cache", "", "Read every file of the context again"},
             &options->no_digest_cache);
   build.Section("Output");

@@ -63,8 +63,6 @@ void AddImageOptions(Command& command, BuildFlags* flags) {
                "compression=gzip|zstd|uncompressed, compression-level=N, force-compression=true"},
               &flags->outputs)
       .Flag({"--push", "", "Send the image to the registries that its tags name"}, &flags->push)
-      .Choice({"--format", "", "Media types of the image's documents (default: oci)"},
-              &flags->format, {"oci", "docker"})
       .Flag({"--squash", "", "One layer for the whole image, its base included"}, &flags->squash)
       .Flag({"--no-layers", "", "One layer for all that the build makes, on those of its base"},
             &flags->no_layers)
