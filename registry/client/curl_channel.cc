@@ -1,6 +1,5 @@
 #include "registry/client/curl_channel.h"
 
-#include <curl/curl.h>
 #include <fmt/format.h>
 #include <openssl/ssl.h>
 

@@ -1,15 +1,14 @@
 #include "backends/native/net/http_download.h"
 
-#include <curl/curl.h>
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cstdlib>
 #include <memory>
-#include <mutex>
 #include <utility>
 
 #include "base/errors.h"
+#include "base/libcurl.h"
 #include "base/mutex.h"
 #include "base/status_macros.h"
 #include "base/strings.h"
@@ -147,8 +146,7 @@ class HttpDownload {
 };
 
 absl::StatusOr<CURLcode> HttpDownload::Attempt() {
-  static std::once_flag initialized;
-  std::call_once(initialized, [] { curl_global_init(CURL_GLOBAL_DEFAULT); });
+  RETURN_IF_ERROR(LoadCurl());
   const Easy easy(curl_easy_init());
   if (easy == nullptr) {
     return ResourceExhausted("no memory is left for a download");
