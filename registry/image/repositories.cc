@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/errors.h"
+#include "base/read_ahead.h"
 #include "base/status_macros.h"
 #include "base/strings.h"
 #include "registry/image/image_json.h"
@@ -14,7 +15,6 @@
 #include "registry/image/image_rows.h"
 #include "registry/image/manifest_document.h"
 #include "registry/image/repository_rows.h"
-#include "registry/image/tar_stream.h"
 
 namespace zlayer {
 namespace {
@@ -95,7 +95,7 @@ class TarReader : public BlobReader {
     at_ = offset;
     from_start_ = offset == 0;
     digest_ = Sha256();
-    stream_ = std::make_unique<TarStream>(
+    stream_ = std::make_unique<ReadAhead>(
         [layers = layers_, layer = layer_, wanted = WantedTar(diff_id_, offset)](
             const std::function<absl::Status(std::string_view)>& sink, std::stop_token stop) {
           return layers->WriteTar(layer, wanted, sink, std::move(stop));
@@ -109,7 +109,7 @@ class TarReader : public BlobReader {
   uint64_t at_ = 0;
   bool from_start_ = false;
   Sha256 digest_;
-  std::unique_ptr<TarStream> stream_;
+  std::unique_ptr<ReadAhead> stream_;
 };
 
 class StoredUpload : public BlobUpload {
