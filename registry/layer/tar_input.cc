@@ -118,7 +118,6 @@ absl::StatusOr<std::string_view> TarInput::ReadStream() {
     }
   }
   size_ += piece.size();
-  sha256_.Update(piece);
   uint64_t headers = SaturatedProduct(limits_.entries, kHeaders);
   RETURN_IF_ERROR(CheckBytes(size_, SaturatedSum(limits_.bytes, headers)));
   return std::string_view(piece);
@@ -132,6 +131,7 @@ ssize_t TarInput::StreamCallback(archive* reader, void* self, const void** buffe
     archive_set_error(reader, EIO, "reading the archive failed");
     return -1;
   }
+  input->sha256_.Update(*piece);
   *buffer = piece->data();
   return static_cast<ssize_t>(piece->size());
 }
@@ -242,6 +242,7 @@ absl::Status TarInput::Drain() {
     if (piece.empty()) {
       return absl::OkStatus();
     }
+    sha256_.Update(piece);
   }
 }
 
