@@ -1,4 +1,4 @@
--- Version 5 (PRAGMA user_version); run again, it adds the tables and indexes that an older version
+-- Version 6 (PRAGMA user_version); run again, it adds the tables and indexes that an older version
 -- lacks (columns: database.cc). Times are nanoseconds since 1970; digests are 32-byte blobs.
 --
 -- `boot` is empty once a row's files are known to be synced, else the id of the boot that wrote
@@ -99,6 +99,14 @@ CREATE TABLE IF NOT EXISTS uploaded_blobs (
 CREATE INDEX IF NOT EXISTS uploaded_blobs_by_digest ON uploaded_blobs (digest);
 CREATE INDEX IF NOT EXISTS uploaded_blobs_by_created ON uploaded_blobs (created);
 CREATE INDEX IF NOT EXISTS uploaded_blobs_not_synced ON uploaded_blobs (digest) WHERE boot <> '';
+
+-- Blobs that an image which a namespace pulled names, and that the namespace has not had: that others
+-- have them is no reason to give them to it. A row goes once it has fetched the blob, or sent it.
+CREATE TABLE IF NOT EXISTS claimed_blobs (
+  namespace TEXT NOT NULL,
+  digest BLOB NOT NULL,
+  PRIMARY KEY (namespace, digest)
+) WITHOUT ROWID;
 
 -- What compressing a layer's tar made for a push. The bytes are in registries.
 CREATE TABLE IF NOT EXISTS compressed_layers (

@@ -15,6 +15,9 @@
 namespace zlayer {
 namespace {
 
+// Times of use are written anew when they are older.
+constexpr int64_t kStaleNs = int64_t{24} * 3600 * 1'000'000'000;
+
 using Sink = std::function<absl::Status(std::string_view)>;
 
 // What `produce` writes is the tar of this digest.
@@ -65,9 +68,10 @@ BlobSource SourceOf(const Digest& digest, const ContentFile& file) {
 absl::StatusOr<std::optional<ImageLayer>> LayerForms::Find(const Digest& diff_id,
                                                            const CompressorOptions& options) {
   std::optional<ImageLayer> found;
+  bool stale = false;
   RETURN_IF_ERROR(parts_.database->Read([&](Connection& connection) -> absl::Status {
     ASSIGN_OR_RETURN(Statement query,
-                     connection.Prepare("SELECT digest, size FROM compressed_layers WHERE "
+                     connection.Prepare("SELECT digest, size, used FROM compressed_layers WHERE "
                                         "diff_id = ? AND compression = ?"));
     query.BindDigest(1, diff_id).BindText(2, CompressionName(options));
     ASSIGN_OR_RETURN(const bool any, query.Step());
@@ -77,9 +81,13 @@ absl::StatusOr<std::optional<ImageLayer>> LayerForms::Find(const Digest& diff_id
       ASSIGN_OR_RETURN(layer.digest, query.DigestAt(0));
       layer.size = static_cast<uint64_t>(query.Int(1));
       layer.media_type = LayerMediaType(options.compression);
+      stale = query.Int(2) < parts_.clock->NowNs() - kStaleNs;
     }
     return absl::OkStatus();
   }));
+  if (stale) {
+    RETURN_IF_ERROR(Remember(diff_id, options, {found->digest, found->media_type, found->size}));
+  }
   return found;
 }
 

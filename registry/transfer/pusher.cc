@@ -307,10 +307,10 @@ absl::StatusOr<ImageLayer> RegistryPusher::SendLayer(const PushRequest& request,
       IsLoopback(target.where.registry) ? Compression::kNone : Compression::kGzip);
   const std::optional<Compression> is = CompressionOf(layer.media_type);
   const bool keeps = !is.has_value() || is == wanted || (*is != Compression::kNone && !form.force);
+  const BlobFetcher fetch = puller_->Fetcher(request.credentials, target.progress);
   if (!keeps) {
     // To compress it, its bytes must be here.
-    RETURN_IF_ERROR(
-        images_->EnsureBlobs(image, puller_->Fetcher(request.credentials, target.progress), stop));
+    RETURN_IF_ERROR(images_->EnsureBlob(image, layer, fetch, stop));
     return SendCompressed(target, layer, {wanted, form.level, 0}, std::move(stop));
   }
   const std::string item = fmt::format("layer {}", layer.digest.ToString());
@@ -319,14 +319,9 @@ absl::StatusOr<ImageLayer> RegistryPusher::SendLayer(const PushRequest& request,
     Report(target.progress, {item, TransferUpdate::State::kPresent, layer.size, layer.size});
     return layer;
   }
-  absl::StatusOr<BlobSource> source = forms_.Open(layer, stop);
-  if (absl::IsNotFound(source.status())) {
-    RETURN_IF_ERROR(
-        images_->EnsureBlobs(image, puller_->Fetcher(request.credentials, target.progress), stop));
-    source = forms_.Open(layer, stop);
-  }
-  RETURN_IF_ERROR(source.status());
-  RETURN_IF_ERROR(SendBlob(target, item, *source, std::move(stop)));
+  RETURN_IF_ERROR(images_->EnsureBlob(image, layer, fetch, stop));
+  ASSIGN_OR_RETURN(const BlobSource source, forms_.Open(layer, stop));
+  RETURN_IF_ERROR(SendBlob(target, item, source, std::move(stop)));
   return layer;
 }
 
