@@ -33,6 +33,7 @@
 #include "registry/gc/collector.h"
 #include "registry/server/registry_server.h"
 #include "registry/store.h"
+#include "registry/transfer/blob_pull.h"
 #include "registry/transfer/puller.h"
 #include "registry/transfer/pusher.h"
 
@@ -194,8 +195,10 @@ class LocalDaemon : public Daemon {
                                                   registry_service_.get(), cache_service_.get(),
                                                   system_service_.get()};
     if (!config_.server.address.empty()) {
+      blob_pull_ = std::make_unique<BlobPull>(&store_->images(), puller_.get());
       ASSIGN_OR_RETURN(registry_server_,
                        RegistryServer::Start(ServerOptions(), &store_->repositories()));
+      blob_pull_->ServesOn(registry_server_->addresses());
       Log(LogModule::kDaemon)
           .Info("serving images", {{"addresses", Join(registry_server_->addresses(), ",")},
                                    {"writable", config_.server.writable}});
@@ -235,6 +238,10 @@ class LocalDaemon : public Daemon {
     options.http.key_file = config_.server.tls_key;
     options.name_space = config_.server.name_space;
     options.writable = config_.server.writable;
+    options.fetch = [this](const std::string& name_space, const Digest& blob,
+                           std::stop_token stop) {
+      return blob_pull_->Fetch(name_space, blob, std::move(stop));
+    };
     return options;
   }
 
@@ -281,6 +288,7 @@ class LocalDaemon : public Daemon {
   std::unique_ptr<RegistryClient> registries_;
   std::unique_ptr<Puller> puller_;
   std::unique_ptr<Pusher> pusher_;
+  std::unique_ptr<BlobPull> blob_pull_;
   std::unique_ptr<RemoteSources> remote_;
   std::unique_ptr<Backend> backend_;
   std::unique_ptr<EventLogs> logs_;

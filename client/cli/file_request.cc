@@ -15,6 +15,7 @@
 #include "client/cli/build_images.h"
 #include "client/cli/build_options.h"
 #include "client/cli/check_text.h"
+#include "client/cli/registry_logins.h"
 #include "client/cli/source_text.h"
 #include "client/lib/context_uploader.h"
 #include "client/lib/context_walker.h"
@@ -91,6 +92,8 @@ absl::StatusOr<FileRequest> MakeFileRequest(Session& session, const BuildFlags& 
   ASSIGN_OR_RETURN(v1::SubmitBuildRequest build,
                    MakeBuildRequest(flags, request.file, FromEnvironment));
   request.spec = std::move(*build.mutable_spec());
+  RETURN_IF_ERROR(AddLogins(ImagesOf(request.spec), session.stop(),
+                            request.spec.mutable_registry_credentials()));
   RETURN_IF_ERROR(AddContexts(session, flags, &request));
   return request;
 }

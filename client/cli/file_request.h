@@ -21,7 +21,7 @@ struct FileRequest {
 
 // What the flags ask for. The build file that was read here needs no context, unless builds are
 // nested in it, and of the others only the names count; one that lies in a tar on stdin is sent
-// with it.
+// with it. Logins that are stored for the registries of its images go along.
 absl::StatusOr<FileRequest> MakeFileRequest(Session& session, const BuildFlags& flags);
 
 // What `zlayer build --call` asks of a build file instead of a build.

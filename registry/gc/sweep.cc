@@ -300,7 +300,7 @@ absl::Status Sweeper::MoveStrayTrees() {
 
 // All that are no image's: rows are asked again, and leases, for each.
 absl::Status Sweeper::RemoveBlobs() {
-  RETURN_IF_ERROR(store_.repositories().DropOldUploads());
+  RETURN_IF_ERROR(store_.repositories().DropStaleRows());
   std::vector<Digest> blobs;
   RETURN_IF_ERROR(ListIn("/blobs/sha256", [&](const std::string& name) -> absl::Status {
     const absl::StatusOr<Digest> blob = Digest::FromHex(name);

@@ -24,12 +24,14 @@
 #include "registry/image/oci_import.h"
 #include "registry/image/platform.h"
 #include "registry/image/reference.h"
+#include "registry/image/repository_rows.h"
 
 namespace zlayer {
 namespace {
 
 // An image of a namespace as the database has it.
 struct NamedRow {
+  std::string name_space;
   ImageRow row;
   std::vector<std::string> names;
 };
@@ -57,7 +59,7 @@ absl::StatusOr<std::string> ParseName(std::string_view text) {
 
 absl::StatusOr<NamedRow> ReadRow(Connection& connection, std::string_view name_space,
                                  const Digest& manifest) {
-  NamedRow result;
+  NamedRow result{.name_space = std::string(name_space)};
   ASSIGN_OR_RETURN(result.row, ReadImage(connection, manifest));
   ASSIGN_OR_RETURN(result.names, ReadNames(connection, name_space, manifest));
   return result;
@@ -94,6 +96,14 @@ class DatabaseImageStore : public ImageStore {
                                            std::stop_token stop) override;
   absl::Status EnsureBlobs(const StoredImage& image, const BlobFetcher& fetch,
                            std::stop_token stop) override;
+  absl::Status EnsureBlob(const StoredImage& image, const ImageLayer& layer,
+                          const BlobFetcher& fetch, std::stop_token stop) override {
+    const Uses::Work work = parts_.uses->Begin();
+    BlobLeases::Lease lease(parts_.leases);
+    return fetch_.FetchBlobs(image, {layer}, {fetch, &lease, std::move(stop)});
+  }
+  absl::StatusOr<std::vector<StoredImage>> FindPulled(std::string_view name_space,
+                                                      const Digest& blob) override;
   absl::StatusOr<ImagePage> List(std::string_view name_space, const ImageQuery& query) override;
   absl::StatusOr<StoredImage> Commit(std::string_view name_space, const NewImage& image,
                                      const std::vector<std::string>& tags) override;
@@ -160,6 +170,7 @@ absl::StatusOr<std::string> DatabaseImageStore::ReadDocument(const Digest& manif
 absl::StatusOr<StoredImage> DatabaseImageStore::Load(NamedRow row) const {
   StoredImage image;
   image.kind = row.row.kind;
+  image.name_space = std::move(row.name_space);
   image.manifest = row.row.manifest;
   image.config_digest = row.row.config;
   image.created_ns = row.row.created_ns;
@@ -267,6 +278,7 @@ absl::StatusOr<RepositoryManifest> DatabaseImageStore::GetManifest(std::string_v
 absl::StatusOr<StoredImage> DatabaseImageStore::EnsureLayers(const StoredImage& image,
                                                              const BlobFetcher& fetch,
                                                              std::stop_token stop) {
+  RETURN_IF_ERROR(fetch_.FetchClaimed(image, fetch, stop));
   StoredImage known = image;
   const auto is_unknown = [](const ImageLayer& layer) { return layer.layer.IsNone(); };
   if (std::none_of(known.layers.begin(), known.layers.end(), is_unknown)) {
@@ -289,7 +301,29 @@ absl::StatusOr<StoredImage> DatabaseImageStore::EnsureLayers(const StoredImage& 
 absl::Status DatabaseImageStore::EnsureBlobs(const StoredImage& image, const BlobFetcher& fetch,
                                              std::stop_token stop) {
   BlobLeases::Lease lease(parts_.leases);
-  return fetch_.FetchBlobs(image, 0, fetch, &lease, std::move(stop));
+  return fetch_.FetchBlobs(image, image.layers, {fetch, &lease, std::move(stop)});
+}
+
+absl::StatusOr<std::vector<StoredImage>> DatabaseImageStore::FindPulled(std::string_view name_space,
+                                                                        const Digest& blob) {
+  std::vector<Digest> manifests;
+  RETURN_IF_ERROR(parts_.database->Read([&](Connection& connection) -> absl::Status {
+    ASSIGN_OR_RETURN(manifests, FindImagesToPull(connection, name_space, blob));
+    return absl::OkStatus();
+  }));
+  std::vector<StoredImage> images;
+  for (const Digest& manifest : manifests) {
+    if (!parts_.used_manifests->TryTouch(manifest)) {
+      continue;
+    }
+    absl::StatusOr<StoredImage> image = LoadManifest(name_space, manifest);
+    if (image.ok()) {
+      images.push_back(*std::move(image));
+    } else if (!absl::IsNotFound(image.status())) {
+      return image.status();
+    }
+  }
+  return images;
 }
 
 absl::StatusOr<StoredImage> DatabaseImageStore::LoadManifest(std::string_view name_space,
@@ -541,6 +575,9 @@ absl::StatusOr<std::vector<StoredImage>> DatabaseImageStore::ImportImages(
   RETURN_IF_ERROR(parts_.database->Write([&](Connection& connection) -> absl::Status {
     for (const ImportedImage& image : images) {
       RETURN_IF_ERROR(InsertImage(connection, image.row));
+      for (const ImageLayer& layer : image.row.layers) {
+        RETURN_IF_ERROR(EndClaim(connection, name_space, layer.digest));
+      }
       RETURN_IF_ERROR(
           SetTag(connection, name_space, image.name, image.row.manifest, parts_.clock->NowNs()));
     }

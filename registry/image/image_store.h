@@ -64,6 +64,7 @@ struct IndexedImage {
 // indexes and artifacts, too, of which most members say nothing.
 struct StoredImage {
   ManifestKind kind = ManifestKind::kImage;
+  std::string name_space;  // that asked
   Digest manifest;
   Digest config_digest;
   std::string manifest_json;
@@ -166,7 +167,9 @@ class ImageStore {
   virtual absl::StatusOr<RepositoryManifest> GetManifest(std::string_view name_space,
                                                          std::string_view reference) = 0;
   // Makes the layers of an image known that nobody has read yet, and returns the image with them.
-  // Blobs that are missing are fetched first, all at once. kNotFound where the image is gone;
+  // Blobs that are missing are fetched first, all at once. So are those that the image's namespace
+  // has not had, whoever else has them: the registry that named them has to give them to it, too.
+  // kNotFound where the image is gone;
   // kDataLoss, or what `fetch` returned, where a blob cannot be had; kInvalidArgument where one is
   // not the layer that the configuration says. Two calls for the same image share the work.
   virtual absl::StatusOr<StoredImage> EnsureLayers(const StoredImage& image,
@@ -175,6 +178,12 @@ class ImageStore {
   // Only the first half of that: the blobs are here. What the store can make itself is not fetched.
   virtual absl::Status EnsureBlobs(const StoredImage& image, const BlobFetcher& fetch,
                                    std::stop_token stop) = 0;
+  // The same for one of its layers.
+  virtual absl::Status EnsureBlob(const StoredImage& image, const ImageLayer& layer,
+                                  const BlobFetcher& fetch, std::stop_token stop) = 0;
+  // Images of the namespace that a registry has (`source`) with this blob as a layer, some of them.
+  virtual absl::StatusOr<std::vector<StoredImage>> FindPulled(std::string_view name_space,
+                                                              const Digest& blob) = 0;
   // One entry a name. kInvalidArgument: the pattern is malformed.
   virtual absl::StatusOr<ImagePage> List(std::string_view name_space, const ImageQuery& query) = 0;
   // Writes configuration and manifest and names the image (without a tag it stays, nameless). The

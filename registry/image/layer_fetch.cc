@@ -12,6 +12,7 @@
 #include "base/status_macros.h"
 #include "registry/image/image_rows.h"
 #include "registry/image/layer_import.h"
+#include "registry/image/repository_rows.h"
 
 namespace zlayer {
 namespace {
@@ -45,6 +46,47 @@ absl::StatusOr<std::vector<Digest>> FindKnown(Connection& connection, const Stor
   }
 }
 
+// What comes of a blob: kept where it is missing, else only compared with its digest.
+class BlobTaker {
+ public:
+  explicit BlobTaker(const ImageLayer& layer) : layer_(layer) {}
+
+  absl::Status Keep(BlobStore& blobs) {
+    ASSIGN_OR_RETURN(writer_, blobs.NewBlob());
+    return absl::OkStatus();
+  }
+
+  absl::Status Append(std::string_view data) {
+    size_ += data.size();
+    if (size_ > layer_.size) {
+      return DataLoss(fmt::format("the blob {} has more than the {} bytes that its manifest says",
+                                  layer_.digest.ToString(), layer_.size));
+    }
+    if (writer_ != nullptr) {
+      return writer_->Append(data);
+    }
+    sha256_.Update(data);
+    return absl::OkStatus();
+  }
+
+  absl::Status Finish() {
+    if (writer_ != nullptr) {
+      return writer_->Commit(layer_.digest).status();
+    }
+    const Digest found = sha256_.Finish();
+    return found == layer_.digest
+               ? absl::OkStatus()
+               : DataLoss(fmt::format("what came as the blob {} has the digest {}",
+                                      layer_.digest.ToString(), found.ToString()));
+  }
+
+ private:
+  const ImageLayer& layer_;
+  std::unique_ptr<BlobWriter> writer_;
+  Sha256 sha256_;
+  uint64_t size_ = 0;
+};
+
 }  // namespace
 
 absl::StatusOr<bool> LayerFetch::IsHere(const ImageLayer& layer) const {
@@ -60,52 +102,74 @@ absl::StatusOr<bool> LayerFetch::IsHere(const ImageLayer& layer) const {
   return absl::IsNotFound(made.status()) ? absl::StatusOr<bool>(false) : made;
 }
 
+absl::StatusOr<bool> LayerFetch::IsClaimed(const StoredImage& image,
+                                           const ImageLayer& layer) const {
+  bool claimed = false;
+  RETURN_IF_ERROR(parts_.database->Read([&](Connection& connection) -> absl::Status {
+    ASSIGN_OR_RETURN(claimed, zlayer::IsClaimed(connection, image.name_space, layer.digest));
+    return absl::OkStatus();
+  }));
+  return claimed;
+}
+
 absl::Status LayerFetch::FetchBlob(const StoredImage& image, const ImageLayer& layer,
                                    const BlobFetcher& fetch, std::stop_token stop) {
   const auto work = [&]() -> absl::StatusOr<bool> {
     ASSIGN_OR_RETURN(const bool here, IsHere(layer));
-    if (here) {
+    ASSIGN_OR_RETURN(const bool claimed, IsClaimed(image, layer));
+    if (here && !claimed) {
       return true;
     }
-    ASSIGN_OR_RETURN(const std::unique_ptr<BlobWriter> writer, parts_.blobs->NewBlob());
-    uint64_t size = 0;
+    BlobTaker taker(layer);
+    if (!here) {
+      RETURN_IF_ERROR(taker.Keep(*parts_.blobs));
+    }
     RETURN_IF_ERROR(fetch(
-        image, layer,
-        [&](std::string_view data) -> absl::Status {
-          size += data.size();
-          return size > layer.size
-                     ? DataLoss(fmt::format("the blob {} has more than the {} bytes that its "
-                                            "manifest says",
-                                            layer.digest.ToString(), layer.size))
-                     : writer->Append(data);
-        },
-        stop));
-    RETURN_IF_ERROR(writer->Commit(layer.digest).status());
+        image, layer, [&](std::string_view data) { return taker.Append(data); }, stop));
+    RETURN_IF_ERROR(taker.Finish());
+    if (claimed) {
+      RETURN_IF_ERROR(parts_.database->WriteUnsynced([&](Connection& connection) {
+        return EndClaim(connection, image.name_space, layer.digest);
+      }));
+    }
     return true;
   };
-  return blobs_.Do(layer.digest, stop, work).status();
+  return blobs_.Do(fmt::format("{} {}", layer.digest.ToString(), image.name_space), stop, work)
+      .status();
 }
 
-absl::Status LayerFetch::FetchBlobs(const StoredImage& image, size_t first,
-                                    const BlobFetcher& fetch, BlobLeases::Lease* lease,
-                                    std::stop_token stop) {
+absl::Status LayerFetch::FetchBlobs(const StoredImage& image, const std::vector<ImageLayer>& layers,
+                                    const How& how) {
   std::vector<const ImageLayer*> missing;
   std::set<Digest> seen;
-  for (size_t i = first; i < image.layers.size(); ++i) {
-    const ImageLayer& layer = image.layers[i];
+  for (const ImageLayer& layer : layers) {
     if (!seen.insert(layer.digest).second) {
       continue;
     }
-    lease->AddNew(layer.digest);
+    how.lease->AddNew(layer.digest);
     ASSIGN_OR_RETURN(const bool here, IsHere(layer));
-    if (!here) {
+    ASSIGN_OR_RETURN(const bool claimed, IsClaimed(image, layer));
+    if (!here || claimed) {
       missing.push_back(&layer);
     }
   }
-  return ForEachInParallel(missing.size(), kMaxThreads, std::move(stop),
+  return ForEachInParallel(missing.size(), kMaxThreads, how.stop,
                            [&](size_t i, std::stop_token stopped) {
-                             return FetchBlob(image, *missing[i], fetch, std::move(stopped));
+                             return FetchBlob(image, *missing[i], how.fetch, std::move(stopped));
                            });
+}
+
+absl::Status LayerFetch::FetchClaimed(const StoredImage& image, const BlobFetcher& fetch,
+                                      std::stop_token stop) {
+  std::vector<ImageLayer> layers;
+  for (const ImageLayer& layer : image.layers) {
+    ASSIGN_OR_RETURN(const bool claimed, IsClaimed(image, layer));
+    if (claimed) {
+      layers.push_back(layer);
+    }
+  }
+  BlobLeases::Lease lease(parts_.leases);
+  return FetchBlobs(image, layers, {fetch, &lease, std::move(stop)});
 }
 
 // The lowest layers, as far as somebody has read them on the same ones below.
@@ -134,7 +198,9 @@ absl::StatusOr<std::vector<Digest>> LayerFetch::ReadLayers(const StoredImage& im
   }
   ASSIGN_OR_RETURN(const std::vector<LayerRef> known, KnownLayers(image));
   BlobLeases::Lease lease(parts_.leases);
-  RETURN_IF_ERROR(FetchBlobs(image, known.size(), fetch, &lease, stop));
+  RETURN_IF_ERROR(FetchBlobs(
+      image, {image.layers.begin() + static_cast<ptrdiff_t>(known.size()), image.layers.end()},
+      {fetch, &lease, stop}));
   std::vector<LayerSource> sources;
   for (size_t i = 0; i < image.layers.size(); ++i) {
     LayerSource& source = sources.emplace_back();

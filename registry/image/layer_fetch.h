@@ -6,7 +6,9 @@
 #include <absl/status/statusor.h>
 
 #include <cstddef>
+#include <set>
 #include <stop_token>
+#include <string>
 #include <vector>
 
 #include "base/digest.h"
@@ -16,16 +18,26 @@
 
 namespace zlayer {
 
-// Thread-safe. What two callers want at once is fetched once.
+// Thread-safe. What two callers of a namespace want at once is fetched once.
 class LayerFetch {
  public:
+  struct How {
+    const BlobFetcher& fetch;
+    BlobLeases::Lease* lease;  // keeps the blobs until a row names them
+    std::stop_token stop;
+  };
+
   // `parts` must outlive it.
   explicit LayerFetch(const ImageParts& parts) : parts_(parts) {}
 
-  // Brings the blobs of the layers from `first` on here that are missing and that the store cannot
-  // make. `lease` keeps them until a row names them.
-  absl::Status FetchBlobs(const StoredImage& image, size_t first, const BlobFetcher& fetch,
-                          BlobLeases::Lease* lease, std::stop_token stop);
+  // Brings the blobs of these layers of the image here that are missing and that the store cannot
+  // make, or that the image's namespace has not had (ImageStore::EnsureLayers): where others have
+  // one, it is fetched once more, and only its digest is looked at.
+  absl::Status FetchBlobs(const StoredImage& image, const std::vector<ImageLayer>& layers,
+                          const How& how);
+  // Only those that the namespace has not had.
+  absl::Status FetchClaimed(const StoredImage& image, const BlobFetcher& fetch,
+                            std::stop_token stop);
 
   // Brings an image's layers here, reads those that nobody has read, and returns the ids of all.
   absl::StatusOr<std::vector<Digest>> ReadLayers(const StoredImage& image, const BlobFetcher& fetch,
@@ -33,12 +45,13 @@ class LayerFetch {
 
  private:
   absl::StatusOr<bool> IsHere(const ImageLayer& layer) const;
+  absl::StatusOr<bool> IsClaimed(const StoredImage& image, const ImageLayer& layer) const;
   absl::Status FetchBlob(const StoredImage& image, const ImageLayer& layer,
                          const BlobFetcher& fetch, std::stop_token stop);
   absl::StatusOr<std::vector<LayerRef>> KnownLayers(const StoredImage& image) const;
 
   const ImageParts& parts_;
-  SingleFlight<bool> blobs_;
+  SingleFlight<bool, std::string> blobs_;  // by namespace and digest
 };
 
 }  // namespace zlayer

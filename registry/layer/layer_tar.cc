@@ -211,7 +211,7 @@ absl::Status WriteLayerTar(const LayerTar& source,
     ASSIGN_OR_RETURN(ContentFile file, source.open(entry));
     file.offset += skipped;
     file.size -= skipped;
-    return ReadContent(file, skipped == 0 ? entry.content : Digest(), [&](std::string_view piece) {
+    return ReadContent(file, Digest(), [&](std::string_view piece) {
       return stop.stop_requested() ? Stopped() : tar.Data(piece);
     });
   };

@@ -100,6 +100,14 @@ CREATE INDEX IF NOT EXISTS uploaded_blobs_by_digest ON uploaded_blobs (digest);
 CREATE INDEX IF NOT EXISTS uploaded_blobs_by_created ON uploaded_blobs (created);
 CREATE INDEX IF NOT EXISTS uploaded_blobs_not_synced ON uploaded_blobs (digest) WHERE boot <> '';
 
+-- Blobs that an image which a namespace pulled names, and that the namespace has not had: that others
+-- have them is no reason to give them to it. A row goes once it has fetched the blob, or sent it.
+CREATE TABLE IF NOT EXISTS claimed_blobs (
+  namespace TEXT NOT NULL,
+  digest BLOB NOT NULL,
+  PRIMARY KEY (namespace, digest)
+) WITHOUT ROWID;
+
 -- What compressing a layer's tar made for a push. The bytes are in registries.
 CREATE TABLE IF NOT EXISTS compressed_layers (
   diff_id BLOB NOT NULL,

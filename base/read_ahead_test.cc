@@ -1,4 +1,4 @@
-#include "registry/image/tar_stream.h"
+#include "base/read_ahead.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -14,13 +14,13 @@ namespace {
 
 using Sink = std::function<absl::Status(std::string_view)>;
 
-TEST(TarStreamTest, WhatIsWrittenIsReadInWhateverPieces) {
+TEST(ReadAheadTest, WhatIsWrittenIsReadInWhateverPieces) {
   std::string whole;
   for (int i = 0; i < 400'000; ++i) {
     whole += static_cast<char>(i * 7 % 251);
   }
   whole += whole + whole + whole + whole + whole;  // more than is written ahead
-  TarStream stream([&](const Sink& sink, std::stop_token) -> absl::Status {
+  ReadAhead stream([&](const Sink& sink, std::stop_token) -> absl::Status {
     for (size_t at = 0; at < whole.size(); at += 1000) {
       RETURN_IF_ERROR(sink(std::string_view(whole).substr(at, 1000)));
     }
@@ -38,8 +38,8 @@ TEST(TarStreamTest, WhatIsWrittenIsReadInWhateverPieces) {
   EXPECT_TRUE(read == whole);
 }
 
-TEST(TarStreamTest, AnErrorComesBehindWhatWasWritten) {
-  TarStream stream([](const Sink& sink, std::stop_token) -> absl::Status {
+TEST(ReadAheadTest, AnErrorComesBehindWhatWasWritten) {
+  ReadAhead stream([](const Sink& sink, std::stop_token) -> absl::Status {
     RETURN_IF_ERROR(sink("begin"));
     return DataLoss("broken");
   });
@@ -47,10 +47,10 @@ TEST(TarStreamTest, AnErrorComesBehindWhatWasWritten) {
   EXPECT_THAT(stream.Next(100, {}), StatusIs(absl::StatusCode::kDataLoss));
 }
 
-TEST(TarStreamTest, WhoeverStopsReadingEndsTheWriter) {
+TEST(ReadAheadTest, WhoeverStopsReadingEndsTheWriter) {
   absl::Status ended;
   {
-    TarStream stream([&](const Sink& sink, std::stop_token) {
+    ReadAhead stream([&](const Sink& sink, std::stop_token) {
       while (ended.ok()) {
         ended = sink(std::string(10'000, 'x'));
       }
@@ -61,8 +61,26 @@ TEST(TarStreamTest, WhoeverStopsReadingEndsTheWriter) {
   EXPECT_THAT(ended, StatusIs(absl::StatusCode::kCancelled));
 }
 
-TEST(TarStreamTest, AReaderCanBeStopped) {
-  TarStream stream([](const Sink&, std::stop_token stop) {
+TEST(ReadAheadTest, CopiesToItsEndOrAnError) {
+  const auto writer = [](const Sink& sink, std::stop_token) -> absl::Status {
+    for (int i = 0; i < 100; ++i) {
+      RETURN_IF_ERROR(sink(std::string(50'000, 'x')));
+    }
+    return DataLoss("broken");
+  };
+  size_t size = 0;
+  const auto count = [&size](std::string_view piece) {
+    size += piece.size();
+    return absl::OkStatus();
+  };
+  EXPECT_THAT(CopyAhead(writer, count, {}), StatusIs(absl::StatusCode::kDataLoss));
+  EXPECT_EQ(size, 5'000'000u);
+  EXPECT_THAT(CopyAhead(writer, [](std::string_view) { return Unavailable("full"); }, {}),
+              StatusIs(absl::StatusCode::kUnavailable));
+}
+
+TEST(ReadAheadTest, AReaderCanBeStopped) {
+  ReadAhead stream([](const Sink&, std::stop_token stop) {
     while (!stop.stop_requested()) {
     }
     return absl::OkStatus();
