@@ -3,11 +3,14 @@
 #include <memory>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include "base/errors.h"
 #include "base/status_macros.h"
 #include "daemon/build/context_files.h"
+#include "daemon/build/context_runtime.h"
 #include "daemon/build/pulling_image_resolver.h"
+#include "daemon/frontend/template/template_messages.h"
 
 namespace zlayer {
 namespace {
@@ -16,6 +19,21 @@ struct NamedText {
   std::string name;
   std::string text;
 };
+
+// The first of these files that the context has.
+absl::StatusOr<std::optional<NamedText>> ReadFirst(Store& store, const LayerRef& context,
+                                                   const std::vector<std::string>& names) {
+  for (const std::string& name : names) {
+    absl::StatusOr<std::string> text = ReadContextFile(store.layers(), context, name);
+    if (text.ok()) {
+      return NamedText{name, *std::move(text)};
+    }
+    if (!absl::IsNotFound(text.status())) {
+      return text.status();
+    }
+  }
+  return std::nullopt;
+}
 
 absl::StatusOr<std::optional<NamedText>> FindIgnoreFile(Store& store, const MainContext& context,
                                                         const v1::InlineFile& dockerfile) {
@@ -26,17 +44,7 @@ absl::StatusOr<std::optional<NamedText>> FindIgnoreFile(Store& store, const Main
   if (context.layer == nullptr || !context.from_tar) {
     return std::nullopt;
   }
-  for (const std::string& name :
-       {dockerfile.name() + ".dockerignore", std::string(".dockerignore")}) {
-    absl::StatusOr<std::string> text = ReadContextFile(store.layers(), context.layer, name);
-    if (text.ok()) {
-      return NamedText{name, *std::move(text)};
-    }
-    if (!absl::IsNotFound(text.status())) {
-      return text.status();
-    }
-  }
-  return std::nullopt;
+  return ReadFirst(store, context.layer, {dockerfile.name() + ".dockerignore", ".dockerignore"});
 }
 
 absl::StatusOr<v1::InlineFile> ReadDockerfile(Store& store, const MainContext& context,
@@ -54,15 +62,31 @@ absl::StatusOr<v1::InlineFile> ReadDockerfile(Store& store, const MainContext& c
   return file;
 }
 
-absl::StatusOr<std::optional<IgnoreFile>> ReadIgnoreFile(Store& store, const MainContext& context,
-                                                         const v1::InlineFile& dockerfile) {
-  ASSIGN_OR_RETURN(std::optional<NamedText> file, FindIgnoreFile(store, context, dockerfile));
+absl::StatusOr<std::optional<IgnoreFile>> ParseIgnoreFile(const std::optional<NamedText>& file) {
   if (!file.has_value()) {
     return std::nullopt;
   }
   ASSIGN_OR_RETURN(IgnoreRules rules, IgnoreRules::Parse(file->text, file->name));
   return rules.empty() ? std::nullopt
                        : std::make_optional(IgnoreFile{file->name, std::move(rules)});
+}
+
+// The template's ignore file stands in for the one that an archive lacks.
+absl::StatusOr<FileToBuild> ReadTemplate(Store& store, const MainContext& context,
+                                         const std::string& name) {
+  ASSIGN_OR_RETURN(const RuntimeTemplate* runtime,
+                   ChooseTemplate(store.layers(), context.layer, name));
+  FileToBuild file;
+  file.dockerfile = BuildFileOf(*runtime);
+  if (context.layer != nullptr && context.from_tar) {
+    ASSIGN_OR_RETURN(std::optional<NamedText> ignore,
+                     ReadFirst(store, context.layer, {".dockerignore"}));
+    if (!ignore.has_value()) {
+      ignore = {file.name() + ".dockerignore", std::string(runtime->dockerignore)};
+    }
+    ASSIGN_OR_RETURN(file.ignore, ParseIgnoreFile(ignore));
+  }
+  return file;
 }
 
 }  // namespace
@@ -83,9 +107,14 @@ absl::StatusOr<MainContext> OpenMainContext(Store& store, const std::string& nam
 
 absl::StatusOr<FileToBuild> ReadFileToBuild(Store& store, const MainContext& context,
                                             const v1::BuildSpec& spec) {
+  if (spec.has_runtime()) {
+    return ReadTemplate(store, context, spec.runtime());
+  }
   FileToBuild file;
   ASSIGN_OR_RETURN(file.dockerfile, ReadDockerfile(store, context, spec));
-  ASSIGN_OR_RETURN(file.ignore, ReadIgnoreFile(store, context, file.dockerfile));
+  ASSIGN_OR_RETURN(const std::optional<NamedText> ignore,
+                   FindIgnoreFile(store, context, file.dockerfile));
+  ASSIGN_OR_RETURN(file.ignore, ParseIgnoreFile(ignore));
   return file;
 }
 

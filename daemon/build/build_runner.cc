@@ -256,7 +256,9 @@ absl::StatusOr<PlannedBuild> BuildRun::PlanWithFetchedContext(std::stop_token st
   RETURN_IF_ERROR(UseOwnContext(context.layer));
   BuildSpec spec = spec_;
   (*spec.mutable_contexts())[""].set_uploaded(contexts_[""]);
-  if (context.is_one_file && !spec.has_dockerfile_inline() && !spec.has_graph()) {
+  const bool is_in_context =
+      spec.has_dockerfile() || spec.source_case() == BuildSpec::SOURCE_NOT_SET;
+  if (context.is_one_file && is_in_context) {
     spec.set_dockerfile(kFetchedFile);
   }
   return PlanSpec(spec, std::move(stop));

@@ -13,6 +13,7 @@
 #include "base/url_text.h"
 #include "daemon/frontend/dockerfile/convert.h"
 #include "daemon/frontend/dockerfile/excerpt.h"
+#include "daemon/frontend/template/template_messages.h"
 #include "proto/error_detail.h"
 #include "registry/image/platform.h"
 
@@ -222,11 +223,17 @@ absl::StatusOr<std::shared_ptr<const v1::Graph>> PlanWithoutContext(const v1::Bu
   if (spec.has_graph()) {
     return std::make_shared<const v1::Graph>(spec.graph());
   }
-  if (!spec.has_dockerfile_inline()) {
+  FileToBuild file;
+  if (spec.has_dockerfile_inline()) {
+    file.dockerfile = spec.dockerfile_inline();
+  } else if (spec.has_runtime() && spec.runtime() != kDetectRuntime) {
+    ASSIGN_OR_RETURN(const RuntimeTemplate* runtime, TemplateToBuild(spec.runtime()));
+    file.dockerfile = BuildFileOf(*runtime);
+  } else {
     return std::shared_ptr<const v1::Graph>();
   }
-  ASSIGN_OR_RETURN(PlannedBuild plan, PlanDockerfile(spec, {spec.dockerfile_inline(), std::nullopt},
-                                                     resolver, std::move(stop)));
+  ASSIGN_OR_RETURN(PlannedBuild plan,
+                   PlanDockerfile(spec, std::move(file), resolver, std::move(stop)));
   return std::make_shared<const v1::Graph>(std::move(plan.graph));
 }
 

@@ -13,6 +13,7 @@
 #include "daemon/frontend/dockerfile/excerpt.h"
 #include "daemon/frontend/dockerfile/instructions.h"
 #include "daemon/frontend/dockerfile/lexer.h"
+#include "daemon/frontend/template/template.h"
 #include "proto/error_detail.h"
 #include "registry/image/platform.h"
 #include "registry/image/reference.h"
@@ -74,7 +75,6 @@ struct Option {
 constexpr Option kUnsupported[] = {
     {"zimagefile", [](const BuildSpec& s) { return s.has_zimagefile(); }},
     {"zimagefile_inline", [](const BuildSpec& s) { return s.has_zimagefile_inline(); }},
-    {"runtime", [](const BuildSpec& s) { return s.has_runtime(); }},
     {"pipeline_vars", [](const BuildSpec& s) { return s.pipeline_vars_size() > 0; }},
     {"platforms", HasForeignPlatform},
     {"target_os",
@@ -160,12 +160,16 @@ absl::Status CheckGraph(const BuildSpec& spec) {
   return ValidateGraph(spec.graph());
 }
 
+bool IsDetected(const BuildSpec& spec) { return spec.runtime() == kDetectRuntime; }
+
 absl::Status CheckSource(const BuildSpec& spec) {
   switch (spec.source_case()) {
     case BuildSpec::kDockerfileInline:
       return CheckInline(spec.dockerfile_inline());
     case BuildSpec::kGraph:
       return CheckGraph(spec);
+    case BuildSpec::kRuntime:
+      return IsDetected(spec) ? absl::OkStatus() : TemplateToBuild(spec.runtime()).status();
     default:
       return absl::OkStatus();
   }
@@ -173,11 +177,17 @@ absl::Status CheckSource(const BuildSpec& spec) {
 
 bool IsInContext(const BuildSpec& spec) {
   return spec.source_case() == BuildSpec::kDockerfile ||
-         spec.source_case() == BuildSpec::SOURCE_NOT_SET;
+         spec.source_case() == BuildSpec::SOURCE_NOT_SET || IsDetected(spec);
 }
 
-// A build file that lies in the context needs one.
+// A build file that lies in the context, or is chosen by it, needs one.
 absl::Status CheckMainContext(const BuildSpec& spec) {
+  if (IsDetected(spec) && !spec.contexts().contains("")) {
+    return InvalidOption(
+        "contexts",
+        "there is no build context whose files could tell the runtime; upload one, "
+        "or name a template");
+  }
   if (IsInContext(spec) && !spec.contexts().contains("")) {
     return InvalidOption("contexts",
                          "there is no build context to read the Dockerfile from; upload one, or "

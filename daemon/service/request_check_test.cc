@@ -89,7 +89,6 @@ INSTANTIATE_TEST_SUITE_P(
         UnsupportedCase{"zimagefile", [](BuildSpec& s) { s.set_zimagefile("z"); }},
         UnsupportedCase{"zimagefile_inline",
                         [](BuildSpec& s) { s.mutable_zimagefile_inline()->set_content("a"); }},
-        UnsupportedCase{"runtime", [](BuildSpec& s) { s.set_runtime("node22"); }},
         UnsupportedCase{"pipeline_vars",
                         [](BuildSpec& s) { (*s.mutable_pipeline_vars())["a"] = "b"; }},
         UnsupportedCase{"platforms", [](BuildSpec& s) { s.add_platforms("linux/s390x"); }},
@@ -175,6 +174,7 @@ INSTANTIATE_TEST_SUITE_P(
                     }},
         InvalidCase{"contexts", [](Request& r) { r.mutable_spec()->set_dockerfile("Dockerfile"); }},
         InvalidCase{"contexts", [](Request& r) { r.mutable_spec()->clear_source(); }},
+        InvalidCase{"contexts", [](Request& r) { r.mutable_spec()->set_runtime("auto"); }},
         InvalidCase{"contexts", [](Request& r) { (*r.mutable_spec()->mutable_contexts())["x"]; }},
         InvalidCase{"contexts",
                     [](Request& r) { (*r.mutable_spec()->mutable_contexts())["x"].mutable_git(); }},
@@ -200,6 +200,21 @@ TEST(CheckSubmission, TakesContextsFromElsewhere) {
   EXPECT_OK(CheckSubmission(request));
   contexts[""].mutable_http()->set_url("https://host/main.tar");
   EXPECT_OK(CheckSubmission(request));
+}
+
+TEST(CheckSubmission, TakesRuntimesThatItKnows) {
+  Request request = WithContext();
+  request.mutable_spec()->set_runtime("auto");
+  EXPECT_OK(CheckSubmission(request));
+  request.mutable_spec()->set_runtime("nodejs22");
+  EXPECT_OK(CheckSubmission(request));
+  request.mutable_spec()->set_runtime("node23");
+  const absl::Status status = CheckSubmission(request);
+  EXPECT_THAT(status, StatusIs(absl::StatusCode::kInvalidArgument,
+                               AllOf(HasSubstr("did you mean node2"), HasSubstr("python313"))));
+  EXPECT_EQ(DetailOf(status).reason(), "UNKNOWN_RUNTIME");
+  request.mutable_spec()->set_runtime("wasm");
+  EXPECT_THAT(CheckSubmission(request), StatusIs(absl::StatusCode::kUnimplemented));
 }
 
 TEST(CheckPlan, FetchesNoDockerfile) {
