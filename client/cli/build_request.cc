@@ -10,11 +10,14 @@
 #include "base/files.h"
 #include "base/status_macros.h"
 #include "base/strings.h"
-#include "client/cli/registry_logins.h"
+#include "client/cli/directory_project.h"
 #include "client/cli/instant.h"
+#include "client/cli/registry_logins.h"
 #include "client/cli/session.h"
 #include "client/lib/stoppable_reader.h"
 #include "daemon/frontend/dockerfile/git_url.h"
+#include "daemon/frontend/template/detect.h"
+#include "daemon/frontend/template/template.h"
 
 namespace zlayer {
 namespace {
@@ -130,7 +133,17 @@ v1::PullMode PullModeOf(std::string_view text) {
                             : v1::PULL_DEFAULT;
 }
 
+bool DetectsRuntime(const BuildFlags& flags) {
+  return flags.runtime_auto || flags.runtime == kDetectRuntime;
+}
+
+bool HasRuntime(const BuildFlags& flags) { return flags.runtime_auto || !flags.runtime.empty(); }
+
 void SetSource(const BuildFlags& flags, const std::optional<BuildFile>& file, v1::BuildSpec* spec) {
+  if (HasRuntime(flags)) {
+    spec->set_runtime(file.has_value() ? file->runtime : std::string(kDetectRuntime));
+    return;
+  }
   if (!file.has_value()) {
     spec->set_dockerfile(flags.file.empty() ? "Dockerfile" : flags.file);
     return;
@@ -204,6 +217,43 @@ absl::Status ReadIgnoreFile(const std::string& path, const BuildFlags& flags, Bu
   return absl::OkStatus();
 }
 
+absl::Status CheckRuntimeFlags(const BuildFlags& flags) {
+  if (!flags.file.empty()) {
+    return UsageError("--file and --runtime both say what the build file is");
+  }
+  if (flags.runtime_auto && !flags.runtime.empty() && flags.runtime != kDetectRuntime) {
+    return UsageError("--runtime-auto and --runtime NAME exclude each other");
+  }
+  if (!DetectsRuntime(flags) && FindTemplate(flags.runtime) == nullptr) {
+    return UsageError(Message(TemplateToBuild(flags.runtime).status()));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::optional<BuildFile>> ReadTemplate(const BuildFlags& flags) {
+  RETURN_IF_ERROR(CheckRuntimeFlags(flags));
+  BuildFile file;
+  const RuntimeTemplate* runtime = nullptr;
+  if (!DetectsRuntime(flags)) {
+    ASSIGN_OR_RETURN(runtime, TemplateToBuild(flags.runtime));
+  } else if (IsDirectoryContext(flags)) {
+    ASSIGN_OR_RETURN(DetectedRuntime found, DetectRuntimeOf(flags.context));
+    runtime = found.runtime;
+    file.reason = std::move(found.reason);
+  } else {
+    return std::nullopt;
+  }
+  file.name = BuildFileName(*runtime);
+  file.content = std::string(runtime->dockerfile);
+  file.runtime = std::string(runtime->name);
+  RETURN_IF_ERROR(ReadIgnoreFile("-", flags, &file));
+  if (file.ignore_name.empty() && IsDirectoryContext(flags)) {
+    file.ignore_name = file.name + ".dockerignore";
+    file.ignore_text = std::string(runtime->dockerignore);
+  }
+  return file;
+}
+
 }  // namespace
 
 bool IsDirectoryContext(const BuildFlags& flags) {
@@ -255,7 +305,9 @@ absl::StatusOr<v1::SubmitBuildRequest> MakeBuildRequest(const BuildFlags& flags,
 
 std::vector<std::string> ImagesOf(const v1::BuildSpec& spec) {
   std::vector<std::string> images(spec.tags().begin(), spec.tags().end());
-  for (const std::string& image : ImagesIn(spec.dockerfile_inline().content())) {
+  const RuntimeTemplate* runtime = FindTemplate(spec.runtime());
+  for (const std::string& image :
+       ImagesIn(runtime != nullptr ? runtime->dockerfile : spec.dockerfile_inline().content())) {
     images.push_back(image);
     if (!spec.default_registry().empty()) {
       images.push_back(spec.default_registry() + "/" + image);
@@ -285,6 +337,9 @@ absl::StatusOr<std::map<std::string, std::string>> DirectoryContexts(const Build
 
 absl::StatusOr<std::optional<BuildFile>> ReadBuildFile(const BuildFlags& flags,
                                                        std::stop_token stop) {
+  if (HasRuntime(flags)) {
+    return ReadTemplate(flags);
+  }
   const std::string& given = flags.file;
   bool context_is_tar = flags.context == "-";
   if (IsRemote(flags.context) && given != "-") {

@@ -17,7 +17,9 @@ namespace zlayer {
 
 struct BuildFlags {
   std::string context = ".";  // DIR, - or a URL
-  std::string file;  // -f
+  std::string file;           // -f
+  std::string runtime;        // the name of a template, or "auto"
+  bool runtime_auto = false;  // the same as "auto"
   std::vector<std::string> tags;
   std::vector<std::string> build_args;  // K=V, or K for the environment's value
   std::string target;
@@ -47,6 +49,8 @@ struct BuildFile {
   std::string content;
   std::string ignore_name;  // of the file that `ignore_text` is from
   std::string ignore_text;
+  std::string runtime;  // the template that it is; empty for a file
+  std::string reason;   // why that one, where it was looked for
 };
 
 // The value of a variable of the environment, if it is set.
@@ -68,10 +72,13 @@ std::vector<std::string> ImagesOf(const v1::BuildSpec& spec);
 // The directories to upload, by context name. The build context itself is "" where it is one.
 absl::StatusOr<std::map<std::string, std::string>> DirectoryContexts(const BuildFlags& flags);
 
-// Reads the build file and its ignore file: `-f` as given (`-` is stdin), else `Dockerfile` in the
-// context; for the ignore file `<build file>.dockerignore`, else `.dockerignore` of the context.
-// Nullopt: the file is in the tar that is the context, or in what the daemon fetches. kNotFound:
-// there is none, with a sentence that says so.
+// Reads the build file and its ignore file. A template is one that the flags name or that fits the
+// directory which is the context, with its own ignore file where the directory has none (errors as
+// DetectRuntime; a usage error where there is none of that name). Else it is `-f` as given (`-` is
+// stdin), else `Dockerfile` in the context; for the ignore file `<build file>.dockerignore`, else
+// `.dockerignore` of the context. Nullopt: the file is in the tar that is the context, or in what
+// the daemon fetches, or the template is to fit that. kNotFound: there is none, with a sentence
+// that says so.
 absl::StatusOr<std::optional<BuildFile>> ReadBuildFile(const BuildFlags& flags,
                                                        std::stop_token stop);
 

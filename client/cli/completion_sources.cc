@@ -11,6 +11,7 @@
 #include "client/lib/connection.h"
 #include "client/progress/text.h"
 #include "daemon/frontend/dockerfile/lexer.h"
+#include "daemon/frontend/template/template.h"
 
 namespace zlayer {
 namespace {
@@ -26,6 +27,9 @@ std::vector<DockerfileNode> NodesOf(std::string_view dockerfile) {
 
 // The build file that is meant so far, or nothing.
 std::string DockerfileOf(const WrittenCommand& written) {
+  if (const RuntimeTemplate* runtime = FindTemplate(written.Last("--runtime"))) {
+    return std::string(runtime->dockerfile);
+  }
   std::string path = written.Last("--file");
   if (path.empty()) {
     path = (written.arguments.empty() ? "." : written.arguments.front()) + "/Dockerfile";
@@ -132,6 +136,17 @@ std::vector<Candidate> LiveCompletionSource::Stages(const WrittenCommand& writte
 
 std::vector<Candidate> LiveCompletionSource::BuildArgs(const WrittenCommand& written) {
   return BuildArgsOf(DockerfileOf(written));
+}
+
+std::vector<Candidate> LiveCompletionSource::Runtimes() {
+  std::vector<Candidate> runtimes = {
+      {std::string(kDetectRuntime), "The one that fits the files of the context"}};
+  for (const RuntimeTemplate& runtime : AllTemplates()) {
+    if (!runtime.dockerfile.empty()) {
+      runtimes.push_back({std::string(runtime.name), std::string(runtime.description)});
+    }
+  }
+  return runtimes;
 }
 
 }  // namespace zlayer

@@ -57,9 +57,16 @@ bool HasAnswer(const FileCall& call, const v1::CheckBuildResponse& check) {
 
 }  // namespace
 
+void SayRuntime(const std::optional<BuildFile>& file) {
+  if (file.has_value() && !file->reason.empty()) {
+    PrintError(fmt::format("runtime {}: {}", file->runtime, file->reason));
+  }
+}
+
 absl::StatusOr<FileRequest> MakeFileRequest(Session& session, const BuildFlags& flags) {
   FileRequest request;
   ASSIGN_OR_RETURN(request.file, ReadBuildFile(flags, session.stop()));
+  SayRuntime(request.file);
   ASSIGN_OR_RETURN(v1::SubmitBuildRequest build,
                    MakeBuildRequest(flags, request.file, FromEnvironment));
   request.spec = std::move(*build.mutable_spec());

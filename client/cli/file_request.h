@@ -23,6 +23,9 @@ struct FileRequest {
 // only the names count; one that lies in a tar on stdin is sent with it.
 absl::StatusOr<FileRequest> MakeFileRequest(Session& session, const BuildFlags& flags);
 
+// Says on stderr which template was found to fit the context, and why.
+void SayRuntime(const std::optional<BuildFile>& file);
+
 // What `zlayer build --call` asks of a build file instead of a build.
 struct FileCall {
   std::string method = "check";  // check, outline, targets
