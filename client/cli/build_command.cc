@@ -145,6 +145,9 @@ absl::Status Build::Run() {
         "--explain shows lines: not with --progress json, which has the reasons, or tty");
   }
   ASSIGN_OR_RETURN(file_, ReadBuildFile(options_.flags, session_.stop()));
+  if (!options_.quiet) {
+    SayRuntime(file_);
+  }
   ASSIGN_OR_RETURN(request_, MakeBuildRequest(options_.flags, file_, FromEnvironment));
   request_.set_namespace_(session_.name_space());
   const std::string context =

@@ -9,6 +9,7 @@
 #include "base/files.h"
 #include "client/cli/build_request.h"
 #include "client/cli/registry_logins.h"
+#include "daemon/frontend/template/template.h"
 #include "daemon/frontend/zimagefile/expand_variables.h"
 #include "daemon/frontend/zimagefile/file_name.h"
 
@@ -39,8 +40,17 @@ class ImageCollector {
     }
   }
 
+  void AddRuntime(std::string_view name) {
+    if (const RuntimeTemplate* runtime = FindTemplate(name); runtime != nullptr) {
+      AddDockerfile(runtime->dockerfile);
+    }
+  }
+
   // `directory` is that of the file in the context.
   void AddZImagefile(const ZImagefile& file, const std::filesystem::path& directory) {
+    if (file.runtime) {
+      AddRuntime(file.runtime->name);
+    }
     for (const DockerfileStage& stage :
          file.image ? file.image->stages : std::vector<DockerfileStage>()) {
       if (!file.builds.contains(stage.base().base)) {
@@ -113,6 +123,7 @@ std::optional<ZImagefile> ZImagefileOf(const v1::BuildSpec& spec) {
 std::vector<std::string> ImagesOf(const v1::BuildSpec& spec, const std::string& context) {
   ImageCollector collector(spec, context);
   collector.AddDockerfile(spec.dockerfile_inline().content());
+  collector.AddRuntime(spec.runtime());
   if (const std::optional<ZImagefile> file = ZImagefileOf(spec)) {
     collector.AddZImagefile(*file, "");
   }

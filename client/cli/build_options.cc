@@ -21,6 +21,13 @@ void AddSourceOptions(Command& command, BuildFlags* flags) {
               &flags->zimagefile)
       .Option({"--set", "NAME=VALUE", "Value of ${NAME} in a ZImagefile; may be repeated"},
               &flags->sets)
+      .Option(
+          {"--runtime", "NAME",
+           "Build with the runtime template of this name (see zlayer runtimes), or with \"auto\" "
+           "the one that fits the files of CONTEXT",
+           Completes::kRuntime},
+          &flags->runtime)
+      .Flag({"--runtime-auto", "", "", Completes::kNothing, /*hidden=*/true}, &flags->runtime_auto)
       .Option({"--build-context", "NAME=DIR",
                "Further context for --from=NAME; also NAME=docker-image://REF, NAME=URL",
                Completes::kNamedDirectory},

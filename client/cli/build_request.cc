@@ -12,16 +12,18 @@
 #include "base/files.h"
 #include "base/status_macros.h"
 #include "base/strings.h"
+#include "client/cli/directory_project.h"
 #include "client/cli/instant.h"
 #include "client/cli/registry_logins.h"
 #include "client/cli/session.h"
 #include "client/lib/stoppable_reader.h"
 #include "daemon/frontend/build_file_choice.h"
 #include "daemon/frontend/dockerfile/git_url.h"
+#include "daemon/frontend/dockerfile/run_mount.h"
+#include "daemon/frontend/template/detect.h"
 #include "daemon/frontend/template/template.h"
 #include "daemon/frontend/zimagefile/expand_variables.h"
 #include "daemon/frontend/zimagefile/file_name.h"
-#include "daemon/frontend/dockerfile/run_mount.h"
 #include "daemon/frontend/zimagefile/zimagefile.h"
 
 namespace zlayer {
@@ -202,8 +204,17 @@ bool NamesZImagefile(const BuildFlags& flags) {
 const std::string& NamedFile(const BuildFlags& flags) {
   return flags.file.empty() ? flags.zimagefile : flags.file;
 }
+bool DetectsRuntime(const BuildFlags& flags) {
+  return flags.runtime_auto || flags.runtime == kDetectRuntime;
+}
+
+bool HasRuntime(const BuildFlags& flags) { return flags.runtime_auto || !flags.runtime.empty(); }
 
 void SetSource(const BuildFlags& flags, const std::optional<BuildFile>& file, v1::BuildSpec* spec) {
+  if (HasRuntime(flags)) {
+    spec->set_runtime(file.has_value() ? file->runtime : std::string(kDetectRuntime));
+    return;
+  }
   if (!file.has_value()) {
     if (NamesZImagefile(flags)) {
       spec->set_zimagefile(NamedFile(flags));
@@ -328,6 +339,43 @@ absl::Status MissingFile(const BuildFlags& flags, const std::string& path) {
                         ToUtf8(path)));
 }
 
+absl::Status CheckRuntimeFlags(const BuildFlags& flags) {
+  if (!NamedFile(flags).empty()) {
+    return UsageError("--runtime and -f or -z both say what the build file is: give one of them");
+  }
+  if (flags.runtime_auto && !flags.runtime.empty() && flags.runtime != kDetectRuntime) {
+    return UsageError("--runtime-auto and --runtime NAME exclude each other");
+  }
+  if (!DetectsRuntime(flags) && FindTemplate(flags.runtime) == nullptr) {
+    return UsageError(Message(TemplateToBuild(flags.runtime).status()));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::optional<BuildFile>> ReadTemplate(const BuildFlags& flags) {
+  RETURN_IF_ERROR(CheckRuntimeFlags(flags));
+  BuildFile file;
+  const RuntimeTemplate* runtime = nullptr;
+  if (!DetectsRuntime(flags)) {
+    ASSIGN_OR_RETURN(runtime, TemplateToBuild(flags.runtime));
+  } else if (IsDirectoryContext(flags)) {
+    ASSIGN_OR_RETURN(DetectedRuntime found, DetectRuntimeOf(flags.context));
+    runtime = found.runtime;
+    file.reason = std::move(found.reason);
+  } else {
+    return std::nullopt;
+  }
+  file.name = BuildFileName(*runtime);
+  file.content = std::string(runtime->dockerfile);
+  file.runtime = std::string(runtime->name);
+  RETURN_IF_ERROR(ReadIgnoreFile("-", flags, &file));
+  if (file.ignore_name.empty() && IsDirectoryContext(flags)) {
+    file.ignore_name = file.name + ".dockerignore";
+    file.ignore_text = std::string(runtime->dockerignore);
+  }
+  return file;
+}
+
 }  // namespace
 
 absl::StatusOr<std::string> FindBuildFile(const std::string& directory) {
@@ -406,6 +454,9 @@ absl::StatusOr<std::map<std::string, std::string>> DirectoryContexts(const Build
 
 absl::StatusOr<std::optional<BuildFile>> ReadBuildFile(const BuildFlags& flags,
                                                        std::stop_token stop) {
+  if (HasRuntime(flags)) {
+    return ReadTemplate(flags);
+  }
   const std::string& given = NamedFile(flags);
   bool context_is_tar = flags.context == "-";
   if (!flags.file.empty() && !flags.zimagefile.empty()) {

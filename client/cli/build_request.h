@@ -20,6 +20,8 @@ struct BuildFlags {
   std::string file;               // -f
   std::string zimagefile;         // -z
   std::vector<std::string> sets;  // NAME=VALUE of a ZImagefile's ${NAME}
+  std::string runtime;            // the name of a template, or "auto"
+  bool runtime_auto = false;      // the same as "auto"
   std::vector<std::string> tags;
   std::vector<std::string> build_args;  // K=V, or K for the environment's value
   std::string target;
@@ -56,6 +58,8 @@ struct BuildFile {
   std::string content;
   std::string ignore_name;  // of the file that `ignore_text` is from
   std::string ignore_text;
+  std::string runtime;  // the template that it is; empty for a file
+  std::string reason;   // why that one, where it was looked for
 };
 
 // The value of a variable of the environment, if it is set.
@@ -77,11 +81,14 @@ absl::StatusOr<std::map<std::string, std::string>> DirectoryContexts(const Build
 // The build file that a build finds in a directory by itself, by name: see ChooseBuildFile.
 absl::StatusOr<std::string> FindBuildFile(const std::string& directory);
 
-// Reads the build file and its ignore file: `-f` or `-z` as given (`-` is stdin; what `-f` names is
-// a ZImagefile where its name says so, see IsZImagefilePath), else what ChooseBuildFile finds in
-// the context; for the ignore file `<build file>.dockerignore`, else `.dockerignore` of the
-// context. Nullopt: the file is in the tar that is the context, or in what the daemon fetches.
-// kNotFound: there is none, with a sentence that says so. A usage error: both options are given.
+// Reads the build file and its ignore file. A template is one that the flags name or that fits the
+// directory which is the context, with its own ignore file where the directory has none (errors as
+// DetectRuntime; a usage error where there is none of that name). Else it is `-f` or `-z` as given
+// (`-` is stdin; what `-f` names is a ZImagefile where its name says so, see IsZImagefilePath), else
+// what ChooseBuildFile finds in the context; for the ignore file `<build file>.dockerignore`, else
+// `.dockerignore` of the context. Nullopt: the file is in the tar that is the context, or in what
+// the daemon fetches, or the template is to fit that. kNotFound: there is none, with a sentence
+// that says so. A usage error: more than one option says what the build file is.
 absl::StatusOr<std::optional<BuildFile>> ReadBuildFile(const BuildFlags& flags,
                                                        std::stop_token stop);
 

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <string>
@@ -14,6 +15,7 @@
 namespace zlayer {
 namespace {
 
+using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -326,6 +328,68 @@ TEST_F(ReadBuildFileTest, AMissingContextIsNamed) {
 TEST_F(ReadBuildFileTest, AFileThatIsTooLargeIsRefused) {
   Write("Dockerfile", std::string((1 << 20) + 1, '#'));
   EXPECT_THAT(Read(), StatusIs(absl::StatusCode::kResourceExhausted));
+}
+
+TEST_F(ReadBuildFileTest, ATemplateBringsItsIgnoreFile) {
+  flags_.runtime = "Node-22";
+  ASSERT_OK_AND_ASSIGN(auto file, Read());
+  EXPECT_EQ(file->name, "runtime:node22");
+  EXPECT_EQ(file->runtime, "node22");
+  EXPECT_THAT(file->content, HasSubstr("ARG NODE_VERSION=22\n"));
+  EXPECT_EQ(file->ignore_name, "runtime:node22.dockerignore");
+  EXPECT_THAT(file->ignore_text, HasSubstr("**/node_modules\n"));
+  ASSERT_OK_AND_ASSIGN(const v1::SubmitBuildRequest request,
+                       MakeBuildRequest(flags_, file, FakeEnvironment));
+  EXPECT_EQ(request.spec().runtime(), "node22");
+  EXPECT_THAT(ImagesOf(request.spec()), Contains("node"));
+
+  Write(".dockerignore", "x");
+  ASSERT_OK_AND_ASSIGN(file, Read());
+  EXPECT_EQ(file->ignore_name, ".dockerignore");
+  EXPECT_EQ(file->ignore_text, "x");
+}
+
+TEST_F(ReadBuildFileTest, TheTemplateThatFitsIsFound) {
+  flags_.runtime_auto = true;
+  EXPECT_THAT(Read(), StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("package.json")));
+  Write("package.json", R"({"engines": {"node": "20"}})");
+  ASSERT_OK_AND_ASSIGN(auto file, Read());
+  EXPECT_EQ(file->runtime, "node20");
+  EXPECT_EQ(file->reason, "package.json, which asks for Node 20");
+  ASSERT_EQ(mkfifo(At(".nvmrc").c_str(), 0600), 0);
+  ASSERT_OK_AND_ASSIGN(file, Read());
+  EXPECT_EQ(file->runtime, "node20");
+  flags_.context = At("gone");
+  EXPECT_THAT(Read(), StatusIs(absl::StatusCode::kNotFound, HasSubstr("does not exist")));
+}
+
+TEST_F(ReadBuildFileTest, InATarTheDaemonLooks) {
+  flags_.context = "-";
+  flags_.runtime = "auto";
+  ASSERT_OK_AND_ASSIGN(auto file, Read());
+  EXPECT_FALSE(file.has_value());
+  ASSERT_OK_AND_ASSIGN(v1::SubmitBuildRequest request,
+                       MakeBuildRequest(flags_, file, FakeEnvironment));
+  EXPECT_EQ(request.spec().runtime(), "auto");
+  flags_.runtime = "go";
+  ASSERT_OK_AND_ASSIGN(file, Read());
+  EXPECT_EQ(file->ignore_text, "");  // the daemon's work, too
+}
+
+TEST_F(ReadBuildFileTest, WhatARuntimeExcludesIsAUsageError) {
+  flags_.runtime = "auto";
+  flags_.file = "Dockerfile";
+  EXPECT_EQ(ExitCode(Read().status(), false), 2);
+  flags_.file = "";
+  flags_.runtime = "node23";
+  EXPECT_EQ(ExitCode(Read().status(), false), 2);
+  EXPECT_THAT(Read(), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("did you mean")));
+  flags_.runtime = "go";
+  flags_.runtime_auto = true;
+  EXPECT_EQ(ExitCode(Read().status(), false), 2);
+  flags_ = BuildFlags();
+  flags_.runtime = "wasm";
+  EXPECT_EQ(ExitCode(Read().status(), false), 1);
 }
 
 TEST_F(ReadBuildFileTest, ReadsStdin) {

@@ -13,6 +13,7 @@
 #include "client/lib/connection.h"
 #include "client/progress/text.h"
 #include "daemon/frontend/dockerfile/lexer.h"
+#include "daemon/frontend/template/template.h"
 #include "daemon/frontend/zimagefile/zimagefile.h"
 
 namespace zlayer {
@@ -31,6 +32,7 @@ BuildFile BuildFileOf(const WrittenCommand& written) {
   BuildFlags flags;
   flags.file = written.Last("--file");
   flags.zimagefile = written.Last("--zimagefile");
+  flags.runtime = written.Last("--runtime");
   flags.context = written.arguments.empty() ? "." : written.arguments.front();
   if (flags.file == "-" || flags.zimagefile == "-") {
     return {};
@@ -175,6 +177,17 @@ std::vector<Candidate> LiveCompletionSource::Stages(const WrittenCommand& writte
 std::vector<Candidate> LiveCompletionSource::BuildArgs(const WrittenCommand& written) {
   const BuildFile file = BuildFileOf(written);
   return file.is_zimagefile ? BuildArgsOf(InstructionsOf(file)) : BuildArgsOf(file.content);
+}
+
+std::vector<Candidate> LiveCompletionSource::Runtimes() {
+  std::vector<Candidate> runtimes = {
+      {std::string(kDetectRuntime), "The one that fits the files of the context"}};
+  for (const RuntimeTemplate& runtime : AllTemplates()) {
+    if (!runtime.dockerfile.empty()) {
+      runtimes.push_back({std::string(runtime.name), std::string(runtime.description)});
+    }
+  }
+  return runtimes;
 }
 
 }  // namespace zlayer

@@ -86,13 +86,21 @@ bool HasAnswer(const FileCall& call, const v1::CheckBuildResponse& check) {
 
 }  // namespace
 
+void SayRuntime(const std::optional<BuildFile>& file) {
+  if (file.has_value() && !file->reason.empty()) {
+    PrintError(fmt::format("runtime {}: {}", file->runtime, file->reason));
+  }
+}
+
 absl::StatusOr<FileRequest> MakeFileRequest(Session& session, const BuildFlags& flags) {
   FileRequest request;
   ASSIGN_OR_RETURN(request.file, ReadBuildFile(flags, session.stop()));
+  SayRuntime(request.file);
   ASSIGN_OR_RETURN(v1::SubmitBuildRequest build,
                    MakeBuildRequest(flags, request.file, FromEnvironment));
   request.spec = std::move(*build.mutable_spec());
-  RETURN_IF_ERROR(AddLogins(ImagesOf(request.spec), session.stop(),
+  const std::string context = IsDirectoryContext(flags) ? flags.context : std::string();
+  RETURN_IF_ERROR(AddLogins(ImagesOf(request.spec, context), session.stop(),
                             request.spec.mutable_registry_credentials()));
   RETURN_IF_ERROR(AddContexts(session, flags, &request));
   return request;

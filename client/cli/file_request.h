@@ -24,6 +24,9 @@ struct FileRequest {
 // with it. Logins that are stored for the registries of its images go along.
 absl::StatusOr<FileRequest> MakeFileRequest(Session& session, const BuildFlags& flags);
 
+// Says on stderr which template was found to fit the context, and why.
+void SayRuntime(const std::optional<BuildFile>& file);
+
 // What `zlayer build --call` asks of a build file instead of a build.
 struct FileCall {
   std::string method = "check";  // check, outline, targets

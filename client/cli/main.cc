@@ -24,6 +24,7 @@ void AddAllCommands(Command& root) {
   AddExplainCommand(root);
   AddTraceCommand(root);
   AddDockerfileCommand(root);
+  AddRuntimeCommands(root);
   root.Section("Images");
   AddImagesCommand(root);
   AddInspectCommand(root);

@@ -33,7 +33,7 @@ check() {
   fi
 }
 
-for command in build plan check images inspect import export tag untag rmi builds df cache info version completion \
+for command in build plan check runtimes init images inspect import export tag untag rmi builds df cache info version completion \
   "dockerfile ast" "dockerfile expand" "dockerfile ignored" "builds ls" "builds show" "builds logs" "builds watch" "builds cancel" "builds rm" "cache ls" "cache prune"; do
   # shellcheck disable=SC2086
   check "help of $command" 0 "Example:" "$zlayer" $command --help

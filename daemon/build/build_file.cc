@@ -10,10 +10,12 @@
 #include "base/status_macros.h"
 #include "base/strings.h"
 #include "daemon/build/context_files.h"
+#include "daemon/build/context_runtime.h"
 #include "daemon/build/pulling_image_resolver.h"
 #include "daemon/build/zimage_source.h"
 #include "daemon/frontend/build_file_choice.h"
 #include "daemon/frontend/template/template.h"
+#include "daemon/frontend/template/template_messages.h"
 #include "daemon/frontend/zimagefile/file_name.h"
 
 namespace zlayer {
@@ -38,6 +40,21 @@ std::optional<NamedText> TemplatesIgnoreFile(const v1::BuildSpec& spec, FileToBu
   return NamedText{BuildFileName(runtime) + ".dockerignore", std::string(runtime.dockerignore)};
 }
 
+// The first of these files that the context has.
+absl::StatusOr<std::optional<NamedText>> ReadFirst(Store& store, const LayerRef& context,
+                                                   const std::vector<std::string>& names) {
+  for (const std::string& name : names) {
+    absl::StatusOr<std::string> text = ReadContextFile(store.layers(), context, name);
+    if (text.ok()) {
+      return NamedText{name, *std::move(text)};
+    }
+    if (!absl::IsNotFound(text.status())) {
+      return text.status();
+    }
+  }
+  return std::nullopt;
+}
+
 absl::StatusOr<std::optional<NamedText>> FindIgnoreFile(Store& store, const MainContext& context,
                                                         const v1::BuildSpec& spec,
                                                         const FileToBuild& file) {
@@ -49,16 +66,10 @@ absl::StatusOr<std::optional<NamedText>> FindIgnoreFile(Store& store, const Main
   if (context.layer == nullptr || !context.from_tar) {
     return std::nullopt;
   }
-  for (const std::string& name : {source.name() + ".dockerignore", std::string(".dockerignore")}) {
-    absl::StatusOr<std::string> text = ReadContextFile(store.layers(), context.layer, name);
-    if (text.ok()) {
-      return NamedText{name, *std::move(text)};
-    }
-    if (!absl::IsNotFound(text.status())) {
-      return text.status();
-    }
-  }
-  return TemplatesIgnoreFile(spec, file);
+  ASSIGN_OR_RETURN(
+      std::optional<NamedText> found,
+      ReadFirst(store, context.layer, {source.name() + ".dockerignore", ".dockerignore"}));
+  return found ? found : TemplatesIgnoreFile(spec, file);
 }
 
 // The build file of the request, or, where nobody names one, what a directory has.
@@ -123,16 +134,31 @@ NestedFileReader NestedReader(Store& store, const LayerRef& context) {
   };
 }
 
-absl::StatusOr<std::optional<IgnoreFile>> ReadIgnoreFile(Store& store, const MainContext& context,
-                                                         const v1::BuildSpec& spec,
-                                                         const FileToBuild& file) {
-  ASSIGN_OR_RETURN(std::optional<NamedText> found, FindIgnoreFile(store, context, spec, file));
+absl::StatusOr<std::optional<IgnoreFile>> ParseIgnoreFile(const std::optional<NamedText>& found) {
   if (!found.has_value()) {
     return std::nullopt;
   }
   ASSIGN_OR_RETURN(IgnoreRules rules, IgnoreRules::Parse(found->text, found->name));
   return rules.empty() ? std::nullopt
                        : std::make_optional(IgnoreFile{found->name, std::move(rules)});
+}
+
+// The template's ignore file stands in for the one that an archive lacks.
+absl::StatusOr<FileToBuild> ReadTemplate(Store& store, const MainContext& context,
+                                         const std::string& name) {
+  ASSIGN_OR_RETURN(const RuntimeTemplate* runtime,
+                   ChooseTemplate(store.layers(), context.layer, name));
+  FileToBuild file;
+  file.source = BuildFileOf(*runtime);
+  if (context.layer != nullptr && context.from_tar) {
+    ASSIGN_OR_RETURN(std::optional<NamedText> ignore,
+                     ReadFirst(store, context.layer, {".dockerignore"}));
+    if (!ignore.has_value()) {
+      ignore = {file.name() + ".dockerignore", std::string(runtime->dockerignore)};
+    }
+    ASSIGN_OR_RETURN(file.ignore, ParseIgnoreFile(ignore));
+  }
+  return file;
 }
 
 }  // namespace
@@ -153,8 +179,13 @@ absl::StatusOr<MainContext> OpenMainContext(Store& store, const std::string& nam
 
 absl::StatusOr<FileToBuild> ReadFileToBuild(Store& store, const MainContext& context,
                                             const v1::BuildSpec& spec) {
+  if (spec.has_runtime()) {
+    return ReadTemplate(store, context, spec.runtime());
+  }
   ASSIGN_OR_RETURN(FileToBuild file, ReadBuildFile(store, context, spec));
-  ASSIGN_OR_RETURN(file.ignore, ReadIgnoreFile(store, context, spec, file));
+  ASSIGN_OR_RETURN(const std::optional<NamedText> ignore,
+                   FindIgnoreFile(store, context, spec, file));
+  ASSIGN_OR_RETURN(file.ignore, ParseIgnoreFile(ignore));
   return file;
 }
 

@@ -376,9 +376,11 @@ absl::StatusOr<PlannedBuild> BuildRun::PlanWithFetchedContext(std::stop_token st
   RETURN_IF_ERROR(UseOwnContext(context.layer));
   BuildSpec spec = spec_;
   (*spec.mutable_contexts())[""].set_uploaded(contexts_[""]);
+  const bool is_in_context =
+      spec.has_dockerfile() || spec.source_case() == BuildSpec::SOURCE_NOT_SET;
   if (context.is_one_file && spec.has_zimagefile()) {
     spec.set_zimagefile(kFetchedFile);
-  } else if (context.is_one_file && (spec.has_dockerfile() || spec.source_case() == 0)) {
+  } else if (context.is_one_file && is_in_context) {
     spec.set_dockerfile(kFetchedFile);
   }
   return PlanSpec(spec, std::move(stop));

@@ -366,6 +366,42 @@ TEST_F(BuildRunnerTest, AnErrorInAnIgnoreFileHasItsLine) {
   EXPECT_THAT(Run(), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr(".dockerignore:2: ")));
 }
 
+TEST_F(BuildRunnerTest, BuildsATemplateAsItIsNamed) {
+  AddBase("nginxinc/nginx-unprivileged:stable-alpine", HostPlatform());
+  SetContext({{"page.html", ""}}, false);
+  Spec().set_runtime("HTML");
+  ASSERT_OK(Run());
+  const v1::Operation& copy = backend_.jobs[0].graph->stages(0).operations(1);
+  EXPECT_EQ(copy.text(), "COPY . /usr/share/nginx/html");
+  EXPECT_EQ(copy.source().file(), "runtime:static");
+}
+
+TEST_F(BuildRunnerTest, FindsTheTemplateThatFitsAndIgnoresWhatItDoes) {
+  AddBase("nginxinc/nginx-unprivileged:stable-alpine", HostPlatform());
+  const Contents files = {{"index.html", ""}, {"package.json/x", ""}, {".env", ""}};
+  SetContext(files, true);
+  Spec().set_runtime("auto");
+  RecordPaths();
+  ASSERT_OK(Run());
+  EXPECT_THAT(paths_, ElementsAre("index.html", "package.json", "package.json/x"));
+
+  Contents with_rules = files;
+  with_rules[".dockerignore"] = "package.json\n";
+  SetContext(with_rules, true);
+  RecordPaths();
+  ASSERT_OK(Run());
+  EXPECT_THAT(paths_, ElementsAre(".dockerignore", ".env", "index.html"));
+}
+
+TEST_F(BuildRunnerTest, SaysWhatNoTemplateFits) {
+  SetContext({{"main.c", ""}}, true);
+  Spec().set_runtime("auto");
+  const absl::Status status = Run().status();
+  EXPECT_THAT(status,
+              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("has none of *.csproj")));
+  EXPECT_EQ(DetailOf(status).reason(), "NO_RUNTIME_FITS");
+}
+
 TEST_F(BuildRunnerTest, ResolvesBasesInTheStore) {
   AddBase("base:1", HostPlatform());
   SetDockerfile("FROM base:1\n");

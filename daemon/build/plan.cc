@@ -16,6 +16,7 @@
 #include "daemon/build/run_defaults.h"
 #include "daemon/build/zimage_source.h"
 #include "daemon/frontend/dockerfile/excerpt.h"
+#include "daemon/frontend/template/template_messages.h"
 #include "proto/error_detail.h"
 #include "registry/image/platform.h"
 
@@ -244,6 +245,9 @@ absl::StatusOr<std::shared_ptr<const v1::Graph>> PlanWithoutContext(const v1::Bu
     }
   } else if (spec.has_dockerfile_inline()) {
     file.source = spec.dockerfile_inline();
+  } else if (spec.has_runtime() && spec.runtime() != kDetectRuntime) {
+    ASSIGN_OR_RETURN(const RuntimeTemplate* runtime, TemplateToBuild(spec.runtime()));
+    file.source = BuildFileOf(*runtime);
   } else {
     return std::shared_ptr<const v1::Graph>();
   }

@@ -55,7 +55,7 @@ absl::StatusOr<PlannedBuild> PlanGraph(const v1::BuildSpec& spec, ImageResolver&
                                        std::stop_token stop);
 
 // The graph of `spec` as far as it can be known without its context; null where the build file, or
-// one nested in it, lies in the context.
+// one nested in it, lies in the context, or only that tells the template.
 absl::StatusOr<std::shared_ptr<const v1::Graph>> PlanWithoutContext(const v1::BuildSpec& spec,
                                                                     ImageResolver& resolver,
                                                                     std::stop_token stop);

@@ -18,6 +18,7 @@
 #include "daemon/frontend/dockerfile/excerpt.h"
 #include "daemon/frontend/dockerfile/instructions.h"
 #include "daemon/frontend/dockerfile/lexer.h"
+#include "daemon/frontend/template/template.h"
 #include "proto/error_detail.h"
 #include "registry/image/reference.h"
 
@@ -65,7 +66,6 @@ struct Option {
 };
 
 constexpr Option kUnsupported[] = {
-    {"runtime", [](const BuildSpec& s) { return s.has_runtime(); }},
     {"target_os", HasForeignSystem},
     {"cache_from", [](const BuildSpec& s) { return s.cache_from_size() > 0; }},
     {"cache_to", [](const BuildSpec& s) { return s.cache_to_size() > 0; }},
@@ -204,6 +204,8 @@ absl::Status CheckGraph(const BuildSpec& spec) {
   return ValidateGraph(spec.graph());
 }
 
+bool IsDetected(const BuildSpec& spec) { return spec.runtime() == kDetectRuntime; }
+
 absl::Status CheckSource(const BuildSpec& spec) {
   switch (spec.source_case()) {
     case BuildSpec::kDockerfileInline:
@@ -212,6 +214,8 @@ absl::Status CheckSource(const BuildSpec& spec) {
       return CheckInlineZImagefile(spec);
     case BuildSpec::kGraph:
       return CheckGraph(spec);
+    case BuildSpec::kRuntime:
+      return IsDetected(spec) ? absl::OkStatus() : TemplateToBuild(spec.runtime()).status();
     default:
       return absl::OkStatus();
   }
@@ -220,11 +224,17 @@ absl::Status CheckSource(const BuildSpec& spec) {
 bool IsInContext(const BuildSpec& spec) {
   return spec.source_case() == BuildSpec::kDockerfile ||
          spec.source_case() == BuildSpec::kZimagefile ||
-         spec.source_case() == BuildSpec::SOURCE_NOT_SET;
+         spec.source_case() == BuildSpec::SOURCE_NOT_SET || IsDetected(spec);
 }
 
-// A build file that lies in the context needs one.
+// A build file that lies in the context, or is chosen by it, needs one.
 absl::Status CheckMainContext(const BuildSpec& spec) {
+  if (IsDetected(spec) && !spec.contexts().contains("")) {
+    return InvalidOption(
+        "contexts",
+        "there is no build context whose files could tell the runtime; upload one, "
+        "or name a template");
+  }
   if (IsInContext(spec) && !spec.contexts().contains("")) {
     return InvalidOption("contexts",
                          "there is no build context to read the build file from; upload one, or "

@@ -24,8 +24,9 @@ absl::StatusOr<std::string> NamespaceOf(const std::string& name);
 // kUnimplemented with the option's name (reason UNSUPPORTED_OPTION, subject the name) where an
 // option that does not work yet is set to anything but its default; the one table of those is here.
 // kInvalidArgument (reason INVALID_OPTION, subject the name) where a value is wrong, or a graph or the
-// text of a build file has an error. kFailedPrecondition where the backend that is named cannot run
-// here. Contexts are checked by kind only.
+// text of a build file has an error; errors of a runtime's name as TemplateToBuild.
+// kFailedPrecondition where the backend that is named cannot run here. Contexts are checked by kind
+// only.
 absl::Status CheckSpec(const v1::BuildSpec& spec);
 
 // CheckSpec and everything around it.

@@ -91,7 +91,6 @@ TEST_P(Unsupported, IsRefusedByName) {
 INSTANTIATE_TEST_SUITE_P(
     Options, Unsupported,
     ::testing::Values(
-        UnsupportedCase{"runtime", [](BuildSpec& s) { s.set_runtime("node22"); }},
         UnsupportedCase{"platforms",
                         [](BuildSpec& s) { s.add_platforms("linux/amd64,linux/s390x"); }},
         UnsupportedCase{"platforms",
@@ -187,6 +186,7 @@ INSTANTIATE_TEST_SUITE_P(
         InvalidCase{"contexts", [](Request& r) { r.mutable_spec()->set_dockerfile("Dockerfile"); }},
         InvalidCase{"contexts", [](Request& r) { r.mutable_spec()->set_zimagefile("ZImagefile"); }},
         InvalidCase{"contexts", [](Request& r) { r.mutable_spec()->clear_source(); }},
+        InvalidCase{"contexts", [](Request& r) { r.mutable_spec()->set_runtime("auto"); }},
         InvalidCase{"contexts", [](Request& r) { (*r.mutable_spec()->mutable_contexts())["x"]; }},
         InvalidCase{"contexts",
                     [](Request& r) { (*r.mutable_spec()->mutable_contexts())["x"].mutable_git(); }},
@@ -229,6 +229,21 @@ TEST(CheckSubmission, TakesContextsFromElsewhere) {
   EXPECT_OK(CheckSubmission(request));
   contexts[""].mutable_http()->set_url("https://host/main.tar");
   EXPECT_OK(CheckSubmission(request));
+}
+
+TEST(CheckSubmission, TakesRuntimesThatItKnows) {
+  Request request = WithContext();
+  request.mutable_spec()->set_runtime("auto");
+  EXPECT_OK(CheckSubmission(request));
+  request.mutable_spec()->set_runtime("nodejs22");
+  EXPECT_OK(CheckSubmission(request));
+  request.mutable_spec()->set_runtime("node23");
+  const absl::Status status = CheckSubmission(request);
+  EXPECT_THAT(status, StatusIs(absl::StatusCode::kInvalidArgument,
+                               AllOf(HasSubstr("did you mean node2"), HasSubstr("python313"))));
+  EXPECT_EQ(DetailOf(status).reason(), "UNKNOWN_RUNTIME");
+  request.mutable_spec()->set_runtime("wasm");
+  EXPECT_THAT(CheckSubmission(request), StatusIs(absl::StatusCode::kUnimplemented));
 }
 
 TEST(CheckPlan, FetchesNoDockerfile) {

@@ -21,7 +21,7 @@ class ProjectFiles {
 
   virtual ~ProjectFiles() = default;
 
-  // The names of the regular files in the root, in any order.
+  // The names of what is in the root, directories left out, in any order.
   virtual absl::StatusOr<std::vector<std::string>> Names() = 0;
 
   // The text of a file, by its path relative to the root. An error of any kind where it cannot be
