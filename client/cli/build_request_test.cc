@@ -9,6 +9,7 @@
 #include <string>
 
 #include "base/files.h"
+#include "client/cli/build_images.h"
 #include "client/cli/session.h"
 #include "tests/status_matchers.h"
 
@@ -341,7 +342,7 @@ TEST_F(ReadBuildFileTest, ATemplateBringsItsIgnoreFile) {
   ASSERT_OK_AND_ASSIGN(const v1::SubmitBuildRequest request,
                        MakeBuildRequest(flags_, file, FakeEnvironment));
   EXPECT_EQ(request.spec().runtime(), "node22");
-  EXPECT_THAT(ImagesOf(request.spec()), Contains("node"));
+  EXPECT_THAT(ImagesOf(request.spec(), ""), Contains("node"));
 
   Write(".dockerignore", "x");
   ASSERT_OK_AND_ASSIGN(file, Read());
