@@ -49,7 +49,7 @@ def reasons():
                 continue
             # Of each statement that gives a reason: the literals in capitals. Sentences may have
             # any character.
-            text = re.sub(r'"[^"\n]* [^"\n]*"', '""', file.read_text())
+            text = re.sub(r'"(?:\\.|[^"\\\n])*"', lambda m: '""' if " " in m[0] else m[0], file.read_text())
             for statement in re.split(r"[;{}]", text):
                 if CALL.search(statement):
                     found |= set(re.findall(r'"([A-Z][A-Z]+(?:_[A-Z]+)+)"', statement))
