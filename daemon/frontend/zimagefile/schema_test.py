@@ -15,8 +15,8 @@ BEYOND_A_SCHEMA = {
     "annotations_variable", "base_marker", "env_brace", "healthcheck_list",
     "healthcheck_shell_words", "healthcheck_short", "mount_line_break", "platform",
     "platform_variable", "readonly_word", "stage_cycle", "stage_itself", "stage_later",
-    "stage_same_name", "stopsignal", "tmpfs_size", "yaml_duplicate", "yaml_duplicate_mode",
-    "yaml_merge", "yaml_nul"}
+    "stage_platform_variable_and_os", "stage_same_name", "stopsignal", "tmpfs_size",
+    "yaml_duplicate", "yaml_duplicate_mode", "yaml_merge", "yaml_nul"}
 
 
 def load(file):

@@ -4,7 +4,6 @@
 
 #include <utility>
 
-#include "base/errors.h"
 #include "base/strings.h"
 #include "daemon/frontend/dockerfile/go_text.h"
 #include "daemon/frontend/dockerfile/values.h"

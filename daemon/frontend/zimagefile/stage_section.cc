@@ -93,7 +93,7 @@ std::string PlatformKeys::Combined() const {
   if (const size_t slash = platform.find('/'); slash != std::string::npos) {
     return os + platform.substr(slash);
   }
-  // It is an architecture, or a system, which counts no more; a variable is taken for the former.
+  // It is an architecture, or a system, which counts no more.
   const absl::StatusOr<v1::Platform> parsed = ParsePlatform(platform, {});
   return parsed.ok() && parsed->architecture().empty() ? os : os + "/" + platform;
 }
@@ -101,8 +101,8 @@ std::string PlatformKeys::Combined() const {
 absl::StatusOr<std::string> ReadBase(const Field& value) {
   ASSIGN_OR_RETURN(std::string base, value.NonEmptyWord());
   if (base.find_first_of(" \t\r\n") != std::string::npos || base == NestedBuildBase("")) {
-    return value.Error(fmt::format("{} is not the name of an image or a stage",
-                                   GoQuote(CutUtf8(base, 80))));
+    return value.Error(
+        fmt::format("{} is not the name of an image or a stage", GoQuote(CutUtf8(base, 80))));
   }
   return base;
 }
@@ -147,6 +147,10 @@ absl::StatusOr<StageSection> ReadStage(const Field& value, const std::vector<std
     return value.ErrorAtKey("a stage has \"base\" or \"build\", not both");
   }
   RETURN_IF_ERROR(CheckBaseIsEarlier(value, names, index));
+  if (!stage.platform.os.empty() && stage.platform.platform.find('$') != std::string::npos) {
+    return value.Find("os")->ErrorAtKey(
+        "\"platform\" has a variable here, so the system must be a part of it; leave \"os\" out");
+  }
   return stage;
 }
 

@@ -19,7 +19,8 @@ struct PlatformKeys {
   std::string platform;  // a word
   std::string os;
 
-  // One text for both: of two systems the one that `os` says counts.
+  // One text for both: of two systems the one that `os` says counts. With both, `platform` has no
+  // variables.
   std::string Combined() const;
 };
 

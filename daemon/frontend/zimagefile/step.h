@@ -4,7 +4,6 @@
 
 #include <absl/status/statusor.h>
 
-#include <map>
 #include <string>
 #include <string_view>
 #include <utility>

@@ -6,7 +6,6 @@
 #include <set>
 #include <utility>
 
-#include "base/errors.h"
 #include "base/status_macros.h"
 #include "base/strings.h"
 #include "daemon/frontend/dockerfile/go_text.h"
@@ -22,6 +21,10 @@
 
 namespace zlayer {
 namespace {
+
+// As a graph and a Dockerfile have them at most.
+constexpr size_t kMaxStages = 1000;
+constexpr size_t kMaxInstructions = 10'000;
 
 // The keys of which a file has exactly one: what is built.
 constexpr std::string_view kModes[] = {"runtime", "wasm", "stages", "base", "build"};
@@ -115,6 +118,9 @@ absl::Status ReadStages(const Field& value, FileSection* file) {
   ASSIGN_OR_RETURN(const std::vector<Field> entries, value.Entries());
   if (entries.empty()) {
     return value.ErrorAtKey("there is no stage");
+  }
+  if (entries.size() > kMaxStages) {
+    return value.ErrorAtKey(fmt::format("there are more than {} stages", kMaxStages));
   }
   ASSIGN_OR_RETURN(const std::vector<std::string> names, StageNames(entries));
   for (size_t i = 0; i < entries.size(); ++i) {
@@ -221,6 +227,20 @@ void Declare(const std::vector<Instruction>& args, DockerfileStage* stage) {
   stage->instructions.insert(stage->instructions.begin(), declarations.begin(), declarations.end());
 }
 
+// What the file comes to; of one with stages each has the file's arguments.
+absl::Status CheckSize(const Field& root, const FileSection& file) {
+  size_t count = file.Instructions().size() + file.args.size() * (file.stages.size() + 2);
+  for (const DockerfileStage& stage : file.stages) {
+    count += stage.instructions.size();
+  }
+  return count <= kMaxInstructions
+             ? absl::OkStatus()
+             : root.Error(
+                   fmt::format("the file comes to more than {} instructions; arguments count "
+                               "for each stage",
+                               kMaxInstructions));
+}
+
 // The image of `base`, `build` or `stages`: what else the file says is the last stage's.
 DockerfileInstructions MakeImage(const Field& root, FileSection* file,
                                  std::map<std::string, NestedBuild>* builds) {
@@ -289,6 +309,7 @@ absl::StatusOr<ZImagefile> ParseZImagefile(std::string_view text, std::string_vi
     mode = file.wasm ? "wasm" : mode;
   }
   RETURN_IF_ERROR(CheckKeysOfMode(root, mode));
+  RETURN_IF_ERROR(CheckSize(root, file));
 
   ZImagefile result;
   result.platform = file.platform.Combined();

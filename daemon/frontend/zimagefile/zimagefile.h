@@ -1,8 +1,8 @@
 // ZImagefile text to typed instructions, those of instructions.h, so that all behind the parser is
 // the Dockerfile frontend's. README.md in this folder is the language's manual. Pure: no I/O.
 //
-// Words of the instructions have the escape character '\\'; what the file calls a value comes out of
-// them as it is, but for variables.
+// Words of the instructions have the escape character '\\'; what the file calls a value comes out
+// of them as it is, but for variables.
 #ifndef ZLAYER_DAEMON_FRONTEND_ZIMAGEFILE_ZIMAGEFILE_H_
 #define ZLAYER_DAEMON_FRONTEND_ZIMAGEFILE_ZIMAGEFILE_H_
 
@@ -78,7 +78,8 @@ struct ZImagefile {
 // `name` is the file's name in messages. kInvalidArgument, for the first error of the file,
 // "FILE:LINE:COLUMN: path.of.key: what is wrong", with file and line in the detail
 // (proto/error_detail.h), the key's path as its subject, and as its reason ZIMAGEFILE_PARSE (no
-// YAML, a value of another type, beyond a limit) or ZIMAGEFILE_VALIDATION (all else).
+// YAML, a value of another type, beyond a limit of YAML's) or ZIMAGEFILE_VALIDATION (all else; also
+// more than 1000 stages or 10,000 instructions).
 absl::StatusOr<ZImagefile> ParseZImagefile(std::string_view text, std::string_view name);
 
 // Puts what the file adds on the template, `file`, which has a stage. Each argument is declared in

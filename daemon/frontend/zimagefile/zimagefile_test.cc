@@ -223,8 +223,9 @@ TEST(ZImagefileTest, MountsAreThoseOfDockerfiles) {
                      ExpandWord(word, [](std::string_view) { return std::string("/root"); }));
     return std::move(expanded.text);
   };
+  const ZImagefile file = Parsed(text);
   std::vector<RunMount> mounts;
-  for (const Instruction& instruction : Parsed(text).image->stages[0].instructions) {
+  for (const Instruction& instruction : file.image->stages[0].instructions) {
     for (const RunMountText& mount : std::get<RunInstruction>(instruction.body).mounts) {
       ASSERT_OK_AND_ASSIGN(mounts.emplace_back(), ParseRunMount(mount, expand));
       EXPECT_EQ(mounts.back().from, mount.from);
@@ -311,6 +312,40 @@ TEST(ApplyToTemplateTest, ReplacesWhatThereIsOneOf) {
   EXPECT_THAT(
       Texts(file.stages[1].instructions),
       ElementsAre("ARG MODE", "ENV MODE=$MODE", "HEALTHCHECK CMD x", "ENTRYPOINT [\"new\"]"));
+}
+
+TEST(ZImagefileTest, BoundsWhatAFileComesTo) {
+  std::string args = "args:\n";
+  for (int i = 0; i < 500; ++i) {
+    args += fmt::format("  a{}: x\n", i);
+  }
+  std::string stages = "stages:\n";
+  for (int i = 0; i < 100; ++i) {
+    stages += fmt::format("  s{}: {{base: x}}\n", i);
+  }
+  EXPECT_OK(ParseZImagefile(stages, "f"));
+  EXPECT_THAT(ParseZImagefile(args + stages, "f"),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       AllOf(StartsWith("f:1:1: "), HasSubstr("10000 instructions"))));
+  for (int i = 100; i < 1001; ++i) {
+    stages += fmt::format("  s{}: {{base: x}}\n", i);
+  }
+  EXPECT_THAT(ParseZImagefile(stages, "f"),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("1000 stages")));
+  std::string steps = "base: x\nsteps:\n";
+  for (int i = 0; i < 10'001; ++i) {
+    steps += "- run: x\n";
+  }
+  EXPECT_THAT(ParseZImagefile(steps, "f"),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("10000 instructions")));
+}
+
+TEST(ZImagefileTest, TheManualsExampleIsOne) {
+  ASSERT_OK_AND_ASSIGN(const std::string manual, ReadFile("daemon/frontend/zimagefile/README.md"));
+  const size_t begin = manual.find("```yaml\n") + 8;
+  const ZImagefile file = Parsed(manual.substr(begin, manual.find("```", begin) - begin));
+  ASSERT_TRUE(file.image.has_value());
+  EXPECT_EQ(file.image->stages.size(), 2u);
 }
 
 TEST(ZImagefileTest, NestedBuildsAreNoImages) {
