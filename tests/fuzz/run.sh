@@ -7,7 +7,7 @@ set -eu
 cd "$(dirname "$0")/../.."
 seconds=${1:-60}
 [ $# -eq 0 ] || shift
-targets=${*:-dockerfile heredocs ignore lexer words}
+targets=${*:-dockerfile heredocs ignore lexer pipeline words}
 findings=tests/fuzz/findings
 corpus=$(mktemp -d)
 trap 'rm -rf "$corpus"' EXIT
