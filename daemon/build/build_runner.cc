@@ -17,7 +17,6 @@
 #include "base/strings.h"
 #include "daemon/build/build_file.h"
 #include "daemon/build/context_files.h"
-#include "daemon/build/context_sweep.h"
 #include "daemon/build/outputs.h"
 #include "daemon/build/plan.h"
 #include "daemon/build/pulling_image_resolver.h"
@@ -291,7 +290,8 @@ absl::StatusOr<v1::BuildComplete> BuildRun::Commit(NewImage image) {
 class StoreBuildRunner : public BuildRunner {
  public:
   explicit StoreBuildRunner(const BuildRunnerOptions& options)
-      : options_(options), sweep_(options.queue, &options.store->contexts()) {}
+      : options_(options),
+        sweep_(options.queue, &options.store->contexts(), options.other_contexts) {}
 
   absl::StatusOr<v1::BuildComplete> Run(const QueuedBuild& build, EventSink& events,
                                         std::stop_token stop) override {

@@ -7,6 +7,7 @@
 #include "backends/api/backend.h"
 #include "backends/native/net/remote_sources.h"
 #include "base/clock.h"
+#include "daemon/build/context_sweep.h"
 #include "daemon/queue/build_queue.h"
 #include "daemon/queue/scheduler.h"
 #include "daemon/trace/build_traces.h"
@@ -26,6 +27,7 @@ struct BuildRunnerOptions {
   Puller* puller = nullptr;         // brings base images
   Pusher* pusher = nullptr;
   const Clock* clock = nullptr;
+  ContextSweep::OtherUses other_contexts = nullptr;  // of which none is given up
 };
 
 // A build that is run again after it was interrupted finds what it did in the cache. Each run
