@@ -20,12 +20,16 @@
 #include "daemon/build/pulling_image_resolver.h"
 #include "daemon/config/registries.h"
 #include "daemon/events/event_log.h"
+#include "daemon/pipeline/pipeline_runner.h"
+#include "daemon/pipeline/pipeline_store.h"
+#include "daemon/pipeline/send_image.h"
 #include "daemon/queue/build_queue.h"
 #include "daemon/queue/history.h"
 #include "daemon/queue/scheduler.h"
 #include "daemon/service/build_service.h"
 #include "daemon/service/cache_service.h"
 #include "daemon/service/image_service.h"
+#include "daemon/service/pipeline_service.h"
 #include "daemon/service/registry_service.h"
 #include "daemon/service/server.h"
 #include "daemon/service/system_service.h"
@@ -113,6 +117,7 @@ class LocalDaemon : public Daemon {
     logs_ = OpenEventLogs(logs, clock);
     traces_ = std::make_unique<BuildTraces>(logs, clock);
     queue_ = OpenBuildQueue(&store_->database(), clock);
+    ASSIGN_OR_RETURN(pipelines_, PipelineStore::Open(&store_->database(), clock));
     runner_ = MakeBuildRunner({.store = store_.get(),
                                .backend = backend_.get(),
                                .queue = queue_.get(),
@@ -121,7 +126,8 @@ class LocalDaemon : public Daemon {
                                .puller = puller_.get(),
                                .pusher = pusher_.get(),
                                .clock = clock,
-                               .default_backend = BackendOfEnvironment()});
+                               .default_backend = BackendOfEnvironment(),
+                               .other_contexts = [this] { return pipelines_->ContextsInUse(); }});
     SchedulerOptions options;
     options.max_running = config_.queue.max_running;
     options.max_running_per_namespace = config_.queue.max_running_per_namespace;
@@ -130,9 +136,17 @@ class LocalDaemon : public Daemon {
     options.max_attempts = config_.queue.max_attempts;
     options.drain_timeout = config_.queue.drain_timeout;
     ASSIGN_OR_RETURN(scheduler_, StartScheduler(options, queue_.get(), logs_.get(), runner_.get()));
+    pipeline_runner_ = StartPipelineRunner({.store = pipelines_.get(),
+                                            .queue = queue_.get(),
+                                            .scheduler = scheduler_.get(),
+                                            .send = MakeImageSender(pusher_.get(), &store_->uses()),
+                                            .draining = draining_.get_token()});
     RETURN_IF_ERROR(Serve());
-    history_ = KeepHistory({config_.history.max_age, config_.history.max_builds},
-                           {queue_.get(), logs_.get(), clock});
+    history_ =
+        KeepHistory({config_.history.max_age, config_.history.max_builds},
+                    {queue_.get(), logs_.get(), clock, [this](int64_t before, uint64_t keep) {
+                       return pipelines_->RemoveExpired(before, keep);
+                     }});
     return absl::OkStatus();
   }
 
@@ -143,6 +157,9 @@ class LocalDaemon : public Daemon {
     }
     if (scheduler_ != nullptr) {
       scheduler_->Drain(std::move(hurry));
+    }
+    if (pipeline_runner_ != nullptr) {
+      pipeline_runner_->Stop();
     }
     stopping_.request_stop();
     if (server_ != nullptr) {
@@ -191,9 +208,11 @@ class LocalDaemon : public Daemon {
     system_service_ = MakeSystemService(system);
     registry_service_ =
         MakeRegistryService({host, store_.get(), registries_.get(), puller_.get(), pusher_.get()});
-    const std::vector<grpc::Service*> services = {build_service_.get(), image_service_.get(),
-                                                  registry_service_.get(), cache_service_.get(),
-                                                  system_service_.get()};
+    pipeline_service_ =
+        MakePipelineService({host, pipelines_.get(), pipeline_runner_.get(), &store_->contexts()});
+    const std::vector<grpc::Service*> services = {build_service_.get(), pipeline_service_.get(),
+                                                  image_service_.get(), registry_service_.get(),
+                                                  cache_service_.get(), system_service_.get()};
     if (!config_.server.address.empty()) {
       blob_pull_ = std::make_unique<BlobPull>(&store_->images(), puller_.get());
       ASSIGN_OR_RETURN(registry_server_,
@@ -294,12 +313,15 @@ class LocalDaemon : public Daemon {
   std::unique_ptr<EventLogs> logs_;
   std::unique_ptr<BuildTraces> traces_;
   std::unique_ptr<BuildQueue> queue_;
+  std::unique_ptr<PipelineStore> pipelines_;
   std::unique_ptr<BuildRunner> runner_;
   std::unique_ptr<Scheduler> scheduler_;
+  std::unique_ptr<PipelineRunner> pipeline_runner_;
   std::unique_ptr<History> history_;
   ThreadPool quick_{kQuickThreads};
   ThreadPool transfers_{kTransferThreads};
   std::unique_ptr<v1::BuildService::CallbackService> build_service_;
+  std::unique_ptr<v1::PipelineService::CallbackService> pipeline_service_;
   std::unique_ptr<v1::ImageService::CallbackService> image_service_;
   std::unique_ptr<v1::RegistryService::CallbackService> registry_service_;
   std::unique_ptr<v1::CacheService::CallbackService> cache_service_;

@@ -7,6 +7,7 @@
 #include "client/cli/command.h"
 #include "client/cli/commands.h"
 #include "client/cli/interrupts.h"
+#include "client/cli/pipeline_commands.h"
 #include "client/cli/session.h"
 #include "client/cli/source_text.h"
 #include "client/cli/terminal.h"
@@ -21,6 +22,8 @@ void AddAllCommands(Command& root) {
   AddPlanCommand(root);
   AddCheckCommand(root);
   AddBuildsCommand(root);
+  AddPipelineCommand(root);
+  AddPipelinesCommand(root);
   AddExplainCommand(root);
   AddTraceCommand(root);
   AddDockerfileCommand(root);

@@ -408,7 +408,8 @@ absl::StatusOr<v1::BuildComplete> BuildRun::Commit(NewImage image) {
 class StoreBuildRunner : public BuildRunner {
  public:
   explicit StoreBuildRunner(const BuildRunnerOptions& options)
-      : options_(options), sweep_(options.queue, &options.store->contexts()) {}
+      : options_(options),
+        sweep_(options.queue, &options.store->contexts(), options.other_contexts) {}
 
   absl::StatusOr<v1::BuildComplete> Run(const QueuedBuild& build, EventSink& events,
                                         std::stop_token stop) override {
