@@ -156,8 +156,8 @@ RUN echo begun; sleep 2; head -c 8 /dev/urandom > /r
 // Builds whose RUN uses cache mounts that only one may have at a time.
 class LockedMountTest : public CacheTest {
  protected:
-  static std::string Mount(const std::string& id) {
-    return "--mount=type=cache,sharing=locked,id=" + id + ",target=/" + id + " ";
+  static std::string Mount(const std::string& id, const std::string& target) {
+    return "--mount=type=cache,sharing=locked,id=" + id + ",target=" + target + " ";
   }
 
   std::unique_ptr<Process> Start(const std::string& run) {
@@ -167,7 +167,7 @@ class LockedMountTest : public CacheTest {
   // A build that has `id` until EndHolder.
   std::unique_ptr<Process> StartHolder(const std::string& id) {
     std::unique_ptr<Process> holder =
-        Start(Mount(id) + "echo has it; while [ ! -e /" + id + "/end ]; do sleep 0.02; done");
+        Start(Mount(id, "/m") + "echo has it; while [ ! -e /m/end ]; do sleep 0.02; done");
     EXPECT_TRUE(WaitUntil([&] { return !Find(SoFar(*holder), "output").is_null(); }));
     return holder;
   }
@@ -201,10 +201,10 @@ class LockedMountTest : public CacheTest {
 
 TEST_F(LockedMountTest, OrdersThatCrossDoNotBlockEachOther) {
   const std::unique_ptr<Process> holder = StartHolder("b");
-  const std::unique_ptr<Process> one = Start(Mount("a") + Mount("b") + "echo one");
+  const std::unique_ptr<Process> one = Start(Mount("a", "/1") + Mount("b", "/2") + "echo one");
   EXPECT_EQ(WaitsFor(*one), "build " + IdOf(*holder) + " uses the cache mount b");
   // It asks for b first, which would be the holder's, and gets none before a.
-  const std::unique_ptr<Process> two = Start(Mount("b") + Mount("a") + "echo two");
+  const std::unique_ptr<Process> two = Start(Mount("b", "/1") + Mount("a", "/2") + "echo two");
   EXPECT_EQ(WaitsFor(*two), "build " + IdOf(*one) + " uses the cache mount a");
   EndHolder();
   for (Process* build : {holder.get(), one.get(), two.get()}) {
@@ -215,7 +215,7 @@ TEST_F(LockedMountTest, OrdersThatCrossDoNotBlockEachOther) {
 
 TEST_F(LockedMountTest, WorkThatIsSharedWaitsOnWhenOneOfItsBuildsIsCanceled) {
   const std::unique_ptr<Process> holder = StartHolder("a");
-  const std::string run = Mount("a") + "echo shared; head -c 8 /dev/urandom > /r";
+  const std::string run = Mount("a", "/m") + "echo shared; head -c 8 /dev/urandom > /r";
   const std::unique_ptr<Process> first = Start(run);
   EXPECT_EQ(WaitsFor(*first), "build " + IdOf(*holder) + " uses the cache mount a");
   const std::unique_ptr<Process> second = Start(run);
@@ -232,7 +232,7 @@ TEST_F(LockedMountTest, WorkThatIsSharedWaitsOnWhenOneOfItsBuildsIsCanceled) {
 
 TEST_F(LockedMountTest, AWaitThatAllHaveLeftEnds) {
   const std::unique_ptr<Process> holder = StartHolder("a");
-  const std::string run = Mount("a") + "echo shared";
+  const std::string run = Mount("a", "/m") + "echo shared";
   const std::unique_ptr<Process> first = Start(run);
   WaitsFor(*first);
   const std::unique_ptr<Process> second = Start(run);
