@@ -58,11 +58,11 @@ TEST_F(TransferStateTest, WhatMovesIsLiveAndWhatEndedIsHistory) {
                                               "✓ layer bbbbbbbbbbbb  7.0 MB  was there already"
                                               "                         0.0s"));
   EXPECT_THAT(History(ViewAt(4)), IsEmpty());
-  EXPECT_THAT(state_.Live(ViewAt(5)),
+  EXPECT_THAT(state_.Live(ViewAt(5, 79)),
               ElementsAre("● layer aaaaaaaaaaaa  [========>           ] 12.0 MB of 30.0 MB, "
                           "3.0 MB/s  4.0s",
                           "2 of 3 done, 1 was there already, 12.0 MB moved"
-                          "                         5.0s"));
+                          "                            5.0s"));
   At(6, kLayer, 30'000'000, 30'000'000, v1::TransferProgress::DONE);
   EXPECT_THAT(state_.Live(ViewAt(6)), IsEmpty());
   EXPECT_THAT(History(ViewAt(6)), SizeIs(1));
