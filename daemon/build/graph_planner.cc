@@ -154,8 +154,8 @@ FileExamination GraphPlanner::Examine(FileToBuild* file) {
   nested.SetFile(*file, *std::move(parsed), &request);
   under_way_.push_back(file->name());
   examination = ExamineFile(request, *options_.resolver, options_.stop);
-  examination.status =
-      WithExcerpt(WithFileReason(std::move(examination.status)), file->name(), file->source.content());
+  examination.status = WithExcerpt(WithFileReason(std::move(examination.status)), file->name(),
+                                   file->source.content());
   return examination;
 }
 

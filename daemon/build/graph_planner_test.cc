@@ -225,7 +225,9 @@ TEST_F(GraphPlannerTest, WhatTheFileSaysOfTheImageCountsWhereTheRequestSaysNothi
   files_["ZImagefile"] = "base: scratch\nos: windows\n";
   EXPECT_EQ(DetailOf(Plan().status()).subject(), "target_os");
   files_["ZImagefile"] = "base: scratch\nplatform: linux/s390x\n";
-  EXPECT_EQ(DetailOf(Plan().status()).subject(), "platforms");
+  EXPECT_EQ(Graph().stages(0).platform().architecture(), "s390x");
+  spec_.add_platforms("linux/riscv64");
+  EXPECT_EQ(Graph().stages(0).platform().architecture(), "riscv64");
 }
 
 TEST_F(GraphPlannerTest, ModulesAreRefusedByName) {

@@ -306,7 +306,9 @@ TEST(CheckSpec, ReadsZImagefilesAsTheBuildWill) {
   };
   EXPECT_EQ(refusal("wasm: {}\n"), "wasm");
   EXPECT_EQ(refusal("base: scratch\nos: windows\n"), "target_os");
-  EXPECT_EQ(refusal("base: scratch\nplatform: linux/s390x\n"), "platforms");
+  EXPECT_EQ(refusal("base: scratch\nplatform: windows/amd64\n"), "target_os");
+  spec.mutable_zimagefile_inline()->set_content("base: scratch\nplatform: linux/s390x\n");
+  EXPECT_OK(CheckSpec(spec));
 }
 
 TEST(CheckSpec, NamesAnUnnamedFileDockerfile) {
