@@ -14,7 +14,6 @@
 #include "base/strings.h"
 #include "client/cli/directory_project.h"
 #include "client/cli/instant.h"
-#include "client/cli/registry_logins.h"
 #include "client/cli/session.h"
 #include "client/lib/stoppable_reader.h"
 #include "daemon/frontend/build_file_choice.h"

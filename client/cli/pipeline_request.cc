@@ -15,6 +15,7 @@
 #include "base/files.h"
 #include "base/status_macros.h"
 #include "base/strings.h"
+#include "client/cli/build_images.h"
 #include "client/cli/build_request.h"
 #include "client/cli/registry_logins.h"
 #include "client/cli/session.h"
@@ -26,8 +27,6 @@ namespace {
 constexpr size_t kMaxFile = size_t{2} << 20;
 constexpr const char* kNames[] = {"ZPipeline.yaml", "ZPipeline.yml", "zlayer-pipeline.yaml",
                                   "zlayer-pipeline.yml"};
-// What a spec says to be built only where something changed; empty while no daemon takes it.
-constexpr std::string_view kSourceHash = "";
 
 absl::StatusOr<PipelineVariables> ParseSets(const std::vector<std::string>& sets) {
   PipelineVariables variables;
@@ -182,12 +181,12 @@ absl::StatusOr<PipelineToSubmit> MakePipelineRequest(const PipelineFlags& flags,
     added.mutable_depends_on()->Assign(image.depends_on.begin(), image.depends_on.end());
     *added.mutable_spec() = SpecOf(file, image, ToInline(build_file));
     added.mutable_spec()->set_no_cache(image.no_cache || flags.no_cache);
-    added.mutable_spec()->set_source_hash(std::string(kSourceHash));
+    if (added.spec().tags_size() > 0) {
+      added.mutable_spec()->set_source_hash("auto");
+    }
     (*added.mutable_spec()->mutable_contexts())[""];
-  }
-  for (v1::PipelineImage& image : *spec.mutable_images()) {
-    RETURN_IF_ERROR(AddLogins(ImagesOf(image.spec()), stop,
-                              image.mutable_spec()->mutable_registry_credentials()));
+    RETURN_IF_ERROR(AddLogins(ImagesOf(added.spec(), Beside(path, image.context)), stop,
+                              added.mutable_spec()->mutable_registry_credentials()));
   }
   pipeline.uploads = uploads.Take();
   return pipeline;
