@@ -92,7 +92,8 @@ absl::Status Pipeline::Upload(PipelinePrinter& printer) {
   return absl::OkStatus();
 }
 
-// Of a directory that one image is built from only what this selects is sent.
+// Of a directory that one image is built from only what this selects is sent, unless the image
+// stands on others of the pipeline: before those are built nobody can plan it.
 absl::StatusOr<v1::ContextReady> Pipeline::UploadOne(const PipelineUpload& upload,
                                                      DigestCache* digests) const {
   ASSIGN_OR_RETURN(UniqueFd root, OpenContext(upload.directory));
@@ -100,8 +101,9 @@ absl::StatusOr<v1::ContextReady> Pipeline::UploadOne(const PipelineUpload& uploa
                    IgnoreRules::Parse(upload.ignore_text, upload.ignore_name));
   UploadOptions options;
   options.name_space = session_.name_space();
-  if (upload.images.size() == 1) {
-    options.spec = &pipeline_.request.spec().images(upload.images.front()).spec();
+  const v1::PipelineImage& first = pipeline_.request.spec().images(upload.images.front());
+  if (upload.images.size() == 1 && first.depends_on().empty()) {
+    options.spec = &first.spec();
   }
   options.ignore = &rules;
   options.digests = digests;
