@@ -17,6 +17,7 @@
 #include "base/files.h"
 #include "base/mutex.h"
 #include "base/unique_fd.h"
+#include "client/progress/terminal.h"
 
 namespace zlayer {
 namespace {
