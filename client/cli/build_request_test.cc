@@ -291,7 +291,7 @@ TEST_F(ReadBuildFileTest, TheZImagefileOfTheContextGoesFirst) {
   Write("ZImagefile.one", "base: one\n");
   Write("ZImagefile.one.dockerignore", "*.o\n");
   ASSERT_OK_AND_ASSIGN(const std::optional<BuildFile> only, Read());
-  EXPECT_TRUE(only->is_zimagefile);
+  EXPECT_TRUE(only.value().is_zimagefile);
   EXPECT_EQ(only->name, "ZImagefile.one");
   EXPECT_EQ(only->content, "base: one\n");
   EXPECT_EQ(only->ignore_text, "*.o\n");
@@ -309,15 +309,15 @@ TEST_F(ReadBuildFileTest, AFileThatIsNamedWins) {
   Write("ZImagefile", "base: all\n");
   flags_.file = At("Dockerfile");
   ASSERT_OK_AND_ASSIGN(const std::optional<BuildFile> dockerfile, Read());
-  EXPECT_FALSE(dockerfile->is_zimagefile);
+  EXPECT_FALSE(dockerfile.value().is_zimagefile);
   flags_.file = At("ZImagefile");
   ASSERT_OK_AND_ASSIGN(const std::optional<BuildFile> zimagefile, Read());
-  EXPECT_TRUE(zimagefile->is_zimagefile);
+  EXPECT_TRUE(zimagefile.value().is_zimagefile);
   flags_.zimagefile = At("Dockerfile");
   EXPECT_EQ(ExitCode(Read().status(), false), 2);
   flags_.file.clear();
   ASSERT_OK_AND_ASSIGN(const std::optional<BuildFile> as_said, Read());
-  EXPECT_TRUE(as_said->is_zimagefile);
+  EXPECT_TRUE(as_said.value().is_zimagefile);
 }
 
 TEST_F(ReadBuildFileTest, AMissingContextIsNamed) {

@@ -17,7 +17,8 @@ void CheckLayers(std::string_view json, const zlayer::ManifestDocument& manifest
     FUZZ_CHECK(layer.size <= uint64_t{INT64_MAX});
     layers.push_back({{}, {}, layer.digest, layer.size, std::string(zlayer::kTarMediaType)});
   }
-  const auto again = zlayer::ParseManifest(zlayer::WithLayers(json, layers));
+  const auto again =
+      zlayer::ParseManifest(zlayer::WithLayers(zlayer::ImageFormat::kOci, json, layers));
   FUZZ_CHECK(again.ok());
   FUZZ_CHECK(again->config.digest == manifest.config.digest);
   FUZZ_CHECK(again->layers.size() == layers.size());
