@@ -107,7 +107,12 @@ absl::StatusOr<v1::ContextReady> Pipeline::UploadOne(const PipelineUpload& uploa
   }
   options.ignore = &rules;
   options.digests = digests;
-  return UploadDirectory(*connection_, root.get(), options, session_.stop());
+  absl::StatusOr<v1::ContextReady> ready =
+      UploadDirectory(*connection_, root.get(), options, session_.stop());
+  if (!ready.ok() && options.spec != nullptr) {
+    return Annotate(ready.status(), fmt::format("image \"{}\"", first.name()));
+  }
+  return ready;
 }
 
 absl::StatusOr<std::string> Pipeline::Submit() const {
