@@ -50,6 +50,7 @@ def reasons():
             # Of each statement that gives a reason: the literals in capitals. Sentences may have
             # any character.
             text = re.sub(r'"(?:\\.|[^"\\\n])*"', lambda m: '""' if " " in m[0] else m[0], file.read_text())
+            found |= set(re.findall(r'DependencyError{\s*"([A-Z_]+)"', text))
             for statement in re.split(r"[;{}]", text):
                 if CALL.search(statement):
                     found |= set(re.findall(r'"([A-Z][A-Z]+(?:_[A-Z]+)+)"', statement))

@@ -388,6 +388,7 @@ TEST_F(BuildRunnerTest, FindsTheTemplateThatFitsAndIgnoresWhatItDoes) {
   Contents with_rules = files;
   with_rules[".dockerignore"] = "package.json\n";
   SetContext(with_rules, true);
+  paths_.clear();
   RecordPaths();
   ASSERT_OK(Run());
   EXPECT_THAT(paths_, ElementsAre(".dockerignore", ".env", "index.html"));

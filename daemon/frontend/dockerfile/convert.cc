@@ -52,6 +52,16 @@ struct ConvertedStage {
   v1::Platform image_platform;  // what its base image says
 };
 
+// What a file is that does not read, before anything in it is carried out.
+absl::Status Unreadable(absl::Status status) {
+  if (!absl::IsInvalidArgument(status) || !DetailOf(status).reason().empty()) {
+    return status;
+  }
+  v1::ErrorDetail detail;
+  detail.set_reason("DOCKERFILE_PARSE");
+  return WithDetail(std::move(status), detail);
+}
+
 std::optional<size_t> BaseStage(const PlannedStage& plan) {
   return plan.base.kind == FilesOf::Kind::kStage ? std::make_optional(plan.base.stage)
                                                  : std::nullopt;
@@ -524,7 +534,7 @@ absl::Status Converter::Read() {
                     GoQuote(syntax->frontend));
     findings_.Warn("ForeignFrontend", message, Lines(syntax->line, syntax->line));
   }
-  RETURN_IF_ERROR(Parse());
+  RETURN_IF_ERROR(Unreadable(Parse()));
   plan_.emplace(file_, contexts_, request_.platform, images_,
                 [this](std::string_view word) { return ExpandGlobal(word, global_args_, {}); });
   ASSIGN_OR_RETURN(target_, FindTarget());
