@@ -44,7 +44,7 @@ check "unknown command" 2 "--help" "$zlayer" frobnicate
 check "unknown flag" 2 "zlayer build: " "$zlayer" build --frobnicate
 check "near command" 2 "did you mean builds?" "$zlayer" bulids ls
 check "near flag" 2 "did you mean --build-arg?" "$zlayer" build --buildarg x=y .
-check "flag to come" 2 "unknown option -z" "$zlayer" build -z ZImagefile .
+check "missing file" 1 "there is no build file ZImagefile" "$zlayer" build -z ZImagefile .
 check "default in the help" 0 "(default: auto)" "$zlayer" build --help
 check "no daemon, check" 3 "no daemon answers" "$zlayer" check -f /dev/null .
 check "near call" 2 "did you mean outline?" "$zlayer" build --call=outlin .

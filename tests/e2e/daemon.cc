@@ -155,7 +155,7 @@ void DaemonTest::ImportBusybox(const std::string& name, const std::string& extra
     echo 'app:x:1000:1001:app:/home/app:/bin/sh' >> "$1/etc/passwd"
     printf 'root:x:0:\napp:x:1001:\nextra:x:2000:app\n' > "$1/etc/group"
     (cd "$1"; eval "$2")
-    tar -C "$1" --sort=name --mtime=@1700000000 -cf "$1.tar" .)",
+    tar -C "$1" --xattrs --xattrs-include=user.* --sort=name --mtime=@1700000000 -cf "$1.tar" .)",
                                  "sh", Path("busybox"), extra});
   ASSERT_EQ(made.exit_code, 0) << made.err;
   const Finished imported = Zlayer({"import", Path("busybox.tar"), name});
