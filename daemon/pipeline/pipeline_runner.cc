@@ -121,11 +121,12 @@ class ThreadedPipelineRunner : public PipelineRunner {
 
   void Stop() override {
     MutexLock stopping(&stop_mutex_);
+    if (!thread_.joinable()) {
+      return;  // the listener may be another's by now
+    }
     options_.queue->SetEndListener(nullptr);
     thread_.request_stop();
-    if (thread_.joinable()) {
-      thread_.join();
-    }
+    thread_.join();
     for (auto& [id, stop] : sending_stops_) {
       stop.request_stop();
     }
