@@ -122,7 +122,7 @@ class ThreadedPipelineRunner : public PipelineRunner {
   void Stop() override {
     MutexLock stopping(&stop_mutex_);
     if (!thread_.joinable()) {
-      return;  // the queue's listener may be another runner's by now
+      return;  // the listener may be another's by now
     }
     options_.queue->SetEndListener(nullptr);
     thread_.request_stop();
