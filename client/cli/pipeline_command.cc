@@ -92,7 +92,8 @@ absl::Status Pipeline::Upload(PipelinePrinter& printer) {
   return absl::OkStatus();
 }
 
-// Of a directory that one image is built from only what this selects is sent.
+// Of a directory that one image is built from only what this selects is sent, where the daemon can
+// tell: not where its base may be an image that is still to be built.
 absl::StatusOr<v1::ContextReady> Pipeline::UploadOne(const PipelineUpload& upload,
                                                      DigestCache* digests) const {
   ASSIGN_OR_RETURN(UniqueFd root, OpenContext(upload.directory));
@@ -100,12 +101,18 @@ absl::StatusOr<v1::ContextReady> Pipeline::UploadOne(const PipelineUpload& uploa
                    IgnoreRules::Parse(upload.ignore_text, upload.ignore_name));
   UploadOptions options;
   options.name_space = session_.name_space();
-  if (upload.images.size() == 1) {
-    options.spec = &pipeline_.request.spec().images(upload.images.front()).spec();
+  const v1::PipelineImage& first = pipeline_.request.spec().images(upload.images.front());
+  if (upload.images.size() == 1 && first.depends_on().empty()) {
+    options.spec = &first.spec();
   }
   options.ignore = &rules;
   options.digests = digests;
-  return UploadDirectory(*connection_, root.get(), options, session_.stop());
+  absl::StatusOr<v1::ContextReady> ready =
+      UploadDirectory(*connection_, root.get(), options, session_.stop());
+  if (!ready.ok() && options.spec != nullptr) {
+    return Annotate(ready.status(), fmt::format("image \"{}\"", first.name()));
+  }
+  return ready;
 }
 
 absl::StatusOr<std::string> Pipeline::Submit() const {
