@@ -92,8 +92,8 @@ absl::Status Pipeline::Upload(PipelinePrinter& printer) {
   return absl::OkStatus();
 }
 
-// Of a directory that one image is built from only what this selects is sent, unless the image
-// stands on others of the pipeline: before those are built nobody can plan it.
+// Of a directory that one image is built from only what this selects is sent, where the daemon can
+// tell: not where its base may be an image that is still to be built.
 absl::StatusOr<v1::ContextReady> Pipeline::UploadOne(const PipelineUpload& upload,
                                                      DigestCache* digests) const {
   ASSIGN_OR_RETURN(UniqueFd root, OpenContext(upload.directory));

@@ -164,6 +164,7 @@ TEST_F(PipelineTest, ItGoesOnAfterAKill) {
   ASSERT_TRUE(AwaitState(id, "quick", "BUILT"));
   ASSERT_TRUE(AwaitOutput(id, "first"));
   Process watcher(Cli({"pipelines", "watch", "--progress", "json", id}));
+  ASSERT_TRUE(WaitUntil([&] { return !watcher.OutSoFar().empty(); }));
   StopDaemon(SIGKILL);
   StartDaemon();
   const Finished watched = watcher.Wait();
