@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 #include <stdlib.h>
 
+#include <filesystem>
+
 #include "base/errors.h"
 #include "base/files.h"
 #include "client/cli/session.h"
@@ -37,7 +39,10 @@ push: {after_all: true}
     flags_.file = Path("ZPipeline.yaml");
   }
 
-  std::string Path(const std::string& name) const { return directory_.path() + "/" + name; }
+  // The name of the directory for tests may end with '/'.
+  std::string Path(const std::string& name) const {
+    return std::filesystem::path(directory_.path() + "/" + name).lexically_normal();
+  }
   void Write(const std::string& name, const std::string& text) {
     const size_t slash = name.find('/');
     if (slash != std::string::npos) {

@@ -351,9 +351,9 @@ TEST_F(ContextUploadTest, AnErrorOfThePlanEndsTheUpload) {
 
 TEST_F(ContextUploadTest, ASpecIsCheckedAtOnce) {
   v1::BuildSpec spec;
-  spec.set_squash(true);
+  spec.add_cache_to("registry");
   EXPECT_THAT(Start(false, &spec),
-              StatusIs(absl::StatusCode::kUnimplemented, HasSubstr("squash")));
+              StatusIs(absl::StatusCode::kUnimplemented, HasSubstr("cache_to")));
 }
 
 class ChangedFileTest : public ContextUploadTest {
