@@ -122,13 +122,13 @@ TEST_F(PipelineModelTest, ThereIsALineForEachImageThatHasNotEnded) {
   model_.Event(Event(kStarted, 10));
   model_.Event(Event("image { name: 'a' state: PIPELINE_IMAGE_BUILDING build_id: 'b1' }", 11));
   EXPECT_THAT(Lines(13),
-              ElementsAre("● a     in the queue               2.0s", "  long  waits for a",
+              ElementsAre("● a     in the queue                2.0s", "  long  waits for a",
                           "0 of 2 images, 1 at work            3.0s"));
   for (const v1::BuildEvent& event : Events()) {
     model_.BuildEvent("a", event);
   }
   EXPECT_THAT(Lines(13),
-              ElementsAre("● a     1/2 RUN make               2.0s", "  long  waits for a",
+              ElementsAre("● a     1/2 RUN make                2.0s", "  long  waits for a",
                           "0 of 2 images, 1 at work            3.0s"));
   EXPECT_EQ(Lines(13, 3).size(), 2u);
   EXPECT_THAT(Lines(13, 1), IsEmpty());
