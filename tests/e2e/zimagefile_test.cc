@@ -33,8 +33,9 @@ class ZImagefileTest : public BusyboxTest {
   // A file of an image.
   std::string FileOf(const std::string& reference, const std::string& path) {
     const std::string layout = Path("layout-" + reference);
-    EXPECT_EQ(Zlayer({"export", "--format", "oci-layout", "-o", layout, reference}).exit_code, 0);
     const std::string bundle = Path("bundle-" + reference);
+    Execute({"rm", "-rf", layout, bundle});
+    EXPECT_EQ(Zlayer({"export", "--format", "oci-layout", "-o", layout, reference}).exit_code, 0);
     EXPECT_EQ(Execute({"umoci", "unpack", "--image", layout + ":latest", bundle}).exit_code, 0);
     return ReadFile(bundle + "/rootfs/" + path).value_or("(missing)");
   }
@@ -158,7 +159,8 @@ TEST_F(NestedTest, BuildsAreStagesOfOneBuild) {
                           [](const std::string& text) { return text.starts_with("RUN --mount"); }),
             1);
   std::vector<std::string> builds;
-  for (const Json& stage : Find(first, "build_plan")["stages"]) {
+  const Json plan = Find(first, "build_plan");
+  for (const Json& stage : plan["stages"]) {
     builds.push_back(stage["build"]);
   }
   EXPECT_THAT(builds, ElementsAre("deps/tools", "deps", "", "", ""));
@@ -281,7 +283,8 @@ TEST_F(ZImagefileTest, ErrorsHaveLineAndColumn) {
 }
 
 TEST_F(ZImagefileTest, TheExample) {
-  const std::string example = "deploy/examples/zimage";
+  const std::string example = Path("example");
+  ASSERT_EQ(Execute({"cp", "-rL", "deploy/examples/zimage", example}).exit_code, 0);
   Finished build =
       Zlayer({"build", "--progress", "json", "-t", "page", "--set", "TITLE=hello", example});
   ASSERT_EQ(build.exit_code, 0) << build.err << build.out;
