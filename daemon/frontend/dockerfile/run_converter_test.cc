@@ -45,7 +45,7 @@ class RunConverterTest : public ::testing::Test {
   std::map<std::string, std::string> build_args_;
   Variables global_args_;
   Findings findings_;
-  StageChecks checks_{nullptr, &findings_};
+  StageChecks checks_{nullptr, false, &findings_};
   ConvertScope scope_;
   StageState state_;
   v1::Operation operation_;
