@@ -55,12 +55,12 @@ class BlobContent : public HttpContent {
   std::optional<ContentFile> file_;
 };
 
-HttpResponse Unknown(const Route& route) {
+HttpResponse Unknown(const ServerRoute& route) {
   return ErrorResponse(404, OciError::kBlobUnknown, "the registry has no such blob",
                        route.reference);
 }
 
-HttpResponse ReadBlob(const Route& route, const HttpRequest& request, const Digest& digest,
+HttpResponse ReadBlob(const ServerRoute& route, const HttpRequest& request, const Digest& digest,
                       absl::StatusOr<std::unique_ptr<BlobReader>> reader) {
   if (absl::IsNotFound(reader.status())) {
     return Unknown(route);
@@ -100,8 +100,8 @@ HttpResponse ReadBlob(const Route& route, const HttpRequest& request, const Dige
 }
 
 // One that a registry has is brought here first, whole, so that nobody gets what it should not be.
-HttpLater FetchBlob(const RegistryContext& context, const Route& route, const HttpRequest& request,
-                    const Digest& digest) {
+HttpLater FetchBlob(const RegistryContext& context, const ServerRoute& route,
+                    const HttpRequest& request, const Digest& digest) {
   return [&context, route, request, digest](std::stop_token stop,
                                             std::function<void(HttpResponse)> ready) {
     context.fetchers->Submit([=, &context] {
@@ -120,7 +120,8 @@ HttpLater FetchBlob(const RegistryContext& context, const Route& route, const Ht
   };
 }
 
-HttpResponse DeleteBlob(const RegistryContext& context, const Route& route, const Digest& digest) {
+HttpResponse DeleteBlob(const RegistryContext& context, const ServerRoute& route,
+                        const Digest& digest) {
   const absl::Status status = context.repositories->DeleteBlob(context.name_space, digest);
   if (absl::IsNotFound(status)) {
     return Unknown(route);
@@ -147,7 +148,7 @@ bool MatchesTag(std::string_view if_none_match, std::string_view tag) {
   return false;
 }
 
-HttpOutcome HandleBlob(const RegistryContext& context, const Route& route,
+HttpOutcome HandleBlob(const RegistryContext& context, const ServerRoute& route,
                        const HttpRequest& request) {
   if (!IsDigestText(route.reference)) {
     return ErrorResponse(400, OciError::kDigestInvalid, "this is not a digest", route.reference);

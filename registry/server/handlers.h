@@ -14,17 +14,17 @@
 namespace zlayer {
 
 // Each for the methods that its endpoint has. `context` must outlive what they return.
-HttpOutcome HandleManifest(const RegistryContext& context, const Route& route,
+HttpOutcome HandleManifest(const RegistryContext& context, const ServerRoute& route,
                            const HttpRequest& request);
-HttpOutcome HandleBlob(const RegistryContext& context, const Route& route,
+HttpOutcome HandleBlob(const RegistryContext& context, const ServerRoute& route,
                        const HttpRequest& request);
-HttpOutcome HandleUploads(const RegistryContext& context, const Route& route,
+HttpOutcome HandleUploads(const RegistryContext& context, const ServerRoute& route,
                           const HttpRequest& request);
-HttpOutcome HandleUpload(const RegistryContext& context, const Route& route,
+HttpOutcome HandleUpload(const RegistryContext& context, const ServerRoute& route,
                          const HttpRequest& request);
-HttpResponse ListTags(const RegistryContext& context, const Route& route);
-HttpResponse ListCatalog(const RegistryContext& context, const Route& route);
-HttpResponse ListReferrers(const RegistryContext& context, const Route& route);
+HttpResponse ListTags(const RegistryContext& context, const ServerRoute& route);
+HttpResponse ListCatalog(const RegistryContext& context, const ServerRoute& route);
+HttpResponse ListReferrers(const RegistryContext& context, const ServerRoute& route);
 
 // Whether If-None-Match (RFC 9110 section 13.1.2) names this tag, which has its quotes.
 bool MatchesTag(std::string_view if_none_match, std::string_view tag);

@@ -22,7 +22,7 @@ constexpr uint64_t kMaxPage = 10'000;
 constexpr size_t kMaxReferrersBytes = size_t{3} << 20;
 
 // How many were asked for; nullopt where `n` is no number.
-std::optional<size_t> PageSize(const Route& route) {
+std::optional<size_t> PageSize(const ServerRoute& route) {
   const auto text = route.Query("n");
   if (!text) {
     return kMaxPage;
@@ -121,7 +121,7 @@ Json ReferrerPage(const std::vector<Referrer>& referrers, const std::string& aft
 
 }  // namespace
 
-HttpResponse ListTags(const RegistryContext& context, const Route& route) {
+HttpResponse ListTags(const RegistryContext& context, const ServerRoute& route) {
   const auto limit = PageSize(route);
   if (!limit) {
     return BadPageSize();
@@ -144,7 +144,7 @@ HttpResponse ListTags(const RegistryContext& context, const Route& route) {
   return response;
 }
 
-HttpResponse ListCatalog(const RegistryContext& context, const Route& route) {
+HttpResponse ListCatalog(const RegistryContext& context, const ServerRoute& route) {
   const auto limit = PageSize(route);
   if (!limit) {
     return BadPageSize();
@@ -163,7 +163,7 @@ HttpResponse ListCatalog(const RegistryContext& context, const Route& route) {
   return response;
 }
 
-HttpResponse ListReferrers(const RegistryContext& context, const Route& route) {
+HttpResponse ListReferrers(const RegistryContext& context, const ServerRoute& route) {
   if (!IsDigestText(route.reference)) {
     return ErrorResponse(400, OciError::kDigestInvalid, "this is not a digest", route.reference);
   }

@@ -15,7 +15,7 @@
 namespace zlayer {
 namespace {
 
-HttpResponse Unknown(const Route& route) {
+HttpResponse Unknown(const ServerRoute& route) {
   return ErrorResponse(404, OciError::kManifestUnknown, "the repository has no such manifest",
                        route.reference);
 }
@@ -30,7 +30,7 @@ HttpResponse Invalid(std::string_view message) {
   return ErrorResponse(400, OciError::kManifestInvalid, message);
 }
 
-HttpResponse ReadManifest(const RegistryContext& context, const Route& route,
+HttpResponse ReadManifest(const RegistryContext& context, const ServerRoute& route,
                           const HttpRequest& request) {
   auto manifest =
       context.repositories->GetManifest(context.name_space, route.repository, route.reference);
@@ -53,7 +53,7 @@ HttpResponse ReadManifest(const RegistryContext& context, const Route& route,
   return response;
 }
 
-HttpResponse DeleteManifest(const RegistryContext& context, const Route& route) {
+HttpResponse DeleteManifest(const RegistryContext& context, const ServerRoute& route) {
   const absl::Status status =
       context.repositories->DeleteManifest(context.name_space, route.repository, route.reference);
   if (absl::IsNotFound(status)) {
@@ -89,7 +89,7 @@ absl::StatusOr<ManifestHead> ParseHead(std::string_view bytes) {
 // A manifest that arrives.
 class ManifestSink : public HttpBodySink {
  public:
-  ManifestSink(const RegistryContext& context, const Route& route, std::string media_type)
+  ManifestSink(const RegistryContext& context, const ServerRoute& route, std::string media_type)
       : context_(context), route_(route), media_type_(std::move(media_type)) {}
 
   std::optional<HttpResponse> Append(std::string_view data) override {
@@ -147,7 +147,7 @@ class ManifestSink : public HttpBodySink {
   }
 
   const RegistryContext& context_;
-  const Route route_;
+  const ServerRoute route_;
   std::string media_type_;
   std::string bytes_;
 };
@@ -166,7 +166,7 @@ bool IsMediaType(std::string_view text) {
   return true;
 }
 
-HttpOutcome PutManifest(const RegistryContext& context, const Route& route,
+HttpOutcome PutManifest(const RegistryContext& context, const ServerRoute& route,
                         const HttpRequest& request) {
   if (!IsTagName(route.reference) && !Digest::Parse(route.reference).ok()) {
     return IsDigestText(route.reference)
@@ -187,7 +187,7 @@ HttpOutcome PutManifest(const RegistryContext& context, const Route& route,
 
 }  // namespace
 
-HttpOutcome HandleManifest(const RegistryContext& context, const Route& route,
+HttpOutcome HandleManifest(const RegistryContext& context, const ServerRoute& route,
                            const HttpRequest& request) {
   if (request.method == "PUT") {
     return PutManifest(context, route, request);

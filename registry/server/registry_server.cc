@@ -20,20 +20,20 @@ namespace {
 constexpr std::chrono::seconds kSweepInterval{60};
 
 // As they stand in the Allow header.
-std::string_view MethodsOf(Endpoint endpoint) {
+std::string_view MethodsOf(RouteKind endpoint) {
   switch (endpoint) {
-    case Endpoint::kManifest:
+    case RouteKind::kManifest:
       return "GET, HEAD, PUT, DELETE";
-    case Endpoint::kBlob:
+    case RouteKind::kBlob:
       return "GET, HEAD, DELETE";
-    case Endpoint::kUploads:
+    case RouteKind::kUploads:
       return "POST";
-    case Endpoint::kUpload:
+    case RouteKind::kUpload:
       return "GET, HEAD, PATCH, PUT, DELETE";
-    case Endpoint::kBase:
-    case Endpoint::kCatalog:
-    case Endpoint::kTags:
-    case Endpoint::kReferrers:
+    case RouteKind::kBase:
+    case RouteKind::kCatalog:
+    case RouteKind::kTags:
+    case RouteKind::kReferrers:
       break;
   }
   return "GET, HEAD";
@@ -62,7 +62,7 @@ class RegistryHandler : public HttpHandler {
     if (auto* refusal = std::get_if<HttpResponse>(&parsed)) {
       return std::move(*refusal);
     }
-    const Route& route = std::get<Route>(parsed);
+    const ServerRoute& route = std::get<ServerRoute>(parsed);
     std::string_view methods = MethodsOf(route.endpoint);
     if (!Has(methods, request.method)) {
       return Refuse(methods, "this method does not exist here");
@@ -80,23 +80,23 @@ class RegistryHandler : public HttpHandler {
     return response;
   }
 
-  HttpOutcome Dispatch(const Route& route, const HttpRequest& request) {
+  HttpOutcome Dispatch(const ServerRoute& route, const HttpRequest& request) {
     switch (route.endpoint) {
-      case Endpoint::kBase:
+      case RouteKind::kBase:
         return Base();
-      case Endpoint::kCatalog:
+      case RouteKind::kCatalog:
         return ListCatalog(context_, route);
-      case Endpoint::kManifest:
+      case RouteKind::kManifest:
         return HandleManifest(context_, route, request);
-      case Endpoint::kBlob:
+      case RouteKind::kBlob:
         return HandleBlob(context_, route, request);
-      case Endpoint::kUploads:
+      case RouteKind::kUploads:
         return HandleUploads(context_, route, request);
-      case Endpoint::kUpload:
+      case RouteKind::kUpload:
         return HandleUpload(context_, route, request);
-      case Endpoint::kTags:
+      case RouteKind::kTags:
         return ListTags(context_, route);
-      case Endpoint::kReferrers:
+      case RouteKind::kReferrers:
         return ListReferrers(context_, route);
     }
     return InternalError(absl::InternalError("a route without a handler"));

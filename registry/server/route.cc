@@ -70,12 +70,12 @@ bool CutTail(std::string_view* path, std::string_view tail) {
 }
 
 // What stands behind the name, which stays in `path`.
-std::optional<Endpoint> CutEndpoint(std::string_view* path, std::string* reference) {
+std::optional<RouteKind> CutEndpoint(std::string_view* path, std::string* reference) {
   if (CutTail(path, "/tags/list")) {
-    return Endpoint::kTags;
+    return RouteKind::kTags;
   }
   if (CutTail(path, "/blobs/uploads/") || CutTail(path, "/blobs/uploads")) {
-    return Endpoint::kUploads;
+    return RouteKind::kUploads;
   }
   const size_t slash = path->rfind('/');
   if (slash == std::string_view::npos) {
@@ -84,31 +84,31 @@ std::optional<Endpoint> CutEndpoint(std::string_view* path, std::string* referen
   *reference = path->substr(slash + 1);
   *path = path->substr(0, slash);
   if (CutTail(path, "/blobs/uploads")) {
-    return Endpoint::kUpload;
+    return RouteKind::kUpload;
   }
   if (CutTail(path, "/manifests")) {
-    return Endpoint::kManifest;
+    return RouteKind::kManifest;
   }
   if (CutTail(path, "/blobs")) {
-    return Endpoint::kBlob;
+    return RouteKind::kBlob;
   }
   if (CutTail(path, "/referrers")) {
-    return Endpoint::kReferrers;
+    return RouteKind::kReferrers;
   }
   return std::nullopt;
 }
 
 }  // namespace
 
-std::optional<std::string> Route::Query(std::string_view key) const {
+std::optional<std::string> ServerRoute::Query(std::string_view key) const {
   const auto found = query.find(key);
   return found == query.end() ? std::nullopt : std::optional(found->second);
 }
 
-std::variant<Route, HttpResponse> ParseRoute(std::string_view target) {
+std::variant<ServerRoute, HttpResponse> ParseRoute(std::string_view target) {
   const size_t mark = target.find('?');
   const std::string decoded = Decode(target.substr(0, mark));
-  Route route{.endpoint = Endpoint::kBase};
+  ServerRoute route{.endpoint = RouteKind::kBase};
   if (mark != std::string_view::npos) {
     route.query = ParseQuery(target.substr(mark + 1));
   }
@@ -116,12 +116,12 @@ std::variant<Route, HttpResponse> ParseRoute(std::string_view target) {
     return route;
   }
   if (decoded == "/v2/_catalog") {
-    route.endpoint = Endpoint::kCatalog;
+    route.endpoint = RouteKind::kCatalog;
     return route;
   }
   constexpr std::string_view kPrefix = "/v2/";
   std::string_view path = decoded;
-  std::optional<Endpoint> endpoint;
+  std::optional<RouteKind> endpoint;
   if (path.starts_with(kPrefix)) {
     path.remove_prefix(kPrefix.size());
     endpoint = CutEndpoint(&path, &route.reference);

@@ -13,7 +13,7 @@
 
 namespace zlayer {
 
-enum class Endpoint {
+enum class RouteKind {
   kBase,       // /v2/
   kCatalog,    // /v2/_catalog
   kManifest,   // /v2/<name>/manifests/<reference>
@@ -24,8 +24,8 @@ enum class Endpoint {
   kReferrers,  // /v2/<name>/referrers/<digest>
 };
 
-struct Route {
-  Endpoint endpoint;
+struct ServerRoute {
+  RouteKind endpoint;
   std::string name;        // as it is in the target: "app"
   std::string repository;  // that, normalized: "docker.io/library/app"
   std::string reference;   // the last part of the path: tag, digest or id, not checked
@@ -36,7 +36,7 @@ struct Route {
 };
 
 // The route, or the answer to a target that means nothing (404) or whose name is none (400).
-std::variant<Route, HttpResponse> ParseRoute(std::string_view target);
+std::variant<ServerRoute, HttpResponse> ParseRoute(std::string_view target);
 
 // The normalized name of a repository that a target names, where it may be named so.
 std::optional<std::string> NormalizedRepository(std::string_view name);

@@ -11,10 +11,10 @@ namespace {
 
 const std::string kHex(64, 'a');
 
-Route Parsed(const std::string& target) {
+ServerRoute Parsed(const std::string& target) {
   auto route = ParseRoute(target);
-  EXPECT_TRUE(std::holds_alternative<Route>(route)) << target;
-  return std::holds_alternative<Route>(route) ? std::get<Route>(route) : Route{};
+  EXPECT_TRUE(std::holds_alternative<ServerRoute>(route)) << target;
+  return std::holds_alternative<ServerRoute>(route) ? std::get<ServerRoute>(route) : ServerRoute{};
 }
 
 int Refused(const std::string& target) {
@@ -24,31 +24,32 @@ int Refused(const std::string& target) {
 
 struct Case {
   std::string target;
-  Endpoint endpoint;
+  RouteKind endpoint;
   std::string name;
   std::string reference;
 };
 
 TEST(RouteTest, KnowsTheEndpoints) {
   for (const Case& each : {
-           Case{"/v2/", Endpoint::kBase, "", ""},
-           Case{"/v2", Endpoint::kBase, "", ""},
-           Case{"/v2/_catalog", Endpoint::kCatalog, "", ""},
-           Case{"/v2/app/manifests/latest", Endpoint::kManifest, "app", "latest"},
-           Case{"/v2/a/b/c/manifests/sha256%3A" + kHex, Endpoint::kManifest, "a/b/c",
+           Case{"/v2/", RouteKind::kBase, "", ""},
+           Case{"/v2", RouteKind::kBase, "", ""},
+           Case{"/v2/_catalog", RouteKind::kCatalog, "", ""},
+           Case{"/v2/app/manifests/latest", RouteKind::kManifest, "app", "latest"},
+           Case{"/v2/a/b/c/manifests/sha256%3A" + kHex, RouteKind::kManifest, "a/b/c",
                 "sha256:" + kHex},
-           Case{"/v2/app/blobs/sha256:" + kHex, Endpoint::kBlob, "app", "sha256:" + kHex},
-           Case{"/v2/app/blobs/uploads/", Endpoint::kUploads, "app", ""},
-           Case{"/v2/app/blobs/uploads", Endpoint::kUploads, "app", ""},
-           Case{"/v2/app/blobs/uploads/some-id", Endpoint::kUpload, "app", "some-id"},
-           Case{"/v2/app/tags/list?n=1", Endpoint::kTags, "app", ""},
-           Case{"/v2/app/referrers/sha256:" + kHex, Endpoint::kReferrers, "app", "sha256:" + kHex},
+           Case{"/v2/app/blobs/sha256:" + kHex, RouteKind::kBlob, "app", "sha256:" + kHex},
+           Case{"/v2/app/blobs/uploads/", RouteKind::kUploads, "app", ""},
+           Case{"/v2/app/blobs/uploads", RouteKind::kUploads, "app", ""},
+           Case{"/v2/app/blobs/uploads/some-id", RouteKind::kUpload, "app", "some-id"},
+           Case{"/v2/app/tags/list?n=1", RouteKind::kTags, "app", ""},
+           Case{"/v2/app/referrers/sha256:" + kHex, RouteKind::kReferrers, "app", "sha256:" + kHex},
            // Words of the paths may be parts of names.
-           Case{"/v2/blobs/uploads/manifests/tags", Endpoint::kManifest, "blobs/uploads", "tags"},
-           Case{"/v2/tags/list/tags/list", Endpoint::kTags, "tags/list", ""},
-           Case{"/v2/manifests/manifests/manifests", Endpoint::kManifest, "manifests", "manifests"},
+           Case{"/v2/blobs/uploads/manifests/tags", RouteKind::kManifest, "blobs/uploads", "tags"},
+           Case{"/v2/tags/list/tags/list", RouteKind::kTags, "tags/list", ""},
+           Case{"/v2/manifests/manifests/manifests", RouteKind::kManifest, "manifests",
+                "manifests"},
        }) {
-    const Route route = Parsed(each.target);
+    const ServerRoute route = Parsed(each.target);
     EXPECT_EQ(route.endpoint, each.endpoint) << each.target;
     EXPECT_EQ(route.name, each.name) << each.target;
     EXPECT_EQ(route.reference, each.reference) << each.target;
@@ -84,7 +85,7 @@ TEST(RouteTest, RefusesNamesThatAreNone) {
 }
 
 TEST(RouteTest, DecodesQueries) {
-  const Route route =
+  const ServerRoute route =
       Parsed("/v2/a/referrers/x?artifactType=application%2Fa+json&n=1&n=2&empty&bad=%zz%4");
   EXPECT_EQ(route.Query("artifactType"), "application/a+json");
   EXPECT_EQ(route.Query("n"), "1");

@@ -21,7 +21,7 @@ HttpResponse BadDigest(std::string_view text) {
                        text);
 }
 
-HttpResponse Created(const Route& route, const Digest& digest) {
+HttpResponse Created(const ServerRoute& route, const Digest& digest) {
   HttpResponse response{.status = 201};
   response.headers = {{"Location", fmt::format("/v2/{}/blobs/{}", route.name, digest.ToString())},
                       {"Docker-Content-Digest", digest.ToString()}};
@@ -29,7 +29,7 @@ HttpResponse Created(const Route& route, const Digest& digest) {
 }
 
 // Where an upload stands, for 202 and 204. ("0-0" stands for nothing as well, as in Docker's.)
-HttpResponse Progress(int status, const Route& route, const std::string& id, uint64_t size) {
+HttpResponse Progress(int status, const ServerRoute& route, const std::string& id, uint64_t size) {
   HttpResponse response{.status = status};
   response.headers = {{"Location", fmt::format("/v2/{}/blobs/uploads/{}", route.name, id)},
                       {"Range", fmt::format("0-{}", size == 0 ? 0 : size - 1)},
@@ -48,7 +48,8 @@ HttpResponse UploadError(const absl::Status& status) {
   }
 }
 
-HttpResponse Commit(std::unique_ptr<BlobUpload> upload, const Route& route, const Digest& digest) {
+HttpResponse Commit(std::unique_ptr<BlobUpload> upload, const ServerRoute& route,
+                    const Digest& digest) {
   const absl::Status status = upload->Commit(digest);
   if (absl::IsInvalidArgument(status)) {
     return ErrorResponse(400, OciError::kDigestInvalid, Message(status), digest.ToString());
@@ -59,7 +60,7 @@ HttpResponse Commit(std::unique_ptr<BlobUpload> upload, const Route& route, cons
 // A whole blob in the body of one request.
 class MonolithicSink : public HttpBodySink {
  public:
-  MonolithicSink(std::unique_ptr<BlobUpload> upload, const Route& route, const Digest& digest)
+  MonolithicSink(std::unique_ptr<BlobUpload> upload, const ServerRoute& route, const Digest& digest)
       : upload_(std::move(upload)), route_(route), digest_(digest) {}
 
   std::optional<HttpResponse> Append(std::string_view data) override {
@@ -70,14 +71,14 @@ class MonolithicSink : public HttpBodySink {
 
  private:
   std::unique_ptr<BlobUpload> upload_;
-  const Route route_;
+  const ServerRoute route_;
   const Digest digest_;
 };
 
 // A chunk that goes on an upload; with a digest it is the last one.
 class ChunkSink : public HttpBodySink {
  public:
-  ChunkSink(UploadSessions::Lease lease, const Route& route, std::optional<Digest> digest,
+  ChunkSink(UploadSessions::Lease lease, const ServerRoute& route, std::optional<Digest> digest,
             std::optional<uint64_t> length)
       : lease_(std::move(lease)), route_(route), digest_(digest), left_(length) {}
 
@@ -111,12 +112,12 @@ class ChunkSink : public HttpBodySink {
   }
 
   UploadSessions::Lease lease_;
-  const Route route_;
+  const ServerRoute route_;
   const std::optional<Digest> digest_;
   std::optional<uint64_t> left_;  // where a Content-Range says
 };
 
-HttpResponse Begin(const RegistryContext& context, const Route& route,
+HttpResponse Begin(const RegistryContext& context, const ServerRoute& route,
                    std::unique_ptr<BlobUpload> upload) {
   const auto id = context.uploads->Add(route.repository, std::move(upload));
   if (!id.ok()) {
@@ -142,7 +143,7 @@ std::optional<std::pair<uint64_t, uint64_t>> ParseContentRange(std::string_view 
 }
 
 // Takes a chunk where its range fits; `length` becomes that of the range, where there is one.
-std::optional<HttpResponse> CheckRange(const HttpRequest& request, const Route& route,
+std::optional<HttpResponse> CheckRange(const HttpRequest& request, const ServerRoute& route,
                                        UploadSessions::Lease& lease,
                                        std::optional<uint64_t>* length) {
   const std::string_view header = request.Header("content-range");
@@ -172,7 +173,7 @@ std::optional<HttpResponse> CheckRange(const HttpRequest& request, const Route& 
   return std::nullopt;
 }
 
-HttpOutcome TakeChunk(const RegistryContext& context, const Route& route,
+HttpOutcome TakeChunk(const RegistryContext& context, const ServerRoute& route,
                       const HttpRequest& request) {
   std::optional<Digest> digest;
   if (request.method == "PUT") {
@@ -196,7 +197,8 @@ HttpOutcome TakeChunk(const RegistryContext& context, const Route& route,
 
 }  // namespace
 
-HttpOutcome HandleUploads(const RegistryContext& context, const Route& route, const HttpRequest&) {
+HttpOutcome HandleUploads(const RegistryContext& context, const ServerRoute& route,
+                          const HttpRequest&) {
   std::optional<Digest> whole;
   if (const auto mount = route.Query("mount")) {
     const auto digest = Digest::Parse(*mount);
@@ -223,7 +225,7 @@ HttpOutcome HandleUploads(const RegistryContext& context, const Route& route, co
   return Begin(context, route, *std::move(upload));
 }
 
-HttpOutcome HandleUpload(const RegistryContext& context, const Route& route,
+HttpOutcome HandleUpload(const RegistryContext& context, const ServerRoute& route,
                          const HttpRequest& request) {
   if (request.method == "GET" || request.method == "HEAD") {
     const auto size = context.uploads->Size(route.repository, route.reference);

@@ -36,7 +36,7 @@ void CheckTarget(std::string_view target) {
     CheckAnswer(std::move(*refusal), target);
     return;
   }
-  const auto& route = std::get<zlayer::Route>(parsed);
+  const auto& route = std::get<zlayer::ServerRoute>(parsed);
   if (!route.name.empty()) {
     FUZZ_CHECK(zlayer::NormalizedRepository(route.name) == route.repository);
     FUZZ_CHECK(route.repository.find("..") == std::string::npos);

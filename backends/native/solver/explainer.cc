@@ -99,7 +99,7 @@ std::string FirstDifference(const LayerIndex& before, const LayerIndex& now) {
 Explainer::Explainer(const v1::Graph& graph, ExplainerOptions options)
     : graph_(graph), options_(std::move(options)) {}
 
-void Explainer::Began(uint32_t stage, const StageState& state) {
+void Explainer::Began(uint32_t stage, const BuiltStage& state) {
   const v1::Stage& definition = graph_.stages(stage);
   Stage begun;
   begun.set_index(stage);

@@ -11,8 +11,8 @@
 #include <string>
 #include <vector>
 
+#include "backends/native/solver/built_stage.h"
 #include "backends/native/solver/plan.h"
-#include "backends/native/solver/stage_state.h"
 #include "backends/native/solver/step.h"
 #include "base/mutex.h"
 #include "zlayer/internal/explanation.pb.h"
@@ -34,7 +34,7 @@ class Explainer {
   Explainer(const v1::Graph& graph, ExplainerOptions options);
 
   // A stage has its base.
-  void Began(uint32_t stage, const StageState& state);
+  void Began(uint32_t stage, const BuiltStage& state);
   // Why there is nothing in the cache for a step that has not been made yet: "first time",
   // "evicted", "miss: file src/a.c changed".
   std::string Explain(OperationId id, const Step& step);

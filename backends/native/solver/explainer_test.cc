@@ -60,7 +60,7 @@ class ExplainerTest : public ::testing::Test {
   struct Build {
     std::unique_ptr<v1::Graph> graph;
     std::unique_ptr<Explainer> explainer;
-    std::vector<StageState> states;
+    std::vector<BuiltStage> states;
   };
 
   Build Begin(const std::string& text) {
@@ -86,7 +86,7 @@ class ExplainerTest : public ::testing::Test {
   }
 
   void Base(const Build& build, uint32_t stage, const std::string& base) {
-    StageState state;
+    BuiltStage state;
     state.chain = {Digest::Of(base)};
     state.base_layers = 1;
     build.explainer->Began(stage, state);

@@ -7,7 +7,7 @@
 #include <stop_token>
 #include <vector>
 
-#include "backends/native/solver/stage_state.h"
+#include "backends/native/solver/built_stage.h"
 #include "backends/native/solver/step.h"
 #include "zlayer/v1/graph.pb.h"
 
@@ -17,13 +17,13 @@ namespace zlayer {
 class Operations {
  public:
   // States of the stages by index; read only where the plan says that a stage is complete.
-  using Stages = std::vector<StageState>;
+  using Stages = std::vector<BuiltStage>;
 
   virtual ~Operations() = default;
 
   // The state that a stage starts with; `operation` is its first. Of an image whose layers are not
   // here they are fetched, unless no operation of the graph needs any.
-  virtual absl::StatusOr<StageState> Base(const v1::Operation& operation, const Stages& stages,
+  virtual absl::StatusOr<BuiltStage> Base(const v1::Operation& operation, const Stages& stages,
                                           std::stop_token stop) = 0;
 
   // The step that makes the layer of `operation` on top of stages[stage]. Finds out what the step

@@ -156,7 +156,7 @@ class Solver {
     *started.mutable_instruction_started()->mutable_source() = operation.source();
     events_.Emit(std::move(started));
 
-    StageState& state = stages_[id.stage];
+    BuiltStage& state = stages_[id.stage];
     StepResult result;
     result.cached = true;
     result.reason = "configuration";
@@ -226,7 +226,7 @@ class Solver {
     };
   }
 
-  void AddLayer(uint32_t stage, const StepResult& result, StageState* state) {
+  void AddLayer(uint32_t stage, const StepResult& result, BuiltStage* state) {
     if (!result.chain.empty()) {
       StandOn(stage, result.chain, state);
     }
@@ -240,7 +240,7 @@ class Solver {
   }
 
   // Exchanges the layers of a stage for others with the same content.
-  void StandOn(uint32_t stage, const std::vector<LayerRef>& chain, StageState* state) {
+  void StandOn(uint32_t stage, const std::vector<LayerRef>& chain, BuiltStage* state) {
     const bool kept = IsKept(stage);
     state->files.view = Rootfs(chain);
     for (size_t i = 0; i < chain.size(); ++i) {
@@ -262,7 +262,7 @@ class Solver {
 
   // What neither makes a layer nor says what to write (ONBUILD, labels of the request) leaves no
   // trace, as in BuildKit.
-  static void AddHistory(const v1::Operation& operation, bool empty_layer, StageState* state) {
+  static void AddHistory(const v1::Operation& operation, bool empty_layer, BuiltStage* state) {
     if (empty_layer && operation.created_by().empty()) {
       return;
     }
@@ -274,7 +274,7 @@ class Solver {
          .empty_layer = empty_layer});
   }
 
-  static void ApplyConfig(const v1::Operation& operation, StageState* state) {
+  static void ApplyConfig(const v1::Operation& operation, BuiltStage* state) {
     for (const v1::ConfigChange& change : operation.config()) {
       ApplyConfigChange(change, &state->config, &state->command_is_own);
     }
@@ -294,7 +294,7 @@ class Solver {
 
   absl::StatusOr<NewImage> Image() {
     const uint32_t target = graph_.targets(0);
-    StageState& state = stages_[target];
+    BuiltStage& state = stages_[target];
     if (state.layers.size() > kPortableLayers && job_.layering == Layering::kPerInstruction) {
       v1::BuildEvent warning;
       warning.mutable_warning()->set_rule("TooManyLayers");
@@ -321,7 +321,7 @@ class Solver {
   const v1::Graph& graph_;
   EventSink& events_;
   // A stage's state belongs to the one operation of it that runs; the plan orders its readers.
-  std::vector<StageState> stages_;
+  std::vector<BuiltStage> stages_;
   Explainer explainer_;
   const std::stop_token outer_stop_;
   std::stop_source stop_;

@@ -66,7 +66,7 @@ struct StoreOperations::FileWork {
   std::shared_ptr<const LayerIndex> planned;
 };
 
-absl::StatusOr<StageState> StoreOperations::Base(const v1::Operation& operation,
+absl::StatusOr<BuiltStage> StoreOperations::Base(const v1::Operation& operation,
                                                  const Stages& stages, std::stop_token stop) {
   if (operation.has_stage()) {
     return stages[operation.stage().stage()];
@@ -74,14 +74,14 @@ absl::StatusOr<StageState> StoreOperations::Base(const v1::Operation& operation,
   if (operation.has_image()) {
     return ImageState(operation.image(), std::move(stop));
   }
-  StageState state;
+  BuiltStage state;
   state.files.layers = &resources_.store->layers();
   return state;
 }
 
-absl::StatusOr<StageState> StoreOperations::ImageState(const v1::ImageBase& base,
+absl::StatusOr<BuiltStage> StoreOperations::ImageState(const v1::ImageBase& base,
                                                        std::stop_token stop) {
-  StageState state;
+  BuiltStage state;
   state.files.layers = &resources_.store->layers();
   ASSIGN_OR_RETURN(StoredImage image,
                    resources_.store->images().Get(
@@ -129,7 +129,7 @@ absl::StatusOr<Step> StoreOperations::Prepare(const v1::Operation& operation, ui
 }
 
 Step StoreOperations::FileStep(std::shared_ptr<FileWork> work,
-                               std::shared_ptr<const LayerIndex> files, const StageState& below,
+                               std::shared_ptr<const LayerIndex> files, const BuiltStage& below,
                                const KeyScope& scope) const {
   Step step;
   const std::string archives = work->draft.ArchiveKey();
@@ -179,7 +179,7 @@ absl::StatusOr<LayerRef> StoreOperations::Recorded(const Digest& key) const {
 
 absl::StatusOr<Filesystem> StoreOperations::Image(const v1::ImageBase& image,
                                                   std::stop_token stop) {
-  ASSIGN_OR_RETURN(StageState state, ImageState(image, std::move(stop)));
+  ASSIGN_OR_RETURN(BuiltStage state, ImageState(image, std::move(stop)));
   return std::move(state.files);
 }
 
@@ -245,7 +245,7 @@ absl::StatusOr<Filesystem> StoreOperations::Input(const v1::Input& input, std::s
 }
 
 absl::StatusOr<Step> StoreOperations::CopyStep(std::shared_ptr<FileWork> work, const Digest& plan,
-                                               const StageState& below,
+                                               const BuiltStage& below,
                                                const KeyScope& scope) const {
   // Of a plan that was made before, and carried out, the layer says what it came to.
   if (const std::optional<Digest> content = resources_.plans->Find(plan); content.has_value()) {
@@ -263,9 +263,9 @@ absl::StatusOr<Step> StoreOperations::CopyStep(std::shared_ptr<FileWork> work, c
 
 absl::StatusOr<Step> StoreOperations::Copy(const v1::Copy& copy, const Site& site) {
   // With `link` the layer is made as if on nothing.
-  StageState nothing;
+  BuiltStage nothing;
   nothing.files.layers = site.state.files.layers;
-  const StageState& below = copy.link() ? nothing : site.state;
+  const BuiltStage& below = copy.link() ? nothing : site.state;
   auto work = std::make_shared<FileWork>(job_.graph, below.files, resources_.clock->NowNs());
   std::vector<CopySource> sources;
   for (const v1::Copy::Source& source : copy.sources()) {

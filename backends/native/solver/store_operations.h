@@ -4,8 +4,8 @@
 
 #include <absl/status/statusor.h>
 
-#include <map>
 #include <chrono>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -46,7 +46,7 @@ class StoreOperations : public Operations {
   StoreOperations(const NativeResources& resources, const BuildJob& job)
       : resources_(resources), job_(job) {}
 
-  absl::StatusOr<StageState> Base(const v1::Operation& operation, const Stages& stages,
+  absl::StatusOr<BuiltStage> Base(const v1::Operation& operation, const Stages& stages,
                                   std::stop_token stop) override;
   absl::StatusOr<Step> Prepare(const v1::Operation& operation, uint32_t stage, const Stages& stages,
                                const StepSink& sink, std::stop_token stop) override;
@@ -55,7 +55,7 @@ class StoreOperations : public Operations {
   // What a step is prepared with.
   struct Site {
     const Stages& stages;
-    const StageState& state;
+    const BuiltStage& state;
     KeyScope scope;
     const StepSink& sink;
     std::stop_token stop;
@@ -68,12 +68,12 @@ class StoreOperations : public Operations {
   absl::StatusOr<Step> MakeDirectory(const v1::MakeDirectory& make, const Site& site);
   // `files` is what the work comes to, or what it came to before.
   Step FileStep(std::shared_ptr<FileWork> work, std::shared_ptr<const LayerIndex> files,
-                const StageState& below, const KeyScope& scope) const;
+                const BuiltStage& below, const KeyScope& scope) const;
   absl::StatusOr<Step> CopyStep(std::shared_ptr<FileWork> work, const Digest& plan,
-                                const StageState& below, const KeyScope& scope) const;
+                                const BuiltStage& below, const KeyScope& scope) const;
   // What a record with this key names; null where there is none.
   absl::StatusOr<LayerRef> Recorded(const Digest& key) const;
-  absl::StatusOr<StageState> ImageState(const v1::ImageBase& base, std::stop_token stop);
+  absl::StatusOr<BuiltStage> ImageState(const v1::ImageBase& base, std::stop_token stop);
   absl::StatusOr<Filesystem> Image(const v1::ImageBase& image, std::stop_token stop);
   // What an uploaded context has below a directory of it ("" is all).
   absl::StatusOr<LayerRef> Context(const std::string& id, const std::string& directory);

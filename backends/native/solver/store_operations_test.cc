@@ -52,7 +52,7 @@ class CopyTest : public StoreTest {
     job_.contexts[""] = stored.id;
     StoreOperations operations({.store = store_.get(), .clock = SystemClock(), .plans = &plans_},
                                job_);
-    std::vector<StageState> stages(1);
+    std::vector<BuiltStage> stages(1);
     stages[0].files.layers = &store_->layers();
     return operations.Prepare(job_.graph->stages(0).operations(1), 0, stages, {}, {});
   }

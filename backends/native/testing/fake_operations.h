@@ -220,12 +220,12 @@ class FakeOperations : public Operations {
  public:
   FakeOperations(FakeWorld* world, const BuildJob* job) : world_(world), job_(job) {}
 
-  absl::StatusOr<StageState> Base(const v1::Operation& operation, const Stages& stages,
+  absl::StatusOr<BuiltStage> Base(const v1::Operation& operation, const Stages& stages,
                                   std::stop_token) override {
     if (operation.has_stage()) {
       return stages[operation.stage().stage()];
     }
-    StageState state;
+    BuiltStage state;
     if (operation.has_image()) {
       const LayerRef layer = world_->Image(operation.image().reference());
       state.files.view = Rootfs({layer});
@@ -243,7 +243,7 @@ class FakeOperations : public Operations {
   }
 
  private:
-  absl::StatusOr<Step> Run(const v1::Run& run, const StageState& state, const Stages& stages,
+  absl::StatusOr<Step> Run(const v1::Run& run, const BuiltStage& state, const Stages& stages,
                            const StepSink&) {
     const std::string text = run.argv(0);
     std::string mounts;
@@ -285,7 +285,7 @@ class FakeOperations : public Operations {
   }
 
   // The content of a file of the stage, or of all that it has.
-  absl::StatusOr<std::string> Select(const StageState& state, const std::string& path) const {
+  absl::StatusOr<std::string> Select(const BuiltStage& state, const std::string& path) const {
     if (path.empty()) {
       return Joined(ContentChain(state));
     }

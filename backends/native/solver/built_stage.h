@@ -1,6 +1,6 @@
 // What a stage is after some of its operations.
-#ifndef ZLAYER_BACKENDS_NATIVE_SOLVER_STAGE_STATE_H_
-#define ZLAYER_BACKENDS_NATIVE_SOLVER_STAGE_STATE_H_
+#ifndef ZLAYER_BACKENDS_NATIVE_SOLVER_BUILT_STAGE_H_
+#define ZLAYER_BACKENDS_NATIVE_SOLVER_BUILT_STAGE_H_
 
 #include <cstdint>
 #include <string>
@@ -15,7 +15,7 @@ namespace zlayer {
 
 // The operations of a stage change it one after the other; once the stage is complete, others read
 // it. Copies are cheap but for the configuration and history.
-struct StageState {
+struct BuiltStage {
   Filesystem files;
   std::vector<Digest> chain;  // ids of the layers of `files`, lowest first
   v1::ImageConfig config;
@@ -29,7 +29,7 @@ struct StageState {
 
 // What the layers of `chain` contain, times left out. Those of a base image, which an image keeps
 // as they are, stand for themselves.
-inline std::vector<Digest> ContentChain(const StageState& state) {
+inline std::vector<Digest> ContentChain(const BuiltStage& state) {
   std::vector<Digest> contents = state.chain;
   for (size_t i = state.base_layers; i < contents.size(); ++i) {
     contents[i] = state.files.view.layers()[i]->ContentDigest();
@@ -39,4 +39,4 @@ inline std::vector<Digest> ContentChain(const StageState& state) {
 
 }  // namespace zlayer
 
-#endif  // ZLAYER_BACKENDS_NATIVE_SOLVER_STAGE_STATE_H_
+#endif  // ZLAYER_BACKENDS_NATIVE_SOLVER_BUILT_STAGE_H_
