@@ -94,7 +94,9 @@ class ThreadedPipelineRunner : public PipelineRunner {
 
   void Start() {
     options_.queue->SetEndListener([this](const std::string& id) { Tell(BuildEnded{id}); });
-    thread_ = std::jthread([this](std::stop_token stop) { Run(stop); });
+    // Before anything can be submitted: what comes with a submission is in no row.
+    thread_ = std::jthread(
+        [this, earlier = store_.Running()](std::stop_token stop) { Run(earlier, stop); });
   }
 
   ~ThreadedPipelineRunner() override { Stop(); }
@@ -142,8 +144,8 @@ class ThreadedPipelineRunner : public PipelineRunner {
 
   // All below is of the thread.
 
-  void Run(const std::stop_token& stop) {
-    Recover();
+  void Run(const absl::StatusOr<std::vector<std::string>>& earlier, const std::stop_token& stop) {
+    Recover(earlier);
     while (!stop.stop_requested()) {
       std::optional<Notice> notice = Await(stop);
       if (notice.has_value()) {
@@ -169,8 +171,7 @@ class ThreadedPipelineRunner : public PipelineRunner {
     return notice;
   }
 
-  void Recover() {
-    absl::StatusOr<std::vector<std::string>> ids = store_.Running();
+  void Recover(const absl::StatusOr<std::vector<std::string>>& ids) {
     if (!ids.ok()) {
       kLog.Error("pipelines cannot go on before the next start", {{"error", ids.status()}});
       return;
