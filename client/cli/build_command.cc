@@ -89,9 +89,8 @@ absl::Status Build::Run() {
   }
   ASSIGN_OR_RETURN(request_, MakeBuildRequest(options_.flags, file_, FromEnvironment));
   request_.set_namespace_(session_.name_space());
-  const std::string context =
-      IsDirectoryContext(options_.flags) ? options_.flags.context : std::string();
-  RETURN_IF_ERROR(AddLogins(ImagesOf(request_.spec(), context), session_.stop(),
+  RETURN_IF_ERROR(AddLogins(ImagesOf(request_.spec(), ContextDirectory(options_.flags)),
+                            session_.stop(),
                             request_.mutable_spec()->mutable_registry_credentials()));
   if (request_.idempotency_key().empty()) {
     // Lets a submission whose answer was lost be sent again.

@@ -394,6 +394,10 @@ bool IsDirectoryContext(const BuildFlags& flags) {
   return flags.context != "-" && !IsRemote(flags.context);
 }
 
+std::string ContextDirectory(const BuildFlags& flags) {
+  return IsDirectoryContext(flags) ? flags.context : std::string();
+}
+
 absl::StatusOr<v1::SubmitBuildRequest> MakeBuildRequest(const BuildFlags& flags,
                                                         const std::optional<BuildFile>& file,
                                                         const Environment& environment) {

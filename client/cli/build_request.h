@@ -67,6 +67,8 @@ using Environment = std::function<std::optional<std::string>(const std::string&)
 
 // Whether the build context is a directory here: not a tar on stdin, nor fetched by the daemon.
 bool IsDirectoryContext(const BuildFlags& flags);
+// That directory; empty where the context is none.
+std::string ContextDirectory(const BuildFlags& flags);
 
 // What the flags ask for. Without `file`, the build file is the one named by the flags in the
 // context (a tar, or fetched by the daemon). Contexts that are directories are left out: see
@@ -84,8 +86,9 @@ absl::StatusOr<std::string> FindBuildFile(const std::string& directory);
 // Reads the build file and its ignore file. A template is one that the flags name or that fits the
 // directory which is the context, with its own ignore file where the directory has none (errors as
 // DetectRuntime; a usage error where there is none of that name). Else it is `-f` or `-z` as given
-// (`-` is stdin; what `-f` names is a ZImagefile where its name says so, see IsZImagefilePath), else
-// what ChooseBuildFile finds in the context; for the ignore file `<build file>.dockerignore`, else
+// (`-` is stdin; what `-f` names is a ZImagefile where its name says so, see IsZImagefilePath),
+// else what ChooseBuildFile finds in the context; for the ignore file `<build file>.dockerignore`,
+// else
 // `.dockerignore` of the context. Nullopt: the file is in the tar that is the context, or in what
 // the daemon fetches, or the template is to fit that. kNotFound: there is none, with a sentence
 // that says so. A usage error: more than one option says what the build file is.

@@ -99,8 +99,7 @@ absl::StatusOr<FileRequest> MakeFileRequest(Session& session, const BuildFlags& 
   ASSIGN_OR_RETURN(v1::SubmitBuildRequest build,
                    MakeBuildRequest(flags, request.file, FromEnvironment));
   request.spec = std::move(*build.mutable_spec());
-  const std::string context = IsDirectoryContext(flags) ? flags.context : std::string();
-  RETURN_IF_ERROR(AddLogins(ImagesOf(request.spec, context), session.stop(),
+  RETURN_IF_ERROR(AddLogins(ImagesOf(request.spec, ContextDirectory(flags)), session.stop(),
                             request.spec.mutable_registry_credentials()));
   RETURN_IF_ERROR(AddContexts(session, flags, &request));
   return request;

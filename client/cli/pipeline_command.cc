@@ -48,7 +48,6 @@ class Pipeline {
   Session& session_;
   const Options& options_;
   Connection* connection_ = nullptr;
-  std::unique_ptr<v1::PipelineService::StubInterface> pipelines_;
   PipelineToSubmit pipeline_;
 };
 
@@ -60,7 +59,6 @@ absl::Status Pipeline::Run() {
   ASSIGN_OR_RETURN(pipeline_, MakePipelineRequest(options_.flags, session_.stop()));
   pipeline_.request.set_namespace_(session_.name_space());
   ASSIGN_OR_RETURN(connection_, session_.connection());
-  ASSIGN_OR_RETURN(pipelines_, MakePipelineStub(*connection_));
   std::unique_ptr<PipelinePrinter> printer =
       json || options_.detach ? MakeQuietPipelinePrinter()
                               : MakePipelinePrinter(options_.progress, session_.stop());
@@ -122,10 +120,10 @@ absl::StatusOr<std::string> Pipeline::Submit() const {
         "most; build parts of it with --only",
         FormatSize(pipeline_.request.ByteSizeLong()), FormatSize(kMaxRequest)));
   }
-  ASSIGN_OR_RETURN(
-      const v1::SubmitPipelineResponse response,
-      Call(*connection_, *pipelines_, &v1::PipelineService::StubInterface::SubmitPipeline,
-           pipeline_.request, kCallTimeout, session_.stop()));
+  ASSIGN_OR_RETURN(const v1::SubmitPipelineResponse response,
+                   Call(*connection_, connection_->pipelines(),
+                        &v1::PipelineService::StubInterface::SubmitPipeline, pipeline_.request,
+                        kCallTimeout, session_.stop()));
   return response.pipeline_id();
 }
 
@@ -134,14 +132,15 @@ absl::Status Pipeline::Follow(const std::string& id, std::unique_ptr<PipelinePri
       [this](const std::string& pipeline) {
         v1::CancelPipelineRequest request;
         request.set_pipeline_id(pipeline);
-        return Call(*connection_, *pipelines_, &v1::PipelineService::StubInterface::CancelPipeline,
-                    request, kCancelTimeout, std::stop_token())
+        return Call(*connection_, connection_->pipelines(),
+                    &v1::PipelineService::StubInterface::CancelPipeline, request, kCancelTimeout,
+                    std::stop_token())
             .status();
       },
       session_.stop());
   cancel.Started(id);
   ASSIGN_OR_RETURN(const v1::PipelineStatus status,
-                   WatchPipeline(*connection_, *pipelines_, {id, *printer, cancel.abandoned()}));
+                   WatchPipeline(*connection_, {id, *printer, cancel.abandoned()}));
   printer.reset();
   if (options_.format == "json") {
     Print(ToJson(status) + "\n");

@@ -60,7 +60,6 @@ std::unique_ptr<PipelinePrinter> MakePipelinePrinter(const std::string& mode,
 }
 
 absl::StatusOr<v1::PipelineStatus> WatchPipeline(Connection& connection,
-                                                 v1::PipelineService::StubInterface& pipelines,
                                                  const PipelineWatch& watch) {
   Mutex mutex;  // of the printer
   BuildFollowers builds(
@@ -78,7 +77,7 @@ absl::StatusOr<v1::PipelineStatus> WatchPipeline(Connection& connection,
   v1::WatchPipelineRequest request;
   request.set_pipeline_id(watch.pipeline_id);
   return FollowPipeline(
-      {connection, pipelines}, std::move(request),
+      connection, std::move(request),
       [&](const v1::PipelineEvent& event) {
         const bool builds_now =
             event.has_image() && event.image().state() == v1::PIPELINE_IMAGE_BUILDING;

@@ -12,7 +12,7 @@
 #include <string>
 
 #include "client/cli/session.h"
-#include "client/lib/pipeline_stub.h"
+#include "client/lib/connection.h"
 #include "client/progress/pipeline_printer.h"
 #include "zlayer/v1/pipeline.pb.h"
 
@@ -30,7 +30,6 @@ struct PipelineWatch {
 // Shows the pipeline with the builds of its images from begin to end; returns how it ended. Nothing
 // is shown after `stop` (kCancelled), and the pipeline goes on.
 absl::StatusOr<v1::PipelineStatus> WatchPipeline(Connection& connection,
-                                                 v1::PipelineService::StubInterface& pipelines,
                                                  const PipelineWatch& watch);
 
 // A line for each image: name, state, seconds, size, manifest digest.

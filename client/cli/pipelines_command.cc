@@ -31,8 +31,7 @@ absl::StatusOr<Response> Ask(Session& session,
                                                           Response*),
                              const Request& request) {
   ASSIGN_OR_RETURN(Connection * connection, session.connection());
-  ASSIGN_OR_RETURN(const std::unique_ptr<Stub> stub, MakePipelineStub(*connection));
-  return Call(*connection, *stub, method, request, kCallTimeout, session.stop());
+  return Call(*connection, connection->pipelines(), method, request, kCallTimeout, session.stop());
 }
 
 // Newest first, page by page, until `sink` answers false or there are no more.
@@ -166,11 +165,10 @@ absl::Status Watch(Session& session, const std::vector<std::string>& ids,
                    const std::string& progress) {
   return ForEachPipeline(session, ids, [&](const std::string& id) -> absl::Status {
     ASSIGN_OR_RETURN(Connection * connection, session.connection());
-    ASSIGN_OR_RETURN(const std::unique_ptr<Stub> stub, MakePipelineStub(*connection));
     // An interrupt ends the watching, not the pipeline.
     std::unique_ptr<PipelinePrinter> printer = MakePipelinePrinter(progress, std::stop_token());
     ASSIGN_OR_RETURN(const v1::PipelineStatus status,
-                     WatchPipeline(*connection, *stub, {id, *printer, session.stop()}));
+                     WatchPipeline(*connection, {id, *printer, session.stop()}));
     printer.reset();
     if (progress != "json") {
       Print(PipelineTable(status, TerminalWidth()));

@@ -71,6 +71,7 @@ Connection::Connection(std::string address, std::shared_ptr<grpc::Channel> chann
     : address_(std::move(address)),
       channel_(std::move(channel)),
       builds_(v1::BuildService::NewStub(channel_)),
+      pipelines_(v1::PipelineService::NewStub(channel_)),
       images_(v1::ImageService::NewStub(channel_)),
       registries_(v1::RegistryService::NewStub(channel_)),
       cache_(v1::CacheService::NewStub(channel_)),

@@ -17,6 +17,7 @@
 #include "zlayer/v1/build.grpc.pb.h"
 #include "zlayer/v1/cache.grpc.pb.h"
 #include "zlayer/v1/image.grpc.pb.h"
+#include "zlayer/v1/pipeline.grpc.pb.h"
 #include "zlayer/v1/registry.grpc.pb.h"
 #include "zlayer/v1/system.grpc.pb.h"
 
@@ -35,6 +36,7 @@ class Connection {
 
   const std::string& address() const { return address_; }
   v1::BuildService::StubInterface& builds() { return *builds_; }
+  v1::PipelineService::StubInterface& pipelines() { return *pipelines_; }
   v1::ImageService::StubInterface& images() { return *images_; }
   v1::RegistryService::StubInterface& registries() { return *registries_; }
   v1::CacheService::StubInterface& cache() { return *cache_; }
@@ -60,6 +62,7 @@ class Connection {
   const std::string address_;
   const std::shared_ptr<grpc::Channel> channel_;
   const std::unique_ptr<v1::BuildService::StubInterface> builds_;
+  const std::unique_ptr<v1::PipelineService::StubInterface> pipelines_;
   const std::unique_ptr<v1::ImageService::StubInterface> images_;
   const std::unique_ptr<v1::RegistryService::StubInterface> registries_;
   const std::unique_ptr<v1::CacheService::StubInterface> cache_;

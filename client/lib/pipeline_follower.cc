@@ -10,7 +10,7 @@
 
 namespace zlayer {
 
-absl::StatusOr<v1::PipelineStatus> FollowPipeline(const PipelineCalls& calls,
+absl::StatusOr<v1::PipelineStatus> FollowPipeline(Connection& connection,
                                                   v1::WatchPipelineRequest request,
                                                   const PipelineEventHandler& handler,
                                                   const FollowOptions& options,
@@ -21,7 +21,7 @@ absl::StatusOr<v1::PipelineStatus> FollowPipeline(const PipelineCalls& calls,
     grpc::ClientContext context;
     CancelOnStop cancel(stop, &context);
     std::unique_ptr<grpc::ClientReaderInterface<v1::PipelineEvent>> stream =
-        calls.stub.WatchPipeline(&context, request);
+        connection.pipelines().WatchPipeline(&context, request);
     v1::PipelineEvent event;
     while (stream->Read(&event)) {
       if (event.sequence() <= request.after_sequence() || ended.has_value()) {
@@ -47,8 +47,8 @@ absl::StatusOr<v1::PipelineStatus> FollowPipeline(const PipelineCalls& calls,
     const absl::Status error =
         status.ok()
             ? Unavailable(fmt::format("the daemon at {} ended the events of pipeline {} early",
-                                      calls.connection.address(), request.pipeline_id()))
-            : calls.connection.Explain(status);
+                                      connection.address(), request.pipeline_id()))
+            : connection.Explain(status);
     if (!status.ok() && !IsBroken(status)) {
       return error;
     }

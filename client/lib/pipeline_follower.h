@@ -9,21 +9,16 @@
 
 #include "client/lib/connection.h"
 #include "client/lib/stream_retry.h"
-#include "zlayer/v1/pipeline.grpc.pb.h"
+#include "zlayer/v1/pipeline.pb.h"
 
 namespace zlayer {
-
-struct PipelineCalls {
-  Connection& connection;
-  v1::PipelineService::StubInterface& stub;
-};
 
 // Gets each event once, in order, on the caller's thread.
 using PipelineEventHandler = std::function<void(const v1::PipelineEvent&)>;
 
 // Returns how the pipeline ended, from `request.after_sequence` on. kUnavailable: the daemon did
 // not come back in time. kCancelled once `stop` is requested, which cancels no pipeline.
-absl::StatusOr<v1::PipelineStatus> FollowPipeline(const PipelineCalls& calls,
+absl::StatusOr<v1::PipelineStatus> FollowPipeline(Connection& connection,
                                                   v1::WatchPipelineRequest request,
                                                   const PipelineEventHandler& handler,
                                                   const FollowOptions& options,
