@@ -10,6 +10,7 @@
 
 #include "backends/graph/sources.h"
 #include "backends/graph/validate.h"
+#include "base/field_digest.h"
 #include "base/status_macros.h"
 #include "base/url_text.h"
 #include "daemon/build/outputs.h"
@@ -19,34 +20,6 @@ namespace {
 
 // Raised whenever the same sources would make another image.
 constexpr std::string_view kVersion = "sources 1";
-
-// Digests fields, each preceded by its length.
-class FieldDigest {
- public:
-  void Add(std::string_view field) {
-    Add(field.size());
-    sha256_.Update(field);
-  }
-  void Add(uint64_t number) {
-    char bytes[8];
-    for (int i = 0; i < 8; ++i) {
-      bytes[i] = static_cast<char>(number >> (8 * i));
-    }
-    sha256_.Update({bytes, sizeof(bytes)});
-  }
-  template <typename Map>
-  void AddMap(const Map& map) {
-    Add(static_cast<uint64_t>(map.size()));
-    for (const auto& [key, value] : map) {
-      Add(std::string_view(key));
-      Add(std::string_view(value));
-    }
-  }
-  Digest Finish() { return sha256_.Finish(); }
-
- private:
-  Sha256 sha256_;
-};
 
 // Where an instruction stands in its file, and which proxy it uses, shows in no image.
 std::string TextOf(v1::Graph graph) {

@@ -353,13 +353,17 @@ absl::StatusOr<std::vector<Digest>> FindOnlyChildren(Connection& connection,
                          "EXISTS (SELECT 1 FROM index_manifests o WHERE o.child = c.child AND "
                          "o.manifest <> ?1)"));
   query.BindDigest(1, index).BindText(2, name_space);
-  std::vector<Digest> children;
+  return ReadDigests(query);
+}
+
+absl::StatusOr<std::vector<Digest>> ReadDigests(Statement& query) {
+  std::vector<Digest> digests;
   while (true) {
-    ASSIGN_OR_RETURN(bool more, query.Step());
+    ASSIGN_OR_RETURN(const bool more, query.Step());
     if (!more) {
-      return children;
+      return digests;
     }
-    ASSIGN_OR_RETURN(children.emplace_back(), query.DigestAt(0));
+    ASSIGN_OR_RETURN(digests.emplace_back(), query.DigestAt(0));
   }
 }
 

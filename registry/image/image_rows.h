@@ -100,6 +100,9 @@ absl::StatusOr<std::vector<Digest>> FindNameless(Connection& connection, int64_t
 absl::StatusOr<std::vector<Digest>> RemoveIfNameless(Connection& connection, const Digest& manifest,
                                                      int64_t before_ns);
 
+// The first column of all rows of a query.
+absl::StatusOr<std::vector<Digest>> ReadDigests(Statement& query);
+
 // What the image refers to, itself included.
 std::vector<Digest> BlobsOf(const ImageRow& image);
 

@@ -139,14 +139,7 @@ absl::StatusOr<std::vector<Digest>> FindReferrers(Connection& connection,
                          "r.manifest = images.manifest WHERE subject = ?1 AND namespace = ?2 AND "
                          "repository = ?3 ORDER BY r.manifest"));
   query.BindDigest(1, subject).BindText(2, name_space).BindText(3, repository);
-  std::vector<Digest> found;
-  while (true) {
-    ASSIGN_OR_RETURN(const bool more, query.Step());
-    if (!more) {
-      return found;
-    }
-    ASSIGN_OR_RETURN(found.emplace_back(), query.DigestAt(0));
-  }
+  return ReadDigests(query);
 }
 
 absl::StatusOr<bool> HasBlob(Connection& connection, std::string_view name_space,
@@ -194,14 +187,7 @@ absl::StatusOr<std::vector<Digest>> FindImagesToPull(Connection& connection,
                          "i.kind = ?3 GROUP BY i.source LIMIT ?4"));
   query.BindDigest(1, blob).BindText(2, name_space);
   query.Bind(3, static_cast<int64_t>(ManifestKind::kImage)).Bind(4, kMost);
-  std::vector<Digest> found;
-  while (true) {
-    ASSIGN_OR_RETURN(const bool more, query.Step());
-    if (!more) {
-      return found;
-    }
-    ASSIGN_OR_RETURN(found.emplace_back(), query.DigestAt(0));
-  }
+  return ReadDigests(query);
 }
 
 absl::Status AddUploadedBlob(Connection& connection, std::string_view name_space,

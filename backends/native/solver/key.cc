@@ -1,6 +1,10 @@
 #include "backends/native/solver/key.h"
 
 #include <cstdint>
+#include <string_view>
+#include <vector>
+
+#include "base/field_digest.h"
 
 namespace zlayer {
 namespace {
@@ -8,47 +12,24 @@ namespace {
 // Raised whenever keys of the same operation would mean something else.
 constexpr uint64_t kSchema = 2;
 
-// Digests fields, each preceded by its length, so that no two lists of fields are the same bytes.
-class FieldDigest {
- public:
-  FieldDigest(std::string_view kind, const KeyScope& scope) {
-    Add(kSchema);
-    Add(kind);
-    Add(scope.name_space);
-    Add(scope.platform.os());
-    Add(scope.platform.architecture());
-    Add(scope.platform.variant());
-    Add(scope.platform.os_version());
-  }
-  void Add(std::string_view field) {
-    Add(static_cast<uint64_t>(field.size()));
-    sha256_.Update(field);
-  }
-  void Add(uint64_t number) {
-    char bytes[8];
-    for (int i = 0; i < 8; ++i) {
-      bytes[i] = static_cast<char>(number >> (8 * i));
-    }
-    sha256_.Update({bytes, sizeof(bytes)});
-  }
-  template <typename List>
-  void AddStrings(const List& list) {
-    Add(static_cast<uint64_t>(list.size()));
-    for (const std::string& field : list) {
-      Add(std::string_view(field));
-    }
-  }
-  void AddChain(const std::vector<Digest>& chain) {
-    Add(static_cast<uint64_t>(chain.size()));
-    for (const Digest& layer : chain) {
-      Add(layer.Bytes());
-    }
-  }
-  Digest Finish() { return sha256_.Finish(); }
+FieldDigest KeyFor(std::string_view kind, const KeyScope& scope) {
+  FieldDigest key;
+  key.Add(kSchema);
+  key.Add(kind);
+  key.Add(scope.name_space);
+  key.Add(std::string_view(scope.platform.os()));
+  key.Add(std::string_view(scope.platform.architecture()));
+  key.Add(std::string_view(scope.platform.variant()));
+  key.Add(std::string_view(scope.platform.os_version()));
+  return key;
+}
 
- private:
-  Sha256 sha256_;
-};
+void AddChain(const std::vector<Digest>& chain, FieldDigest* key) {
+  key->Add(static_cast<uint64_t>(chain.size()));
+  for (const Digest& layer : chain) {
+    key->Add(layer.Bytes());
+  }
+}
 
 void AddMount(const MountKey& mount, FieldDigest* key) {
   const v1::Mount& definition = *mount.mount;
@@ -66,7 +47,7 @@ void AddMount(const MountKey& mount, FieldDigest* key) {
 }  // namespace
 
 Digest KeyOf(const KeyScope& scope, const RunKey& run) {
-  FieldDigest key("run", scope);
+  FieldDigest key = KeyFor("run", scope);
   key.Add(run.runtime);
   key.AddStrings(run.run->argv());
   key.AddStrings(*run.environment);
@@ -84,32 +65,32 @@ Digest KeyOf(const KeyScope& scope, const RunKey& run) {
   for (const MountKey& mount : run.mounts) {
     AddMount(mount, &key);
   }
-  key.AddChain(*run.chain);
+  AddChain(*run.chain, &key);
   return key.Finish();
 }
 
 Digest FileKey(const KeyScope& scope, const Digest& index_content) {
-  FieldDigest key("files", scope);
+  FieldDigest key = KeyFor("files", scope);
   key.Add(index_content.Bytes());
   return key.Finish();
 }
 
 Digest UnpackKey(const KeyScope& scope, const Digest& index_content, std::string_view archives,
                  const std::vector<Digest>& chain) {
-  FieldDigest key("unpack", scope);
+  FieldDigest key = KeyFor("unpack", scope);
   key.Add(index_content.Bytes());
   key.Add(archives);
-  key.AddChain(chain);
+  AddChain(chain, &key);
   return key.Finish();
 }
 
 Digest PlanKey(const KeyScope& scope, const v1::Copy& copy,
                const std::vector<std::vector<Digest>>& chains) {
-  FieldDigest key("plan", scope);
+  FieldDigest key = KeyFor("plan", scope);
   key.Add(copy.SerializeAsString());
   key.Add(uint64_t{chains.size()});
   for (const std::vector<Digest>& chain : chains) {
-    key.AddChain(chain);
+    AddChain(chain, &key);
   }
   return key.Finish();
 }
