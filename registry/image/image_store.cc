@@ -118,6 +118,7 @@ class DatabaseImageStore : public ImageStore {
   absl::StatusOr<std::string> ReadDocument(const Digest& manifest, const Digest& document) const;
   absl::StatusOr<StoredImage> Load(NamedRow row) const;
   absl::Status LoadConfig(StoredImage* image) const;
+  static absl::Status LoadUrls(StoredImage* image);
   absl::StatusOr<StoredImage> LoadManifest(std::string_view name_space, const Digest& manifest);
   absl::StatusOr<StoredImage> LoadFor(std::string_view name_space, std::string_view reference,
                                       const Digest& manifest, const v1::Platform& platform);
@@ -176,8 +177,22 @@ absl::StatusOr<StoredImage> DatabaseImageStore::Load(NamedRow row) const {
   }
   if (image.kind == ManifestKind::kImage) {
     RETURN_IF_ERROR(LoadConfig(&image));
+    RETURN_IF_ERROR(LoadUrls(&image));
   }
   return image;
+}
+
+// Of layers that are not distributed, which only the manifest has.
+absl::Status DatabaseImageStore::LoadUrls(StoredImage* image) {
+  const auto is_foreign = [](const ImageLayer& layer) { return IsForeignLayer(layer.media_type); };
+  if (std::none_of(image->layers.begin(), image->layers.end(), is_foreign)) {
+    return absl::OkStatus();
+  }
+  ASSIGN_OR_RETURN(ManifestDocument manifest, ParseManifest(image->manifest_json));
+  for (size_t i = 0; i < std::min(image->layers.size(), manifest.layers.size()); ++i) {
+    image->layers[i].urls = std::move(manifest.layers[i].urls);
+  }
+  return absl::OkStatus();
 }
 
 absl::Status DatabaseImageStore::LoadConfig(StoredImage* image) const {
@@ -266,7 +281,9 @@ absl::StatusOr<StoredImage> DatabaseImageStore::EnsureLayers(const StoredImage& 
                                                              const BlobFetcher& fetch,
                                                              std::stop_token stop) {
   StoredImage known = image;
-  const auto is_unknown = [](const ImageLayer& layer) { return layer.layer.IsNone(); };
+  const auto is_unknown = [&image](const ImageLayer& layer) {
+    return layer.layer.IsNone() && !MayStayAway(image, layer);
+  };
   if (std::none_of(known.layers.begin(), known.layers.end(), is_unknown)) {
     return known;
   }
@@ -287,7 +304,10 @@ absl::StatusOr<StoredImage> DatabaseImageStore::EnsureLayers(const StoredImage& 
 absl::Status DatabaseImageStore::EnsureBlobs(const StoredImage& image, const BlobFetcher& fetch,
                                              std::stop_token stop) {
   BlobLeases::Lease lease(parts_.leases);
-  return fetch_.FetchBlobs(image, 0, fetch, &lease, std::move(stop));
+  const auto is_distributed = [](const ImageLayer& layer) {
+    return !IsForeignLayer(layer.media_type);
+  };
+  return fetch_.FetchBlobs({image, is_distributed}, fetch, &lease, std::move(stop));
 }
 
 absl::StatusOr<StoredImage> DatabaseImageStore::LoadManifest(std::string_view name_space,
@@ -341,7 +361,8 @@ absl::Status DatabaseImageStore::DescribeLayer(TarEpoch epoch, ImageLayer* layer
                                                BlobLeases::Lease* lease) {
   if (!layer->digest.IsNone()) {
     lease->Add(layer->digest);
-    if (layer->layer.IsNone() || parts_.blobs->Has(layer->digest)) {
+    if (layer->layer.IsNone() || parts_.blobs->Has(layer->digest) ||
+        IsForeignLayer(layer->media_type)) {
       return absl::OkStatus();
     }
     ASSIGN_OR_RETURN(const bool can_be_made, parts_.layers->HasTar(layer->layer, layer->digest));

@@ -10,6 +10,7 @@
 #include "base/errors.h"
 #include "base/parallel.h"
 #include "base/status_macros.h"
+#include "registry/image/image_json.h"
 #include "registry/image/image_rows.h"
 #include "registry/image/layer_import.h"
 
@@ -46,6 +47,10 @@ absl::StatusOr<std::vector<Digest>> FindKnown(Connection& connection, const Stor
 }
 
 }  // namespace
+
+bool MayStayAway(const StoredImage& image, const ImageLayer& layer) {
+  return image.platform.os() == "windows" && IsForeignLayer(layer.media_type);
+}
 
 absl::StatusOr<bool> LayerFetch::IsHere(const ImageLayer& layer) const {
   // One that a power failure cut is fetched again.
@@ -86,14 +91,14 @@ absl::Status LayerFetch::FetchBlob(const StoredImage& image, const ImageLayer& l
   return blobs_.Do(layer.digest, stop, work).status();
 }
 
-absl::Status LayerFetch::FetchBlobs(const StoredImage& image, size_t first,
-                                    const BlobFetcher& fetch, BlobLeases::Lease* lease,
-                                    std::stop_token stop) {
+absl::Status LayerFetch::FetchBlobs(const WantedBlobs& wanted, const BlobFetcher& fetch,
+                                    BlobLeases::Lease* lease, std::stop_token stop) {
+  const StoredImage& image = wanted.image;
   std::vector<const ImageLayer*> missing;
   std::set<Digest> seen;
-  for (size_t i = first; i < image.layers.size(); ++i) {
+  for (size_t i = wanted.first; i < image.layers.size(); ++i) {
     const ImageLayer& layer = image.layers[i];
-    if (!seen.insert(layer.digest).second) {
+    if (!wanted.is_wanted(layer) || !seen.insert(layer.digest).second) {
       continue;
     }
     lease->AddNew(layer.digest);
@@ -134,7 +139,8 @@ absl::StatusOr<std::vector<Digest>> LayerFetch::ReadLayers(const StoredImage& im
   }
   ASSIGN_OR_RETURN(const std::vector<LayerRef> known, KnownLayers(image));
   BlobLeases::Lease lease(parts_.leases);
-  RETURN_IF_ERROR(FetchBlobs(image, known.size(), fetch, &lease, stop));
+  const auto is_needed = [&image](const ImageLayer& layer) { return !MayStayAway(image, layer); };
+  RETURN_IF_ERROR(FetchBlobs({image, is_needed, known.size()}, fetch, &lease, stop));
   std::vector<LayerSource> sources;
   for (size_t i = 0; i < image.layers.size(); ++i) {
     LayerSource& source = sources.emplace_back();
@@ -142,7 +148,8 @@ absl::StatusOr<std::vector<Digest>> LayerFetch::ReadLayers(const StoredImage& im
     source.diff_id = image.layers[i].diff_id;
     if (i < known.size()) {
       source.known = known[i];
-    } else {
+    } else if (is_needed(image.layers[i]) || parts_.blobs->Has(source.blob)) {
+      lease.Add(source.blob);
       ASSIGN_OR_RETURN(source.file, parts_.blobs->Open(source.blob));
     }
   }

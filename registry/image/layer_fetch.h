@@ -6,6 +6,7 @@
 #include <absl/status/statusor.h>
 
 #include <cstddef>
+#include <functional>
 #include <stop_token>
 #include <vector>
 
@@ -16,18 +17,28 @@
 
 namespace zlayer {
 
+// Whether a build can do without a layer: a file operation on Windows need not look at what is not
+// distributed.
+bool MayStayAway(const StoredImage& image, const ImageLayer& layer);
+
 // Thread-safe. What two callers want at once is fetched once.
 class LayerFetch {
  public:
   // `parts` must outlive it.
   explicit LayerFetch(const ImageParts& parts) : parts_(parts) {}
 
-  // Brings the blobs of the layers from `first` on here that are missing and that the store cannot
-  // make. `lease` keeps them until a row names them.
-  absl::Status FetchBlobs(const StoredImage& image, size_t first, const BlobFetcher& fetch,
+  struct WantedBlobs {
+    const StoredImage& image;
+    std::function<bool(const ImageLayer&)> is_wanted;
+    size_t first = 0;  // of the layers
+  };
+  // Brings the blobs here that are missing and that the store cannot make. `lease` keeps them until
+  // a row names them.
+  absl::Status FetchBlobs(const WantedBlobs& wanted, const BlobFetcher& fetch,
                           BlobLeases::Lease* lease, std::stop_token stop);
 
-  // Brings an image's layers here, reads those that nobody has read, and returns the ids of all.
+  // Brings an image's layers here, reads those that nobody has read, and returns the ids of all:
+  // none for a layer that may stay away and is not here.
   absl::StatusOr<std::vector<Digest>> ReadLayers(const StoredImage& image, const BlobFetcher& fetch,
                                                  std::stop_token stop);
 
