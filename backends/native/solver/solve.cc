@@ -137,7 +137,8 @@ class Solver {
     started.mutable_stage_started()->set_name(stage.name());
     started.mutable_stage_started()->set_base_image(stage.base_text());
     events_.Emit(std::move(started));
-    ASSIGN_OR_RETURN(stages_[index], options_.operations->Base(operation, stages_, stop_.get_token()));
+    ASSIGN_OR_RETURN(stages_[index],
+                     options_.operations->Base(operation, stages_, stop_.get_token()));
     stages_[index].command_is_own = false;
     explainer_.Began(index, stages_[index]);
     ApplyConfig(operation, &stages_[index]);
@@ -215,7 +216,7 @@ class Solver {
         place(event.mutable_output());
       } else if (event.has_progress()) {
         place(event.mutable_progress());
-      } else {
+      } else if (event.has_instruction_waiting()) {
         place(event.mutable_instruction_waiting());
       }
       events_.Emit(std::move(event));
@@ -300,6 +301,9 @@ class Solver {
     }
     NewImage image;
     image.platform = graph_.stages(target).platform();
+    if (image.platform.os() == "windows" && image.platform.os_version().empty()) {
+      image.platform.set_os_version(state.platform.os_version());
+    }
     image.config = std::move(state.config);
     image.history = std::move(state.history);
     image.layers = std::move(state.layers);

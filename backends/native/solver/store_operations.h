@@ -64,8 +64,10 @@ class StoreOperations : public Operations {
                 const StageState& below, const KeyScope& scope) const;
   absl::StatusOr<Step> CopyStep(std::shared_ptr<FileWork> work, const Digest& plan,
                                 const StageState& below, const KeyScope& scope) const;
+  static void WarnOfUnread(const Filesystem& input, const StepSink& sink);
   // What a record with this key names; null where there is none.
   absl::StatusOr<LayerRef> Recorded(const Digest& key) const;
+  absl::StatusOr<LayerRef> Open(const ImageLayer& layer) const;
   absl::StatusOr<StageState> ImageState(const v1::ImageBase& base, std::stop_token stop);
   absl::StatusOr<Filesystem> Image(const v1::ImageBase& image, std::stop_token stop);
   // What comes from a URL is one file, called `name` (see RemoteSources::Http).
