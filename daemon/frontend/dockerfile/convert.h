@@ -23,9 +23,10 @@ struct DockerfileRequest {
   std::string name;  // for messages: "Dockerfile"
   std::string text;
   std::map<std::string, std::string> build_args;
-  std::string target;                         // stage by name (any case) or number; empty: the last
-  v1::Platform platform;                      // what stages without --platform are built for
-  bool platform_is_given = false;             // the image is for it, whatever its base is for
+  std::string target;              // stage by name (any case) or number; empty: the last
+  v1::Platform platform;           // what stages without --platform are built for
+  bool platform_is_given = false;  // the image is for it, whatever its base is for
+  std::string windows_ltsc;        // "ltsc2022": the line of Windows Server; empty: the default one
   std::map<std::string, std::string> labels;  // added to the target stage, after its own
   // Contexts beside the build context, by name: one stands for a stage and for an image of its
   // name, in FROM, AS and --from.

@@ -37,18 +37,20 @@ absl::StatusOr<Variables> GlobalArguments(const DockerfileInstructions& file, si
                                           const std::map<std::string, std::string>& build_args,
                                           const GlobalExpander& expand) {
   Variables arguments;
-  const v1::Platform canonical = CanonicalPlatform(platform);
-  const std::string values[] = {FormatPlatform(canonical), canonical.os(), canonical.os_version(),
-                                canonical.architecture(), canonical.variant()};
   const auto set = [&](const std::string& name, const std::string& value) {
     const auto given = build_args.find(name);
     arguments.Set(name, given == build_args.end() ? value : given->second);
   };
-  for (const char* prefix : {"BUILD", "TARGET"}) {
+  const auto set_platform = [&](const std::string& prefix, const v1::Platform& of) {
+    const v1::Platform canonical = CanonicalPlatform(of);
+    const std::string values[] = {FormatPlatform(canonical), canonical.os(), canonical.os_version(),
+                                  canonical.architecture(), canonical.variant()};
     for (size_t i = 0; i < std::size(kPlatformParts); ++i) {
       set(prefix + std::string(kPlatformParts[i]), values[i]);
     }
-  }
+  };
+  set_platform("BUILD", HostPlatform());
+  set_platform("TARGET", platform);
   const std::string& stage = file.stages[target].base().name;
   set("TARGETSTAGE", stage.empty() ? "default" : stage);
   for (const Instruction& instruction : file.global_args) {
