@@ -1,13 +1,19 @@
 #include "daemon/build/build_file.h"
 
+#include <fmt/format.h>
+
 #include <memory>
 #include <optional>
 #include <utility>
 
 #include "base/errors.h"
 #include "base/status_macros.h"
+#include "base/strings.h"
 #include "daemon/build/context_files.h"
+#include "daemon/build/program_platform.h"
 #include "daemon/build/pulling_image_resolver.h"
+#include "daemon/build/target_platform.h"
+#include "registry/image/platform.h"
 
 namespace zlayer {
 namespace {
@@ -65,6 +71,50 @@ absl::StatusOr<std::optional<IgnoreFile>> ReadIgnoreFile(Store& store, const Mai
                        : std::make_optional(IgnoreFile{file->name, std::move(rules)});
 }
 
+// A program of the build context that the image runs.
+struct FoundProgram {
+  std::string path;
+  v1::Platform platform;
+};
+
+absl::StatusOr<std::optional<FoundProgram>> LookAtProgram(Store& store, const MainContext& context,
+                                                          const v1::Graph& graph) {
+  if (context.layer == nullptr) {
+    return std::nullopt;
+  }
+  for (const std::string& path : FindProgram(graph)) {
+    ASSIGN_OR_RETURN(const std::string head,
+                     ReadContextHead(store.layers(), context.layer, path, kProgramHead));
+    if (std::optional<v1::Platform> platform = PlatformOfProgram(head)) {
+      return FoundProgram{path, *std::move(platform)};
+    }
+  }
+  return std::nullopt;
+}
+
+// The plan, or another one where nobody says what the image is for and its program is not of Linux.
+absl::StatusOr<PlannedBuild> ForItsProgram(PlannedBuild plan, const FoundProgram& program,
+                                           const v1::BuildSpec& spec, ImageResolver& resolver,
+                                           std::stop_token stop) {
+  FileToBuild file = std::move(plan.file);
+  file.program = program.platform;
+  const std::string what = fmt::format("{} of the build context, which the image runs, is for {}",
+                                       ToUtf8(program.path), program.platform.os());
+  absl::StatusOr<v1::Platform> target = TargetPlatform(HintsOf(spec, file), HostPlatform());
+  if (!target.ok()) {
+    return Annotate(target.status(), what);
+  }
+  ASSIGN_OR_RETURN(plan, PlanDockerfile(spec, std::move(file), resolver, std::move(stop)));
+  v1::Warning warning;
+  warning.set_rule("TargetOsOfProgram");
+  warning.set_message(
+      fmt::format("{}, and so is the image ({}); --target-os or --platform says it "
+                  "without a look at the program",
+                  what, FormatPlatform(*target)));
+  plan.warnings.insert(plan.warnings.begin(), std::move(warning));
+  return plan;
+}
+
 }  // namespace
 
 absl::StatusOr<MainContext> OpenMainContext(Store& store, const std::string& name_space,
@@ -97,7 +147,16 @@ absl::StatusOr<PlannedBuild> PlanRequest(const PlanSources& sources, const std::
   }
   ASSIGN_OR_RETURN(MainContext context, OpenMainContext(*sources.store, name_space, spec));
   ASSIGN_OR_RETURN(FileToBuild file, ReadFileToBuild(*sources.store, context, spec));
-  return PlanDockerfile(spec, std::move(file), *resolver, std::move(stop));
+  const bool is_said = NamesSystem(HintsOf(spec, file));
+  ASSIGN_OR_RETURN(PlannedBuild plan, PlanDockerfile(spec, std::move(file), *resolver, stop));
+  if (is_said) {
+    return plan;
+  }
+  ASSIGN_OR_RETURN(const std::optional<FoundProgram> program,
+                   LookAtProgram(*sources.store, context, plan.graph));
+  return !program || program->platform.os() == "linux"
+             ? plan
+             : ForItsProgram(std::move(plan), *program, spec, *resolver, std::move(stop));
 }
 
 absl::StatusOr<v1::CheckBuildResponse> CheckRequest(const PlanSources& sources,

@@ -81,14 +81,15 @@ class Completer {
   const std::stop_token stop_;
 };
 
-DockerfileRequest ToRequest(const v1::BuildSpec& spec, const FileToBuild& file) {
+absl::StatusOr<DockerfileRequest> ToRequest(const v1::BuildSpec& spec, const FileToBuild& file) {
   DockerfileRequest request;
   request.name = file.name();
   request.text = file.dockerfile.content();
   request.build_args = {spec.build_args().begin(), spec.build_args().end()};
   request.target = spec.target();
-  request.platform = HostPlatform();
+  ASSIGN_OR_RETURN(request.platform, TargetPlatform(HintsOf(spec, file), HostPlatform()));
   request.platform_is_given = spec.platforms_size() > 0;
+  request.windows_ltsc = spec.windows_ltsc();
   request.labels = {spec.labels().begin(), spec.labels().end()};
   request.contexts = {spec.contexts().begin(), spec.contexts().end()};
   request.contexts.erase("");
@@ -148,10 +149,18 @@ void HideCredentials(v1::Graph& graph) {
 
 }  // namespace
 
+TargetHints HintsOf(const v1::BuildSpec& spec, const FileToBuild& file) {
+  TargetHints hints = HintsOf(spec);
+  hints.file_os = file.os;
+  hints.file_platform = file.platform;
+  hints.program = file.program;
+  return hints;
+}
+
 absl::StatusOr<PlannedBuild> PlanDockerfile(const v1::BuildSpec& spec, FileToBuild file,
                                             ImageResolver& resolver, std::stop_token stop) {
-  absl::StatusOr<DockerfileGraph> converted =
-      ConvertDockerfile(ToRequest(spec, file), resolver, std::move(stop));
+  ASSIGN_OR_RETURN(const DockerfileRequest request, ToRequest(spec, file));
+  absl::StatusOr<DockerfileGraph> converted = ConvertDockerfile(request, resolver, std::move(stop));
   if (!converted.ok()) {
     return WithExcerpt(converted.status(), file.name(), file.dockerfile.content());
   }
@@ -168,7 +177,8 @@ absl::StatusOr<PlannedBuild> PlanDockerfile(const v1::BuildSpec& spec, FileToBui
 absl::StatusOr<v1::CheckBuildResponse> CheckDockerfile(const v1::BuildSpec& spec, FileToBuild file,
                                                        ImageResolver& resolver,
                                                        std::stop_token stop) {
-  DockerfileExamination found = ExamineDockerfile(ToRequest(spec, file), resolver, std::move(stop));
+  ASSIGN_OR_RETURN(const DockerfileRequest request, ToRequest(spec, file));
+  DockerfileExamination found = ExamineDockerfile(request, resolver, std::move(stop));
   if (absl::IsCancelled(found.status)) {
     return found.status;
   }
@@ -225,7 +235,7 @@ absl::StatusOr<std::shared_ptr<const v1::Graph>> PlanWithoutContext(const v1::Bu
   if (!spec.has_dockerfile_inline()) {
     return std::shared_ptr<const v1::Graph>();
   }
-  ASSIGN_OR_RETURN(PlannedBuild plan, PlanDockerfile(spec, {spec.dockerfile_inline(), std::nullopt},
+  ASSIGN_OR_RETURN(PlannedBuild plan, PlanDockerfile(spec, {.dockerfile = spec.dockerfile_inline()},
                                                      resolver, std::move(stop)));
   return std::make_shared<const v1::Graph>(std::move(plan.graph));
 }

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "daemon/build/target_platform.h"
 #include "daemon/frontend/dockerfile/ignore.h"
 #include "daemon/frontend/image_resolver.h"
 #include "zlayer/v1/build.pb.h"
@@ -22,6 +23,11 @@ namespace zlayer {
 struct FileToBuild {
   v1::InlineFile dockerfile;
   std::optional<IgnoreFile> ignore;
+  // What the file says of its image's system, as TargetHints has it.
+  std::string os;
+  std::string platform;
+  // What the program that the image runs is for, where somebody looked and nothing else says it.
+  v1::Platform program;
 
   // As messages have it.
   std::string name() const { return dockerfile.name().empty() ? "Dockerfile" : dockerfile.name(); }
@@ -34,6 +40,9 @@ struct PlannedBuild {
   absl::Status violation;
   FileToBuild file;  // what the graph is made of; empty where the request brought it
 };
+
+// All that says what the file's image is for.
+TargetHints HintsOf(const v1::BuildSpec& spec, const FileToBuild& file);
 
 // The graph of a Dockerfile with the build arguments, target, platform and labels of `spec`. Errors
 // as ConvertDockerfile, with the lines that they are about.

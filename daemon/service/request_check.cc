@@ -10,9 +10,11 @@
 #include "base/status_macros.h"
 #include "base/strings.h"
 #include "daemon/build/outputs.h"
+#include "daemon/build/target_platform.h"
 #include "daemon/frontend/dockerfile/excerpt.h"
 #include "daemon/frontend/dockerfile/instructions.h"
 #include "daemon/frontend/dockerfile/lexer.h"
+#include "daemon/frontend/dockerfile/windows_base.h"
 #include "proto/error_detail.h"
 #include "registry/image/platform.h"
 #include "registry/image/reference.h"
@@ -32,8 +34,8 @@ absl::Status WithOption(absl::Status status, std::string_view reason, std::strin
   return WithDetail(std::move(status), detail);
 }
 
-// "os/architecture" or "os/architecture/variant".
-bool IsHostPlatform(std::string_view text) {
+// "os/architecture" or "os/architecture/variant": the host's, or Windows'.
+bool IsKnownPlatform(std::string_view text) {
   std::vector<std::string_view> parts = Split(text, '/');
   if (parts.size() < 2 || parts.size() > 3) {
     return false;
@@ -44,12 +46,12 @@ bool IsHostPlatform(std::string_view text) {
   if (parts.size() == 3) {
     wanted.set_variant(std::string(parts[2]));
   }
-  return PlatformMatches(HostPlatform(), wanted);
+  return PlatformMatches(HostPlatform(), wanted) || wanted.os() == "windows";
 }
 
 bool HasForeignPlatform(const BuildSpec& spec) {
   return spec.platforms_size() > 1 ||
-         (spec.platforms_size() == 1 && !IsHostPlatform(spec.platforms(0)));
+         (spec.platforms_size() == 1 && !IsKnownPlatform(spec.platforms(0)));
 }
 
 bool HasForeignOutput(const BuildSpec& spec) {
@@ -77,8 +79,6 @@ constexpr Option kUnsupported[] = {
     {"runtime", [](const BuildSpec& s) { return s.has_runtime(); }},
     {"pipeline_vars", [](const BuildSpec& s) { return s.pipeline_vars_size() > 0; }},
     {"platforms", HasForeignPlatform},
-    {"target_os",
-     [](const BuildSpec& s) { return !s.target_os().empty() && s.target_os() != "linux"; }},
     {"cache_from", [](const BuildSpec& s) { return s.cache_from_size() > 0; }},
     {"cache_to", [](const BuildSpec& s) { return s.cache_to_size() > 0; }},
     {"cache_backend", [](const BuildSpec& s) { return s.has_cache_backend(); }},
@@ -91,7 +91,6 @@ constexpr Option kUnsupported[] = {
     {"retries", [](const BuildSpec& s) { return s.retries() > 0; }},
     {"host_network", [](const BuildSpec& s) { return s.host_network(); }},
     {"backend", [](const BuildSpec& s) { return !s.backend().empty() && s.backend() != "native"; }},
-    {"windows_ltsc", [](const BuildSpec& s) { return !s.windows_ltsc().empty(); }},
     {"secrets", [](const BuildSpec& s) { return s.secrets_size() > 0; }},
     {"entitlements",
      [](const BuildSpec& s) {
@@ -126,6 +125,17 @@ absl::Status CheckTags(const BuildSpec& spec) {
   return absl::OkStatus();
 }
 
+// What is for Windows is known once the build file was read.
+absl::Status CheckTarget(const BuildSpec& spec) {
+  RETURN_IF_ERROR(TargetPlatform(HintsOf(spec), HostPlatform()).status());
+  if (!spec.windows_ltsc().empty() && !IsLtsc(spec.windows_ltsc())) {
+    return InvalidOption("windows_ltsc",
+                         fmt::format("\"{}\" is not a line of Windows Server, such as ltsc2022",
+                                     ToUtf8(spec.windows_ltsc())));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status CheckCacheTtl(const BuildSpec& spec) {
   const auto& ttl = spec.cache_ttl();
   constexpr int64_t kMaxSeconds = int64_t{100} * 366 * 24 * 3600;
@@ -156,6 +166,10 @@ absl::Status CheckGraph(const BuildSpec& spec) {
   }
   if (spec.build_args_size() > 0) {
     return InvalidOption("build_args", "a graph has no variables");
+  }
+  if (!spec.target_os().empty() || !spec.windows_ltsc().empty()) {
+    return InvalidOption(spec.target_os().empty() ? "windows_ltsc" : "target_os",
+                         "a graph says itself what its stages are for");
   }
   return ValidateGraph(spec.graph());
 }
@@ -239,6 +253,7 @@ absl::StatusOr<std::string> NamespaceOf(const std::string& name) {
 absl::Status CheckSpec(const BuildSpec& spec) {
   RETURN_IF_ERROR(CheckSupported(spec));
   RETURN_IF_ERROR(CheckTags(spec));
+  RETURN_IF_ERROR(CheckTarget(spec));
   RETURN_IF_ERROR(CheckCacheTtl(spec));
   RETURN_IF_ERROR(CheckOutputs(spec));
   return CheckSource(spec);
@@ -267,6 +282,7 @@ absl::Status CheckExamination(const v1::CheckBuildRequest& request) {
   RETURN_IF_ERROR(NamespaceOf(request.namespace_()).status());
   RETURN_IF_ERROR(CheckSupported(request.spec()));
   RETURN_IF_ERROR(CheckTags(request.spec()));
+  RETURN_IF_ERROR(CheckTarget(request.spec()));
   if (request.spec().has_graph()) {
     return InvalidOption("graph", "a graph has no build file that could be checked");
   }

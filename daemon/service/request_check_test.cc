@@ -99,7 +99,7 @@ INSTANTIATE_TEST_SUITE_P(
                           s.add_platforms(FormatPlatform(HostPlatform()));
                           s.add_platforms(FormatPlatform(HostPlatform()));
                         }},
-        UnsupportedCase{"target_os", [](BuildSpec& s) { s.set_target_os("windows"); }},
+        UnsupportedCase{"platforms", [](BuildSpec& s) { s.add_platforms("windows"); }},
         UnsupportedCase{"cache_from", [](BuildSpec& s) { s.add_cache_from("a"); }},
         UnsupportedCase{"cache_to", [](BuildSpec& s) { s.add_cache_to("a"); }},
         UnsupportedCase{"cache_backend", [](BuildSpec& s) { s.mutable_cache_backend(); }},
@@ -117,7 +117,6 @@ INSTANTIATE_TEST_SUITE_P(
         UnsupportedCase{"retries", [](BuildSpec& s) { s.set_retries(1); }},
         UnsupportedCase{"host_network", [](BuildSpec& s) { s.set_host_network(true); }},
         UnsupportedCase{"backend", [](BuildSpec& s) { s.set_backend("buildah"); }},
-        UnsupportedCase{"windows_ltsc", [](BuildSpec& s) { s.set_windows_ltsc("ltsc2022"); }},
         UnsupportedCase{"secrets", [](BuildSpec& s) { s.add_secrets()->set_id("a"); }},
         UnsupportedCase{"entitlements", [](BuildSpec& s) { s.add_entitlements("network.host"); }},
         UnsupportedCase{"contexts.image",
@@ -127,6 +126,20 @@ INSTANTIATE_TEST_SUITE_P(
       std::replace(name.begin(), name.end(), '.', '_');
       return std::to_string(info.index) + "_" + name;
     });
+
+TEST(CheckSpec, ImagesForWindows) {
+  BuildSpec spec = ValidSpec();
+  spec.set_target_os("Windows");
+  spec.set_windows_ltsc("ltsc2025");
+  EXPECT_OK(CheckSpec(spec));
+  spec.clear_target_os();
+  spec.add_platforms("windows/arm64");
+  EXPECT_OK(CheckSpec(spec));
+  spec.set_target_os("darwin");
+  const absl::Status darwin = CheckSpec(spec);
+  EXPECT_THAT(darwin, StatusIs(absl::StatusCode::kUnimplemented, HasSubstr("darwin")));
+  EXPECT_EQ(DetailOf(darwin).reason(), "UNSUPPORTED_OPTION");
+}
 
 struct InvalidCase {
   std::string option;
@@ -168,6 +181,9 @@ INSTANTIATE_TEST_SUITE_P(
             "cache_ttl",
             [](Request& r) { r.mutable_spec()->mutable_cache_ttl()->set_seconds(1LL << 40); }},
         InvalidCase{"priority", [](Request& r) { r.set_priority(-101); }},
+        InvalidCase{"target_os", [](Request& r) { r.mutable_spec()->set_target_os("beos"); }},
+        InvalidCase{"windows_ltsc",
+                    [](Request& r) { r.mutable_spec()->set_windows_ltsc("ltsc22"); }},
         InvalidCase{"outputs",
                     [](Request& r) {
                       BuildSpec::Output& output = *r.mutable_spec()->add_outputs();
