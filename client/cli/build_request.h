@@ -17,7 +17,7 @@ namespace zlayer {
 
 struct BuildFlags {
   std::string context = ".";  // DIR, - or a URL
-  std::string file;  // -f
+  std::string file;           // -f
   std::vector<std::string> tags;
   std::vector<std::string> build_args;  // K=V, or K for the environment's value
   std::string target;
@@ -29,12 +29,14 @@ struct BuildFlags {
   std::vector<std::string> annotations;     // K=V
   std::vector<std::string> build_contexts;  // NAME=DIR, NAME=docker-image://REF, NAME=URL
   std::vector<std::string> platforms;
+  std::string target_os;
+  std::string windows_ltsc;
   std::vector<std::string> cache_from;
   std::vector<std::string> cache_to;
   std::vector<std::string> outputs;  // DIR or type=T,K=V,...
   std::string pull;                  // newer, always, never
   std::string default_registry;
-  std::string network = "default";   // default, host
+  std::string network = "default";  // default, host
   bool push = false;
   bool squash = false;
   int32_t priority = 0;
