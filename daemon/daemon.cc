@@ -20,12 +20,16 @@
 #include "daemon/build/pulling_image_resolver.h"
 #include "daemon/config/registries.h"
 #include "daemon/events/event_log.h"
+#include "daemon/pipeline/pipeline_runner.h"
+#include "daemon/pipeline/pipeline_store.h"
+#include "daemon/pipeline/send_image.h"
 #include "daemon/queue/build_queue.h"
 #include "daemon/queue/history.h"
 #include "daemon/queue/scheduler.h"
 #include "daemon/service/build_service.h"
 #include "daemon/service/cache_service.h"
 #include "daemon/service/image_service.h"
+#include "daemon/service/pipeline_service.h"
 #include "daemon/service/registry_service.h"
 #include "daemon/service/server.h"
 #include "daemon/service/system_service.h"
@@ -33,6 +37,7 @@
 #include "registry/gc/collector.h"
 #include "registry/server/registry_server.h"
 #include "registry/store.h"
+#include "registry/transfer/blob_pull.h"
 #include "registry/transfer/puller.h"
 #include "registry/transfer/pusher.h"
 
@@ -52,6 +57,11 @@ struct Probe {
   CondVar answered;
   std::optional<absl::Status> answer ABSL_GUARDED_BY(mutex);
 };
+
+std::string BackendOfEnvironment() {
+  const char* name = std::getenv("ZLAYER_BACKEND");
+  return name == nullptr ? "" : name;
+}
 
 void LogBackend(const v1::BackendInfo& backend) {
   const Log log(LogModule::kDaemon);
@@ -107,6 +117,7 @@ class LocalDaemon : public Daemon {
     logs_ = OpenEventLogs(logs, clock);
     traces_ = std::make_unique<BuildTraces>(logs, clock);
     queue_ = OpenBuildQueue(&store_->database(), clock);
+    ASSIGN_OR_RETURN(pipelines_, PipelineStore::Open(&store_->database(), clock));
     runner_ = MakeBuildRunner({.store = store_.get(),
                                .backend = backend_.get(),
                                .queue = queue_.get(),
@@ -114,7 +125,9 @@ class LocalDaemon : public Daemon {
                                .traces = traces_.get(),
                                .puller = puller_.get(),
                                .pusher = pusher_.get(),
-                               .clock = clock});
+                               .clock = clock,
+                               .default_backend = BackendOfEnvironment(),
+                               .other_contexts = [this] { return pipelines_->ContextsInUse(); }});
     SchedulerOptions options;
     options.max_running = config_.queue.max_running;
     options.max_running_per_namespace = config_.queue.max_running_per_namespace;
@@ -123,9 +136,17 @@ class LocalDaemon : public Daemon {
     options.max_attempts = config_.queue.max_attempts;
     options.drain_timeout = config_.queue.drain_timeout;
     ASSIGN_OR_RETURN(scheduler_, StartScheduler(options, queue_.get(), logs_.get(), runner_.get()));
+    pipeline_runner_ = StartPipelineRunner({.store = pipelines_.get(),
+                                            .queue = queue_.get(),
+                                            .scheduler = scheduler_.get(),
+                                            .send = MakeImageSender(pusher_.get(), &store_->uses()),
+                                            .draining = draining_.get_token()});
     RETURN_IF_ERROR(Serve());
-    history_ = KeepHistory({config_.history.max_age, config_.history.max_builds},
-                           {queue_.get(), logs_.get(), clock});
+    history_ =
+        KeepHistory({config_.history.max_age, config_.history.max_builds},
+                    {queue_.get(), logs_.get(), clock, [this](int64_t before, uint64_t keep) {
+                       return pipelines_->RemoveExpired(before, keep);
+                     }});
     return absl::OkStatus();
   }
 
@@ -136,6 +157,9 @@ class LocalDaemon : public Daemon {
     }
     if (scheduler_ != nullptr) {
       scheduler_->Drain(std::move(hurry));
+    }
+    if (pipeline_runner_ != nullptr) {
+      pipeline_runner_->Stop();
     }
     stopping_.request_stop();
     if (server_ != nullptr) {
@@ -184,12 +208,16 @@ class LocalDaemon : public Daemon {
     system_service_ = MakeSystemService(system);
     registry_service_ =
         MakeRegistryService({host, store_.get(), registries_.get(), puller_.get(), pusher_.get()});
-    const std::vector<grpc::Service*> services = {build_service_.get(), image_service_.get(),
-                                                  registry_service_.get(), cache_service_.get(),
-                                                  system_service_.get()};
+    pipeline_service_ =
+        MakePipelineService({host, pipelines_.get(), pipeline_runner_.get(), &store_->contexts()});
+    const std::vector<grpc::Service*> services = {build_service_.get(), pipeline_service_.get(),
+                                                  image_service_.get(), registry_service_.get(),
+                                                  cache_service_.get(), system_service_.get()};
     if (!config_.server.address.empty()) {
+      blob_pull_ = std::make_unique<BlobPull>(&store_->images(), puller_.get());
       ASSIGN_OR_RETURN(registry_server_,
                        RegistryServer::Start(ServerOptions(), &store_->repositories()));
+      blob_pull_->ServesOn(registry_server_->addresses());
       Log(LogModule::kDaemon)
           .Info("serving images", {{"addresses", Join(registry_server_->addresses(), ",")},
                                    {"writable", config_.server.writable}});
@@ -229,6 +257,10 @@ class LocalDaemon : public Daemon {
     options.http.key_file = config_.server.tls_key;
     options.name_space = config_.server.name_space;
     options.writable = config_.server.writable;
+    options.fetch = [this](const std::string& name_space, const Digest& blob,
+                           std::stop_token stop) {
+      return blob_pull_->Fetch(name_space, blob, std::move(stop));
+    };
     return options;
   }
 
@@ -275,17 +307,21 @@ class LocalDaemon : public Daemon {
   std::unique_ptr<RegistryClient> registries_;
   std::unique_ptr<Puller> puller_;
   std::unique_ptr<Pusher> pusher_;
+  std::unique_ptr<BlobPull> blob_pull_;
   std::unique_ptr<RemoteSources> remote_;
   std::unique_ptr<Backend> backend_;
   std::unique_ptr<EventLogs> logs_;
   std::unique_ptr<BuildTraces> traces_;
   std::unique_ptr<BuildQueue> queue_;
+  std::unique_ptr<PipelineStore> pipelines_;
   std::unique_ptr<BuildRunner> runner_;
   std::unique_ptr<Scheduler> scheduler_;
+  std::unique_ptr<PipelineRunner> pipeline_runner_;
   std::unique_ptr<History> history_;
   ThreadPool quick_{kQuickThreads};
   ThreadPool transfers_{kTransferThreads};
   std::unique_ptr<v1::BuildService::CallbackService> build_service_;
+  std::unique_ptr<v1::PipelineService::CallbackService> pipeline_service_;
   std::unique_ptr<v1::ImageService::CallbackService> image_service_;
   std::unique_ptr<v1::RegistryService::CallbackService> registry_service_;
   std::unique_ptr<v1::CacheService::CallbackService> cache_service_;

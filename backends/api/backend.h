@@ -5,6 +5,7 @@
 #include <absl/status/statusor.h>
 
 #include <chrono>
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <optional>
@@ -21,6 +22,13 @@
 
 namespace zlayer {
 
+// What of an image has a layer of its own.
+enum class Layering {
+  kPerInstruction,
+  kOneForBuild,  // all that the build made, on the base's layers
+  kOneForImage,  // the base's layers too
+};
+
 // One build, with everything it may use.
 struct BuildJob {
   std::string build_id;
@@ -36,7 +44,12 @@ struct BuildJob {
   std::vector<std::string> entitlements;  // that the request grants: "security.insecure"
   // Fetches layers of base images that are not here; needed only where there are such.
   BlobFetcher fetch_blob;
-  TarEpoch layer_epoch;             // of the tars that the image's own layers will be described by
+  TarEpoch layer_epoch;  // of the tars that the image's own layers will be described by
+  // Who asked for the build puts the image's layers together so. A backend returns them as they
+  // are, but with kOneForImage those of the base are in the store, too.
+  Layering layering = Layering::kPerInstruction;
+  // How often a RUN that failed is tried again.
+  uint32_t retries = 0;
   std::shared_ptr<SpanSink> spans;  // what took its time; may be null
 };
 

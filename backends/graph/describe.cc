@@ -21,6 +21,7 @@ v1::BuildPlan DescribePlan(const v1::Graph& graph) {
     planned.set_index(static_cast<uint32_t>(i));
     planned.set_name(stage.name());
     planned.set_base_image(stage.base_text());
+    planned.set_build(stage.build());
     for (int j = 1; j < stage.operations_size(); ++j) {
       planned.add_instructions(stage.operations(j).text());
     }

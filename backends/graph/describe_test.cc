@@ -18,7 +18,7 @@ TEST(SameStageName, CaseDoesNotCount) {
 TEST(DescribePlan, HasTheNeededStagesWithoutTheirBases) {
   v1::Graph graph;
   ASSERT_TRUE(google::protobuf::TextFormat::ParseFromString(R"(
-    stages { name: "one" base_text: "scratch" operations { scratch {} text: "FROM scratch" }
+    stages { name: "one" build: "deps" base_text: "scratch" operations { scratch {} text: "FROM scratch" }
              operations { text: "ENV A=b" } operations { text: "RUN true" } }
     stages { name: "unused" operations { scratch {} } operations { text: "RUN false" } }
     stages { base_text: "one" operations { stage { stage: 0 } text: "FROM one" } }
@@ -29,6 +29,7 @@ TEST(DescribePlan, HasTheNeededStagesWithoutTheirBases) {
   EXPECT_EQ(plan.stages(0).index(), 0u);
   EXPECT_EQ(plan.stages(0).name(), "one");
   EXPECT_EQ(plan.stages(0).base_image(), "scratch");
+  EXPECT_EQ(plan.stages(0).build(), "deps");
   EXPECT_THAT(plan.stages(0).instructions(), ElementsAre("ENV A=b", "RUN true"));
   EXPECT_EQ(plan.stages(1).index(), 2u);
   EXPECT_EQ(plan.stages(1).base_image(), "one");

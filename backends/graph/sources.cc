@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <map>
 #include <utility>
 
 #include "backends/graph/validate.h"
@@ -9,6 +10,7 @@
 #include "base/glob.h"
 #include "base/status_macros.h"
 #include "base/strings.h"
+#include "registry/layer/subtree.h"
 
 namespace zlayer {
 namespace {
@@ -60,7 +62,7 @@ absl::Status MatchBelow(const Rootfs& view, const std::vector<std::string_view>&
 class ContextSelection {
  public:
   ContextSelection(std::string_view context, const std::shared_ptr<const LayerIndex>& index)
-      : context_(context), index_(*index), view_({index}), selected_(index->size(), false) {}
+      : context_(context), index_(index), selected_(index->size(), false) {}
 
   void AddCopy(const v1::Copy& copy);
   void AddMount(const v1::Mount& mount);
@@ -69,16 +71,26 @@ class ContextSelection {
   std::vector<bool> Finish();
 
  private:
-  bool IsFrom(const v1::Input& input) const {
-    return input.kind_case() == v1::Input::kContext && input.context() == context_;
-  }
-  void AddTree(std::string_view path, const SourceFilter& filter);
+  const Subtree* FilesOf(const v1::Input& input);
+  void AddTree(const Subtree& files, std::string_view path, const SourceFilter& filter);
 
   const std::string_view context_;
-  const LayerIndex& index_;
-  const Rootfs view_;
+  const std::shared_ptr<const LayerIndex> index_;
+  std::map<std::string, absl::StatusOr<Subtree>> directories_;  // that inputs are limited to
   std::vector<bool> selected_;
 };
+
+// What an input has of the context; null where it is from elsewhere, or its directory is missing.
+const Subtree* ContextSelection::FilesOf(const v1::Input& input) {
+  if (input.kind_case() != v1::Input::kContext || input.context() != context_) {
+    return nullptr;
+  }
+  auto at = directories_.find(input.directory());
+  if (at == directories_.end()) {
+    at = directories_.emplace(input.directory(), SubtreeOf(index_, input.directory())).first;
+  }
+  return at->second.ok() ? &*at->second : nullptr;
+}
 
 void ContextSelection::AddCopy(const v1::Copy& copy) {
   const absl::StatusOr<ExcludePatterns> exclude = ExcludePatterns::Parse(copy.exclude());
@@ -86,7 +98,8 @@ void ContextSelection::AddCopy(const v1::Copy& copy) {
     return;
   }
   for (const v1::Copy::Source& source : copy.sources()) {
-    if (!IsFrom(source.from())) {
+    const Subtree* const files = FilesOf(source.from());
+    if (files == nullptr) {
       continue;
     }
     absl::StatusOr<ParentsSource> parts = ParentsSource{.root = source.path(), .include = ""};
@@ -96,44 +109,50 @@ void ContextSelection::AddCopy(const v1::Copy& copy) {
     if (!parts.ok()) {
       continue;
     }
-    const absl::StatusOr<std::vector<SourceMatch>> matches = MatchSource(view_, parts->root);
+    const absl::StatusOr<std::vector<SourceMatch>> matches =
+        MatchSource(Rootfs({files->index}), parts->root);
     if (!matches.ok()) {
       continue;
     }
     const SourceFilter filter(parts->include, &*exclude);
     for (const SourceMatch& match : *matches) {
-      AddTree(match.path, filter);
+      AddTree(*files, match.path, filter);
     }
   }
 }
 
 void ContextSelection::AddMount(const v1::Mount& mount) {
-  if (!IsFrom(mount.from())) {
+  const Subtree* const files = FilesOf(mount.from());
+  if (files == nullptr) {
     return;
   }
-  const absl::StatusOr<std::string> path = ResolveMountSource(view_, mount.source());
+  const absl::StatusOr<std::string> path =
+      ResolveMountSource(Rootfs({files->index}), mount.source());
   const ExcludePatterns none;
   if (path.ok()) {
-    AddTree(*path, SourceFilter("", &none));
+    AddTree(*files, *path, SourceFilter("", &none));
   }
 }
 
-void ContextSelection::AddTree(std::string_view path, const SourceFilter& filter) {
-  const size_t end = index_.SubtreeEnd(path);
-  for (size_t i = index_.LowerBound(path); i < end; ++i) {
-    const std::string_view relative = PathBelow(index_.PathAt(i), path);
-    selected_[i] = selected_[i] || relative.empty() || filter.Takes(relative);
+void ContextSelection::AddTree(const Subtree& files, std::string_view path,
+                               const SourceFilter& filter) {
+  const size_t end = files.index->SubtreeEnd(path);
+  for (size_t i = files.index->LowerBound(path); i < end; ++i) {
+    const std::string_view relative = PathBelow(files.index->PathAt(i), path);
+    if (relative.empty() || filter.Takes(relative)) {
+      selected_[files.first + i] = true;
+    }
   }
 }
 
 std::vector<bool> ContextSelection::Finish() {
-  for (size_t i = index_.size(); i-- > 0;) {
-    if (index_.TypeAt(i) == EntryType::kSymlink) {
+  for (size_t i = index_->size(); i-- > 0;) {
+    if (index_->TypeAt(i) == EntryType::kSymlink) {
       selected_[i] = true;
     }
-    if (selected_[i] && !index_.PathAt(i).empty()) {
-      const size_t parent = index_.Find(ParentPath(index_.PathAt(i)));
-      if (parent < index_.size()) {
+    if (selected_[i] && !index_->PathAt(i).empty()) {
+      const size_t parent = index_->Find(ParentPath(index_->PathAt(i)));
+      if (parent < index_->size()) {
         selected_[parent] = true;
       }
     }

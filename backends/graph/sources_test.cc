@@ -115,6 +115,18 @@ TEST(SelectFromContextTest, SelectsWhatIsMounted) {
               ElementsAre("odd[1]", "src", "src/deep", "src/deep/d.c"));
 }
 
+TEST(SelectFromContextTest, SelectsBelowTheDirectoryOfAnInput) {
+  EXPECT_THAT(Selected(R"(stages { operations { scratch {} }
+      operations { copy { sources { from { context: "" directory: "src" } path: "*.h" }
+                          destination: "/" } }
+      operations { copy { sources { from { context: "" directory: "src" } path: "../top.txt" }
+                          destination: "/" } }
+      operations { run { mounts { from { context: "" directory: "link" } source: "d.c" } } }
+      operations { run { mounts { from { context: "" directory: "nope" } source: "" } } }
+      } targets: 0)"),
+              ElementsAre("src", "src/c.h", "src/deep", "src/deep/d.c"));
+}
+
 TEST(SplitParentsSourceTest, TakesApartAtTheFirstPivot) {
   ASSERT_OK_AND_ASSIGN(const ParentsSource plain, SplitParentsSource("./a/b/."));
   EXPECT_EQ(plain.root, "");

@@ -10,6 +10,7 @@
 #include "base/errors.h"
 #include "base/status_macros.h"
 #include "base/strings.h"
+#include "registry/layer/index.h"
 
 namespace zlayer {
 namespace {
@@ -54,7 +55,24 @@ absl::Status CheckEarlierStage(uint32_t used, int stage) {
   return absl::OkStatus();
 }
 
+absl::Status CheckDirectory(const v1::Input& input) {
+  const std::string& directory = input.directory();
+  if (directory.empty()) {
+    return absl::OkStatus();
+  }
+  RETURN_IF_ERROR(CheckText("the directory of a source", directory, kMaxPath));
+  if (!input.has_context()) {
+    return InvalidArgument("only what is from a context is limited to a directory of it");
+  }
+  return CleanPath(directory) == directory
+             ? absl::OkStatus()
+             : InvalidArgument(fmt::format("the directory \"{}\" of a source is not a clean path "
+                                           "within its context",
+                                           ToUtf8(directory)));
+}
+
 absl::Status CheckInput(const v1::Input& input, int stage) {
+  RETURN_IF_ERROR(CheckDirectory(input));
   switch (input.kind_case()) {
     case v1::Input::kStage:
       return CheckEarlierStage(input.stage(), stage);

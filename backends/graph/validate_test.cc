@@ -69,6 +69,16 @@ INSTANTIATE_TEST_SUITE_P(
     All, ValidateOperationTest,
     ::testing::Values(
         BadGraph{"scratch {}", "only a stage's first operation"},
+        BadGraph{
+            "copy { sources { from { context: \"\" directory: \"../a\" } } destination: \"/\" }",
+            "not a clean path"},
+        BadGraph{"copy { sources { from { context: \"\" directory: \"/a\" } } destination: \"/\" }",
+                 "not a clean path"},
+        BadGraph{"copy { sources { from { stage: 0 directory: \"a\" } } destination: \"/\" }",
+                 "only what is from a context"},
+        BadGraph{"run { argv: \"a\" working_directory: \"/\" mounts { target: \"/x\" "
+                 "from { git { url: \"u\" } directory: \"a\" } } }",
+                 "only what is from a context"},
         BadGraph{"run { working_directory: \"/\" }", "no command"},
         BadGraph{"run { argv: \"a\\000b\" working_directory: \"/\" }", "NUL"},
         BadGraph{"run { argv: \"a\" working_directory: \"rel\" }", "not an absolute path"},

@@ -55,7 +55,9 @@ class NativeBackend : public Backend {
                                 .remote = options_.remote,
                                 .clock = options_.clock,
                                 .pool = &pool_,
-                                .plans = &plans_},
+                                .plans = &plans_,
+                                .retry_pause = options_.retry_pause,
+                                .binfmt_directory = options_.binfmt_directory},
                                job);
     LayerStore* const layers = &store->layers();
     const SolveOptions solve{

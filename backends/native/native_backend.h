@@ -3,12 +3,15 @@
 #ifndef ZLAYER_BACKENDS_NATIVE_NATIVE_BACKEND_H_
 #define ZLAYER_BACKENDS_NATIVE_NATIVE_BACKEND_H_
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
+#include <string>
 
 #include "backends/api/backend.h"
 #include "backends/native/exec/executor.h"
 #include "backends/native/net/remote_sources.h"
+#include "backends/native/solver/emulation.h"
 #include "base/clock.h"
 #include "registry/store.h"
 
@@ -24,6 +27,9 @@ struct NativeBackendOptions {
   // RUN with security "insecure" is carried out where the build grants it.
   bool allow_insecure = false;
   const Clock* clock = nullptr;
+  // Before a RUN that failed is tried again (BuildJob.retries).
+  std::chrono::nanoseconds retry_pause = std::chrono::seconds(3);
+  std::string binfmt_directory = kBinfmtDirectory;
 };
 
 // What the options point to must outlive the backend.

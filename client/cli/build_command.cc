@@ -9,11 +9,12 @@
 
 #include "base/errors.h"
 #include "base/files.h"
-#include "base/mutex.h"
 #include "base/status_macros.h"
 #include "base/strings.h"
+#include "client/cli/build_images.h"
 #include "client/cli/build_options.h"
 #include "client/cli/build_request.h"
+#include "client/cli/cancel_on_interrupt.h"
 #include "client/cli/commands.h"
 #include "client/cli/file_request.h"
 #include "client/cli/outcome.h"
@@ -42,67 +43,6 @@ struct Options {
   bool explain = false;
   bool detach = false;
   bool no_digest_cache = false;
-};
-
-// Cancels the build on the daemon once the user interrupts, or, where its id is not known by then,
-// as soon as it is.
-class CancelOnInterrupt {
- public:
-  CancelOnInterrupt(Connection& connection, std::stop_token interrupted)
-      : connection_(connection), callback_(std::move(interrupted), OnStop{this}) {}
-
-  void Started(const std::string& build_id) {
-    {
-      MutexLock lock(&mutex_);
-      if (!build_id_.empty()) {
-        return;
-      }
-      build_id_ = build_id;
-      if (!wanted_) {
-        return;
-      }
-    }
-    Send(build_id);
-  }
-
-  // Requested where the daemon could not be told: there is nothing to wait for.
-  std::stop_token abandoned() const { return abandoned_.get_token(); }
-
- private:
-  struct OnStop {
-    CancelOnInterrupt* self;
-    void operator()() const { self->Interrupt(); }
-  };
-
-  void Interrupt() {
-    std::string build_id;
-    {
-      MutexLock lock(&mutex_);
-      wanted_ = true;
-      build_id = build_id_;
-    }
-    if (!build_id.empty()) {
-      Send(build_id);
-    }
-  }
-
-  void Send(const std::string& build_id) {
-    v1::CancelBuildRequest request;
-    request.set_build_id(build_id);
-    auto status =
-        Call(connection_, connection_.builds(), &v1::BuildService::StubInterface::CancelBuild,
-             request, kCancelTimeout, std::stop_token());
-    if (!status.ok()) {
-      abandoned_.request_stop();
-    }
-  }
-
-  Connection& connection_;
-  std::stop_source abandoned_;
-  Mutex mutex_;
-  std::string build_id_ ABSL_GUARDED_BY(mutex_);
-  bool wanted_ ABSL_GUARDED_BY(mutex_) = false;
-  std::stop_callback<OnStop> callback_;  // last: it uses all of the above
 };
 
 class Build {
@@ -144,9 +84,14 @@ absl::Status Build::Run() {
         "--explain shows lines: not with --progress json, which has the reasons, or tty");
   }
   ASSIGN_OR_RETURN(file_, ReadBuildFile(options_.flags, session_.stop()));
+  if (!options_.quiet) {
+    SayRuntime(file_);
+  }
   ASSIGN_OR_RETURN(request_, MakeBuildRequest(options_.flags, file_, FromEnvironment));
   request_.set_namespace_(session_.name_space());
-  RETURN_IF_ERROR(AddLogins(ImagesOf(request_.spec()), session_.stop(),
+  const std::string context =
+      IsDirectoryContext(options_.flags) ? options_.flags.context : std::string();
+  RETURN_IF_ERROR(AddLogins(ImagesOf(request_.spec(), context), session_.stop(),
                             request_.mutable_spec()->mutable_registry_credentials()));
   if (request_.idempotency_key().empty()) {
     // Lets a submission whose answer was lost be sent again.
@@ -227,7 +172,16 @@ absl::Status Build::Detach() {
 }
 
 absl::Status Build::Follow() {
-  CancelOnInterrupt cancel(*connection_, session_.stop());
+  CancelOnInterrupt cancel(
+      [this](const std::string& id) {
+        v1::CancelBuildRequest request;
+        request.set_build_id(id);
+        return Call(*connection_, connection_->builds(),
+                    &v1::BuildService::StubInterface::CancelBuild, request, kCancelTimeout,
+                    std::stop_token())
+            .status();
+      },
+      session_.stop());
   FollowOptions follow;
   follow.lost = [this](const absl::Status& status) { printer_->Lost(Message(status)); };
   ASSIGN_OR_RETURN(v1::BuildEvent terminal, SubmitAndFollow(
@@ -261,10 +215,10 @@ absl::Status Run(Session& session, const Options& options) {
 void AddRunOptions(Command& build, Options* options) {
   BuildFlags& flags = options->flags;
   build.Section("The build")
-      .Flag({"--check", "", "Check the Dockerfile instead, as --call check and zlayer check"},
+      .Flag({"--check", "", "Check the build file instead, as --call check and zlayer check"},
             &options->check)
       .Option({"--call", "METHOD",
-               "check, or outline or targets: what the Dockerfile takes and "
+               "check, or outline or targets: what the build file takes and "
                "can build; with ,format=json"},
               &options->call)
       .Flag({"--detach", "", "Print the build's id and leave it to the daemon"}, &options->detach)
@@ -272,6 +226,8 @@ void AddRunOptions(Command& build, Options* options) {
               100)
       .Option({"--idempotency-key", "KEY", "A second build with this key is the first one"},
               &flags.idempotency_key)
+      .Choice({"--format", "", "Media types of the image's documents (default: oci)"},
+              &flags.format, {"oci", "docker"})
       .Flag({"--no-digest-cache", "", "Read every file of the context again"},
             &options->no_digest_cache);
   build.Section("Output");

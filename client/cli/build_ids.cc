@@ -95,9 +95,15 @@ absl::StatusOr<std::string> ResolveBuildId(Session& session, const std::string& 
 
 absl::Status ForEachBuild(Session& session, const std::vector<std::string>& texts,
                           const std::function<absl::Status(const std::string& id)>& action) {
+  return ForEachId(session, texts, ResolveBuildId, action);
+}
+
+absl::Status ForEachId(Session& session, const std::vector<std::string>& texts,
+                       const IdResolver& resolve,
+                       const std::function<absl::Status(const std::string& id)>& action) {
   absl::Status last;
   for (const std::string& text : texts) {
-    auto id = ResolveBuildId(session, text);
+    auto id = resolve(session, text);
     absl::Status status = id.ok() ? action(*id) : id.status();
     if (status.ok()) {
       continue;

@@ -27,6 +27,12 @@ absl::StatusOr<std::string> ResolveBuildId(Session& session, const std::string& 
 absl::Status ForEachBuild(Session& session, const std::vector<std::string>& texts,
                           const std::function<absl::Status(const std::string& id)>& action);
 
+// The same for what other ids name.
+using IdResolver = std::function<absl::StatusOr<std::string>(Session&, const std::string& text)>;
+absl::Status ForEachId(Session& session, const std::vector<std::string>& texts,
+                       const IdResolver& resolve,
+                       const std::function<absl::Status(const std::string& id)>& action);
+
 }  // namespace zlayer
 
 #endif  // ZLAYER_CLIENT_CLI_BUILD_IDS_H_

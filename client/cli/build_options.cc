@@ -12,9 +12,22 @@ void AddSourceOptions(Command& command, BuildFlags* flags) {
            "Directory with the files to build from; - for a tar on stdin; a git or HTTP(S) URL",
            Completes::kDirectory},
           &flags->context, /*required=*/false)
-      .Option({"-f,--file", "FILE", "Dockerfile (default: CONTEXT/Dockerfile); - for stdin",
+      .Option({"-f,--file", "FILE",
+               "Build file (default: the ZImagefile of CONTEXT, else its Dockerfile); - for stdin",
                Completes::kFile},
               &flags->file)
+      .Option({"-z,--zimagefile", "FILE",
+               "The same of a ZImagefile whose name does not say that it is one", Completes::kFile},
+              &flags->zimagefile)
+      .Option({"--set", "NAME=VALUE", "Value of ${NAME} in a ZImagefile; may be repeated"},
+              &flags->sets)
+      .Option(
+          {"--runtime", "NAME",
+           "Build with the runtime template of this name (see zlayer runtimes), or with \"auto\" "
+           "the one that fits the files of CONTEXT",
+           Completes::kRuntime},
+          &flags->runtime)
+      .Flag({"--runtime-auto", "", "", Completes::kNothing, /*hidden=*/true}, &flags->runtime_auto)
       .Option({"--build-context", "NAME=DIR",
                "Further context for --from=NAME; also NAME=docker-image://REF, NAME=URL",
                Completes::kNamedDirectory},
@@ -62,7 +75,28 @@ void AddImageOptions(Command& command, BuildFlags* flags) {
                "than the build argument SOURCE_DATE_EPOCH), push=true, push-by-digest=true, "
                "compression=gzip|zstd|uncompressed, compression-level=N, force-compression=true"},
               &flags->outputs)
-      .Flag({"--push", "", "Send the image to the registries that its tags name"}, &flags->push);
+      .Flag({"--push", "", "Send the image to the registries that its tags name"}, &flags->push)
+      .Flag({"--squash", "", "One layer for the whole image, its base included"}, &flags->squash)
+      .Flag({"--no-layers", "", "One layer for all that the build makes, on those of its base"},
+            &flags->no_layers)
+      .Option({"--source-hash", "TEXT",
+               "Build nothing where the first tag has an image of this hash; auto: a digest of all "
+               "that the build reads"},
+              &flags->source_hash);
+}
+
+void AddCommandOptions(Command& command, BuildFlags* flags) {
+  command.Section("Its commands")
+      .Choice({"--network", "", "What a RUN has that says nothing itself"}, &flags->network,
+              {"default", "host"})
+      .Option({"--retries", "N", "Try a RUN that failed again, up to N times, 3 seconds later"},
+              &flags->retries, 0, 100)
+      .Option(
+          {"--default-cache-mount", "SPEC",
+           "A cache for every RUN, as RUN --mount=type=cache has it: target=/root/.cache; may be "
+           "repeated"},
+          &flags->default_cache_mounts)
+      .Option({"--backend", "NAME", "What runs the build (default: native)"}, &flags->backend);
 }
 
 OptionText Refused(const std::string& names, const std::string& placeholder = "") {
@@ -71,10 +105,8 @@ OptionText Refused(const std::string& names, const std::string& placeholder = ""
 
 // Options of the API that the daemon of this version refuses, with a sentence that names them.
 void AddRefusedOptions(Command& command, BuildFlags* flags) {
-  command.Choice(Refused("--network"), &flags->network, {"default", "host"})
-      .Option(Refused("--cache-from", "SPEC"), &flags->cache_from)
-      .Option(Refused("--cache-to", "SPEC"), &flags->cache_to)
-      .Flag(Refused("--squash"), &flags->squash);
+  command.Option(Refused("--cache-from", "SPEC"), &flags->cache_from)
+      .Option(Refused("--cache-to", "SPEC"), &flags->cache_to);
 }
 
 }  // namespace
@@ -82,6 +114,7 @@ void AddRefusedOptions(Command& command, BuildFlags* flags) {
 void AddBuildOptions(Command& command, BuildFlags* flags) {
   AddSourceOptions(command, flags);
   AddImageOptions(command, flags);
+  AddCommandOptions(command, flags);
   AddRefusedOptions(command, flags);
 }
 

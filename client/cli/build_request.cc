@@ -3,18 +3,27 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <filesystem>
 #include <string_view>
+#include <system_error>
 #include <utility>
 
 #include "base/errors.h"
 #include "base/files.h"
 #include "base/status_macros.h"
 #include "base/strings.h"
+#include "client/cli/directory_project.h"
 #include "client/cli/instant.h"
-#include "client/cli/registry_logins.h"
 #include "client/cli/session.h"
 #include "client/lib/stoppable_reader.h"
+#include "daemon/frontend/build_file_choice.h"
 #include "daemon/frontend/dockerfile/git_url.h"
+#include "daemon/frontend/dockerfile/run_mount.h"
+#include "daemon/frontend/template/detect.h"
+#include "daemon/frontend/template/template.h"
+#include "daemon/frontend/zimagefile/expand_variables.h"
+#include "daemon/frontend/zimagefile/file_name.h"
+#include "daemon/frontend/zimagefile/zimagefile.h"
 
 namespace zlayer {
 namespace {
@@ -123,6 +132,61 @@ absl::StatusOr<v1::BuildSpec::Output> ParseOutput(const std::string& text) {
   return output;
 }
 
+bool NamesType(std::string_view mount) {
+  for (std::string_view part : Split(mount, ',')) {
+    if (ToLower(part.substr(0, part.find('='))) == "type") {
+      return true;
+    }
+  }
+  return false;
+}
+
+// As RUN --mount has it. What the daemon does not take of it, it says.
+absl::StatusOr<v1::Mount> ParseCacheMount(const std::string& text) {
+  RETURN_IF_ERROR(CheckText("--default-cache-mount", text));
+  const auto as_it_is = [](std::string_view word) { return std::string(word); };
+  const std::string whole = NamesType(text) ? text : "type=cache," + text;
+  const absl::StatusOr<RunMount> parsed = ParseRunMount({whole, ""}, as_it_is);
+  if (!parsed.ok() || !parsed->from.empty()) {
+    return UsageError(fmt::format("--default-cache-mount \"{}\": {}", text,
+                                  parsed.ok() ? "it is from somewhere, but a cache for every RUN "
+                                                "begins empty"
+                                              : Message(parsed.status())));
+  }
+  v1::Mount mount;
+  mount.set_type(parsed->type);
+  mount.set_target(parsed->target);
+  mount.set_source(parsed->source);
+  mount.set_id(parsed->id);
+  mount.set_sharing(parsed->sharing);
+  mount.set_read_only(parsed->read_only);
+  if (parsed->mode.has_value()) {
+    mount.set_mode(*parsed->mode);
+  }
+  mount.set_uid(parsed->uid.value_or(0));
+  mount.set_gid(parsed->gid.value_or(0));
+  return mount;
+}
+
+// How commands run, and what becomes of the image.
+absl::Status SetRunsAndImage(const BuildFlags& flags, v1::BuildSpec* spec) {
+  for (const std::string& text : flags.default_cache_mounts) {
+    ASSIGN_OR_RETURN(*spec->add_default_cache_mounts(), ParseCacheMount(text));
+  }
+  spec->set_host_network(flags.network == "host");
+  spec->set_retries(static_cast<uint32_t>(flags.retries));
+  RETURN_IF_ERROR(CheckText("--backend", flags.backend));
+  spec->set_backend(flags.backend);
+  RETURN_IF_ERROR(CheckText("--source-hash", flags.source_hash));
+  spec->set_source_hash(flags.source_hash);
+  spec->set_format(flags.format);
+  spec->set_squash(flags.squash);
+  if (flags.no_layers) {
+    spec->set_layers(false);
+  }
+  return absl::OkStatus();
+}
+
 v1::PullMode PullModeOf(std::string_view text) {
   return text == "newer"    ? v1::PULL_NEWER
          : text == "always" ? v1::PULL_ALWAYS
@@ -130,16 +194,55 @@ v1::PullMode PullModeOf(std::string_view text) {
                             : v1::PULL_DEFAULT;
 }
 
+// Whether what the options name is a ZImagefile.
+bool NamesZImagefile(const BuildFlags& flags) {
+  return !flags.zimagefile.empty() || IsZImagefilePath(flags.file);
+}
+
+// What `-f` or `-z` names; empty where nothing does.
+const std::string& NamedFile(const BuildFlags& flags) {
+  return flags.file.empty() ? flags.zimagefile : flags.file;
+}
+bool DetectsRuntime(const BuildFlags& flags) {
+  return flags.runtime_auto || flags.runtime == kDetectRuntime;
+}
+
+bool HasRuntime(const BuildFlags& flags) { return flags.runtime_auto || !flags.runtime.empty(); }
+
 void SetSource(const BuildFlags& flags, const std::optional<BuildFile>& file, v1::BuildSpec* spec) {
-  if (!file.has_value()) {
-    spec->set_dockerfile(flags.file.empty() ? "Dockerfile" : flags.file);
+  if (HasRuntime(flags)) {
+    spec->set_runtime(file.has_value() ? file->runtime : std::string(kDetectRuntime));
     return;
   }
-  v1::InlineFile* source = spec->mutable_dockerfile_inline();
+  if (!file.has_value()) {
+    if (NamesZImagefile(flags)) {
+      spec->set_zimagefile(NamedFile(flags));
+    } else if (!flags.file.empty()) {
+      spec->set_dockerfile(flags.file);
+    }
+    return;
+  }
+  v1::InlineFile* source =
+      file->is_zimagefile ? spec->mutable_zimagefile_inline() : spec->mutable_dockerfile_inline();
   source->set_name(ToUtf8(file->name));
   source->set_content(file->content);
   source->set_ignore_file(file->ignore_text);
   source->set_ignore_name(ToUtf8(file->ignore_name));
+}
+
+absl::Status AddSets(const BuildFlags& flags, const std::optional<BuildFile>& file,
+                     google::protobuf::Map<std::string, std::string>* map) {
+  if (!flags.sets.empty() && file.has_value() && !file->is_zimagefile) {
+    return UsageError(
+        fmt::format("--set is for ZImagefiles, and {} is a Dockerfile; --build-arg "
+                    "sets its arguments",
+                    ToUtf8(file->name)));
+  }
+  for (const std::string& text : flags.sets) {
+    ASSIGN_OR_RETURN(Pair pair, ParsePair("--set", text, "NAME=VALUE"));
+    (*map)[pair.key] = pair.value;
+  }
+  return absl::OkStatus();
 }
 
 // A context that the daemon gets by itself; nullopt for a directory.
@@ -204,7 +307,88 @@ absl::Status ReadIgnoreFile(const std::string& path, const BuildFlags& flags, Bu
   return absl::OkStatus();
 }
 
+// That of the template which a ZImagefile names, for contexts that have none. What is wrong in the
+// file the daemon says.
+void UseTemplatesIgnoreFile(const BuildFlags& flags, BuildFile* file) {
+  v1::BuildSpec spec;
+  if (!AddSets(flags, *file, spec.mutable_pipeline_vars()).ok()) {
+    return;
+  }
+  const absl::StatusOr<std::string> text = ExpandVariables(
+      file->content, {spec.pipeline_vars().begin(), spec.pipeline_vars().end()}, file->name);
+  const absl::StatusOr<ZImagefile> parsed =
+      text.ok() ? ParseZImagefile(*text, file->name) : text.status();
+  if (!parsed.ok() || !parsed->runtime.has_value()) {
+    return;
+  }
+  if (const RuntimeTemplate* runtime = FindTemplate(parsed->runtime->name); runtime != nullptr) {
+    file->ignore_name = BuildFileName(*runtime) + ".dockerignore";
+    file->ignore_text = std::string(runtime->dockerignore);
+  }
+}
+
+absl::Status MissingFile(const BuildFlags& flags, const std::string& path) {
+  if (!NamedFile(flags).empty()) {
+    return NotFound(fmt::format("there is no build file {}", ToUtf8(path)));
+  }
+  return NotFound(
+      access(flags.context.c_str(), F_OK) != 0
+          ? fmt::format("the build context \"{}\" does not exist", ToUtf8(flags.context))
+          : fmt::format("no Dockerfile at {}, and no ZImagefile; name a build file with -f or -z",
+                        ToUtf8(path)));
+}
+
+absl::Status CheckRuntimeFlags(const BuildFlags& flags) {
+  if (!NamedFile(flags).empty()) {
+    return UsageError("--runtime and -f or -z both say what the build file is: give one of them");
+  }
+  if (flags.runtime_auto && !flags.runtime.empty() && flags.runtime != kDetectRuntime) {
+    return UsageError("--runtime-auto and --runtime NAME exclude each other");
+  }
+  if (!DetectsRuntime(flags) && FindTemplate(flags.runtime) == nullptr) {
+    return UsageError(Message(TemplateToBuild(flags.runtime).status()));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::optional<BuildFile>> ReadTemplate(const BuildFlags& flags) {
+  RETURN_IF_ERROR(CheckRuntimeFlags(flags));
+  BuildFile file;
+  const RuntimeTemplate* runtime = nullptr;
+  if (!DetectsRuntime(flags)) {
+    ASSIGN_OR_RETURN(runtime, TemplateToBuild(flags.runtime));
+  } else if (IsDirectoryContext(flags)) {
+    ASSIGN_OR_RETURN(DetectedRuntime found, DetectRuntimeOf(flags.context));
+    runtime = found.runtime;
+    file.reason = std::move(found.reason);
+  } else {
+    return std::nullopt;
+  }
+  file.name = BuildFileName(*runtime);
+  file.content = std::string(runtime->dockerfile);
+  file.runtime = std::string(runtime->name);
+  RETURN_IF_ERROR(ReadIgnoreFile("-", flags, &file));
+  if (file.ignore_name.empty() && IsDirectoryContext(flags)) {
+    file.ignore_name = file.name + ".dockerignore";
+    file.ignore_text = std::string(runtime->dockerignore);
+  }
+  return file;
+}
+
 }  // namespace
+
+absl::StatusOr<std::string> FindBuildFile(const std::string& directory) {
+  std::vector<std::string> names;
+  std::error_code error;
+  for (auto at = std::filesystem::directory_iterator(directory, error);
+       !error && at != std::filesystem::directory_iterator(); at.increment(error)) {
+    std::error_code unknown;
+    if (!at->is_directory(unknown)) {
+      names.push_back(at->path().filename());
+    }
+  }
+  return ChooseBuildFile(std::move(names), "choose one with -z");
+}
 
 bool IsDirectoryContext(const BuildFlags& flags) {
   return flags.context != "-" && !IsRemote(flags.context);
@@ -218,6 +402,7 @@ absl::StatusOr<v1::SubmitBuildRequest> MakeBuildRequest(const BuildFlags& flags,
   request.set_idempotency_key(flags.idempotency_key);
   v1::BuildSpec* spec = request.mutable_spec();
   SetSource(flags, file, spec);
+  RETURN_IF_ERROR(AddSets(flags, file, spec->mutable_pipeline_vars()));
   RETURN_IF_ERROR(AddRemoteContexts(flags, spec));
   RETURN_IF_ERROR(AddBuildArgs(flags.build_args, environment, spec->mutable_build_args()));
   RETURN_IF_ERROR(AddPairs("--label", flags.labels, spec->mutable_labels()));
@@ -251,25 +436,8 @@ absl::StatusOr<v1::SubmitBuildRequest> MakeBuildRequest(const BuildFlags& flags,
   RETURN_IF_ERROR(CheckText("--default-registry", flags.default_registry));
   spec->set_default_registry(flags.default_registry);
   spec->set_push(flags.push);
-  spec->set_squash(flags.squash);
-  spec->set_host_network(flags.network == "host");
+  RETURN_IF_ERROR(SetRunsAndImage(flags, spec));
   return request;
-}
-
-std::vector<std::string> ImagesOf(const v1::BuildSpec& spec) {
-  std::vector<std::string> images(spec.tags().begin(), spec.tags().end());
-  for (const std::string& image : ImagesIn(spec.dockerfile_inline().content())) {
-    images.push_back(image);
-    if (!spec.default_registry().empty()) {
-      images.push_back(spec.default_registry() + "/" + image);
-    }
-  }
-  for (const auto& [name, source] : spec.contexts()) {
-    if (source.has_image()) {
-      images.push_back(source.image());
-    }
-  }
-  return images;
 }
 
 absl::StatusOr<std::map<std::string, std::string>> DirectoryContexts(const BuildFlags& flags) {
@@ -288,8 +456,14 @@ absl::StatusOr<std::map<std::string, std::string>> DirectoryContexts(const Build
 
 absl::StatusOr<std::optional<BuildFile>> ReadBuildFile(const BuildFlags& flags,
                                                        std::stop_token stop) {
-  const std::string& given = flags.file;
+  if (HasRuntime(flags)) {
+    return ReadTemplate(flags);
+  }
+  const std::string& given = NamedFile(flags);
   bool context_is_tar = flags.context == "-";
+  if (!flags.file.empty() && !flags.zimagefile.empty()) {
+    return UsageError("-f and -z both name the build file: give one of them");
+  }
   if (IsRemote(flags.context) && given != "-") {
     return std::nullopt;
   }
@@ -299,22 +473,29 @@ absl::StatusOr<std::optional<BuildFile>> ReadBuildFile(const BuildFlags& flags,
   if (context_is_tar && (given.empty() || access(given.c_str(), F_OK) != 0)) {
     return std::nullopt;
   }
-  std::string path = given.empty() ? flags.context + "/Dockerfile" : given;
   BuildFile file;
-  file.name = given.empty() || given == "-" ? "Dockerfile" : given;
+  file.is_zimagefile = NamesZImagefile(flags);
+  std::string path = given;
+  if (given.empty()) {
+    ASSIGN_OR_RETURN(file.name, FindBuildFile(flags.context));
+    file.is_zimagefile = IsZImagefileName(file.name);
+    path = flags.context + "/" + file.name;
+  } else {
+    file.name = given != "-" ? given : file.is_zimagefile ? "ZImagefile" : "Dockerfile";
+  }
   auto content = given == "-" ? StoppableReader(STDIN_FILENO, stop).ReadAll(kMaxFile)
                               : ReadFile(path, kMaxFile);
   if (absl::IsNotFound(content.status())) {
-    return NotFound(
-        given.empty() && access(flags.context.c_str(), F_OK) != 0
-            ? fmt::format("the build context \"{}\" does not exist", ToUtf8(flags.context))
-            : fmt::format("no Dockerfile at {}; name another with -f", ToUtf8(path)));
+    return MissingFile(flags, path);
   }
   if (!content.ok()) {
     return given == "-" ? Annotate(content.status(), "the build file on stdin") : content.status();
   }
   file.content = *std::move(content);
   RETURN_IF_ERROR(ReadIgnoreFile(path, flags, &file));
+  if (file.is_zimagefile && file.ignore_name.empty() && IsDirectoryContext(flags)) {
+    UseTemplatesIgnoreFile(flags, &file);
+  }
   return file;
 }
 

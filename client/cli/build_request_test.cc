@@ -3,17 +3,20 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <string>
 
 #include "base/files.h"
+#include "client/cli/build_images.h"
 #include "client/cli/session.h"
 #include "tests/status_matchers.h"
 
 namespace zlayer {
 namespace {
 
+using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -63,6 +66,13 @@ TEST(MakeBuildRequestTest, EveryFlagReachesItsField) {
   flags.network = "host";
   flags.push = true;
   flags.squash = true;
+  flags.no_layers = true;
+  flags.format = "docker";
+  flags.backend = "native";
+  flags.source_hash = "auto";
+  flags.retries = 3;
+  flags.default_cache_mounts = {"target=/root/.cache,id=x,sharing=locked,mode=0700,uid=7",
+                                "type=tmpfs,dst=/t"};
   flags.priority = -7;
   flags.idempotency_key = "key";
   ASSERT_OK_AND_ASSIGN(v1::SubmitBuildRequest request, Make(flags));
@@ -90,6 +100,20 @@ TEST(MakeBuildRequestTest, EveryFlagReachesItsField) {
   EXPECT_TRUE(spec.host_network());
   EXPECT_TRUE(spec.push());
   EXPECT_TRUE(spec.squash());
+  EXPECT_TRUE(spec.has_layers() && !spec.layers());
+  EXPECT_EQ(spec.format(), "docker");
+  EXPECT_EQ(spec.backend(), "native");
+  EXPECT_EQ(spec.source_hash(), "auto");
+  EXPECT_EQ(spec.retries(), 3u);
+  ASSERT_EQ(spec.default_cache_mounts_size(), 2);
+  const v1::Mount& cache = spec.default_cache_mounts(0);
+  EXPECT_EQ(cache.type(), v1::Mount::CACHE);
+  EXPECT_EQ(cache.target(), "/root/.cache");
+  EXPECT_EQ(cache.id(), "x");
+  EXPECT_EQ(cache.sharing(), v1::Mount::LOCKED);
+  EXPECT_EQ(cache.mode(), 0700u);
+  EXPECT_EQ(cache.uid(), 7u);
+  EXPECT_EQ(spec.default_cache_mounts(1).type(), v1::Mount::TMPFS);
 }
 
 TEST(MakeBuildRequestTest, BuildArgsMayComeFromTheEnvironment) {
@@ -140,6 +164,22 @@ TEST(MakeBuildRequestTest, WhatDoesNotReadIsAUsageError) {
   expect_usage(flags, "--tag takes UTF-8");
 }
 
+TEST(MakeBuildRequestTest, VariablesAreForZImagefiles) {
+  BuildFlags flags;
+  flags.sets = {"A=1", "B=x=y"};
+  EXPECT_EQ(ExitCode(Make(flags).status(), false), 2);
+  BuildFile file;
+  file.is_zimagefile = true;
+  file.name = "ZImagefile";
+  ASSERT_OK_AND_ASSIGN(const v1::SubmitBuildRequest request,
+                       MakeBuildRequest(flags, file, FakeEnvironment));
+  EXPECT_EQ(request.spec().zimagefile_inline().name(), "ZImagefile");
+  EXPECT_THAT(request.spec().pipeline_vars(),
+              UnorderedElementsAre(Pair("A", "1"), Pair("B", "x=y")));
+  flags.sets = {"novalue"};
+  EXPECT_EQ(ExitCode(MakeBuildRequest(flags, file, FakeEnvironment).status(), false), 2);
+}
+
 TEST(MakeBuildRequestTest, ContextsGoWhereTheyAreMade) {
   BuildFlags flags;
   flags.context = "src";
@@ -170,7 +210,7 @@ TEST(MakeBuildRequestTest, RepositoriesAreNamedByTheirUrls) {
   EXPECT_EQ(contexts.at("").git().subdirectory(), "sub");
   EXPECT_EQ(contexts.at("b").git().url(), "git://host/b");
   EXPECT_EQ(contexts.at("c").git().ref(), "refs/heads/main");
-  EXPECT_EQ(request.spec().dockerfile(), "Dockerfile");
+  EXPECT_EQ(request.spec().source_case(), v1::BuildSpec::SOURCE_NOT_SET);
   EXPECT_FALSE(IsDirectoryContext(flags));
   EXPECT_THAT(DirectoryContexts(flags), IsOkAndHolds(IsEmpty()));
   ASSERT_OK_AND_ASSIGN(std::optional<BuildFile> file, ReadBuildFile(flags, {}));
@@ -184,10 +224,17 @@ TEST(MakeBuildRequestTest, AFileInTheTarIsNamed) {
   BuildFlags flags;
   flags.context = "-";
   ASSERT_OK_AND_ASSIGN(auto request, MakeBuildRequest(flags, std::nullopt, FakeEnvironment));
-  EXPECT_EQ(request.spec().dockerfile(), "Dockerfile");
+  EXPECT_EQ(request.spec().source_case(), v1::BuildSpec::SOURCE_NOT_SET);
   flags.file = "docker/F";
   ASSERT_OK_AND_ASSIGN(request, MakeBuildRequest(flags, std::nullopt, FakeEnvironment));
   EXPECT_EQ(request.spec().dockerfile(), "docker/F");
+  flags.file = "docker/ZImagefile.a";
+  ASSERT_OK_AND_ASSIGN(request, MakeBuildRequest(flags, std::nullopt, FakeEnvironment));
+  EXPECT_EQ(request.spec().zimagefile(), "docker/ZImagefile.a");
+  flags.file = "";
+  flags.zimagefile = "docker/F";
+  ASSERT_OK_AND_ASSIGN(request, MakeBuildRequest(flags, std::nullopt, FakeEnvironment));
+  EXPECT_EQ(request.spec().zimagefile(), "docker/F");
 }
 
 class ReadBuildFileTest : public ::testing::Test {
@@ -236,10 +283,45 @@ TEST_F(ReadBuildFileTest, WithoutIgnoreFileNothingIsIgnored) {
 
 TEST_F(ReadBuildFileTest, AMissingFileIsNamed) {
   EXPECT_THAT(Read(), StatusIs(absl::StatusCode::kNotFound,
-                               "no Dockerfile at " + At("Dockerfile") + "; name another with -f"));
+                               "no Dockerfile at " + At("Dockerfile") +
+                                   ", and no ZImagefile; name a build file with -f or -z"));
   flags_.file = At("gone");
-  EXPECT_THAT(Read(), StatusIs(absl::StatusCode::kNotFound,
-                               "no Dockerfile at " + At("gone") + "; name another with -f"));
+  EXPECT_THAT(Read(),
+              StatusIs(absl::StatusCode::kNotFound, "there is no build file " + At("gone")));
+}
+
+TEST_F(ReadBuildFileTest, TheZImagefileOfTheContextGoesFirst) {
+  Write("Dockerfile", "FROM scratch\n");
+  Write("ZImagefile.one", "base: one\n");
+  Write("ZImagefile.one.dockerignore", "*.o\n");
+  ASSERT_OK_AND_ASSIGN(const std::optional<BuildFile> only, Read());
+  EXPECT_TRUE(only->is_zimagefile);
+  EXPECT_EQ(only->name, "ZImagefile.one");
+  EXPECT_EQ(only->content, "base: one\n");
+  EXPECT_EQ(only->ignore_text, "*.o\n");
+  Write("ZImagefile.two", "base: two\n");
+  EXPECT_THAT(Read().status(),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("ZImagefile.one, ZImagefile.two; choose one with -z")));
+  Write("ZImagefile", "base: all\n");
+  ASSERT_OK_AND_ASSIGN(const std::optional<BuildFile> literal, Read());
+  EXPECT_EQ(literal->content, "base: all\n");
+}
+
+TEST_F(ReadBuildFileTest, AFileThatIsNamedWins) {
+  Write("Dockerfile", "FROM scratch\n");
+  Write("ZImagefile", "base: all\n");
+  flags_.file = At("Dockerfile");
+  ASSERT_OK_AND_ASSIGN(const std::optional<BuildFile> dockerfile, Read());
+  EXPECT_FALSE(dockerfile->is_zimagefile);
+  flags_.file = At("ZImagefile");
+  ASSERT_OK_AND_ASSIGN(const std::optional<BuildFile> zimagefile, Read());
+  EXPECT_TRUE(zimagefile->is_zimagefile);
+  flags_.zimagefile = At("Dockerfile");
+  EXPECT_EQ(ExitCode(Read().status(), false), 2);
+  flags_.file.clear();
+  ASSERT_OK_AND_ASSIGN(const std::optional<BuildFile> as_said, Read());
+  EXPECT_TRUE(as_said->is_zimagefile);
 }
 
 TEST_F(ReadBuildFileTest, AMissingContextIsNamed) {
@@ -251,6 +333,68 @@ TEST_F(ReadBuildFileTest, AMissingContextIsNamed) {
 TEST_F(ReadBuildFileTest, AFileThatIsTooLargeIsRefused) {
   Write("Dockerfile", std::string((1 << 20) + 1, '#'));
   EXPECT_THAT(Read(), StatusIs(absl::StatusCode::kResourceExhausted));
+}
+
+TEST_F(ReadBuildFileTest, ATemplateBringsItsIgnoreFile) {
+  flags_.runtime = "Node-22";
+  ASSERT_OK_AND_ASSIGN(auto file, Read());
+  EXPECT_EQ(file->name, "runtime:node22");
+  EXPECT_EQ(file->runtime, "node22");
+  EXPECT_THAT(file->content, HasSubstr("ARG NODE_VERSION=22\n"));
+  EXPECT_EQ(file->ignore_name, "runtime:node22.dockerignore");
+  EXPECT_THAT(file->ignore_text, HasSubstr("**/node_modules\n"));
+  ASSERT_OK_AND_ASSIGN(const v1::SubmitBuildRequest request,
+                       MakeBuildRequest(flags_, file, FakeEnvironment));
+  EXPECT_EQ(request.spec().runtime(), "node22");
+  EXPECT_THAT(ImagesOf(request.spec(), ""), Contains("node"));
+
+  Write(".dockerignore", "x");
+  ASSERT_OK_AND_ASSIGN(file, Read());
+  EXPECT_EQ(file->ignore_name, ".dockerignore");
+  EXPECT_EQ(file->ignore_text, "x");
+}
+
+TEST_F(ReadBuildFileTest, TheTemplateThatFitsIsFound) {
+  flags_.runtime_auto = true;
+  EXPECT_THAT(Read(), StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("package.json")));
+  Write("package.json", R"({"engines": {"node": "20"}})");
+  ASSERT_OK_AND_ASSIGN(auto file, Read());
+  EXPECT_EQ(file->runtime, "node20");
+  EXPECT_EQ(file->reason, "package.json, which asks for Node 20");
+  ASSERT_EQ(mkfifo(At(".nvmrc").c_str(), 0600), 0);
+  ASSERT_OK_AND_ASSIGN(file, Read());
+  EXPECT_EQ(file->runtime, "node20");
+  flags_.context = At("gone");
+  EXPECT_THAT(Read(), StatusIs(absl::StatusCode::kNotFound, HasSubstr("does not exist")));
+}
+
+TEST_F(ReadBuildFileTest, InATarTheDaemonLooks) {
+  flags_.context = "-";
+  flags_.runtime = "auto";
+  ASSERT_OK_AND_ASSIGN(auto file, Read());
+  EXPECT_FALSE(file.has_value());
+  ASSERT_OK_AND_ASSIGN(v1::SubmitBuildRequest request,
+                       MakeBuildRequest(flags_, file, FakeEnvironment));
+  EXPECT_EQ(request.spec().runtime(), "auto");
+  flags_.runtime = "go";
+  ASSERT_OK_AND_ASSIGN(file, Read());
+  EXPECT_EQ(file->ignore_text, "");  // the daemon's work, too
+}
+
+TEST_F(ReadBuildFileTest, WhatARuntimeExcludesIsAUsageError) {
+  flags_.runtime = "auto";
+  flags_.file = "Dockerfile";
+  EXPECT_EQ(ExitCode(Read().status(), false), 2);
+  flags_.file = "";
+  flags_.runtime = "node23";
+  EXPECT_EQ(ExitCode(Read().status(), false), 2);
+  EXPECT_THAT(Read(), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("did you mean")));
+  flags_.runtime = "go";
+  flags_.runtime_auto = true;
+  EXPECT_EQ(ExitCode(Read().status(), false), 2);
+  flags_ = BuildFlags();
+  flags_.runtime = "wasm";
+  EXPECT_EQ(ExitCode(Read().status(), false), 1);
 }
 
 TEST_F(ReadBuildFileTest, ReadsStdin) {

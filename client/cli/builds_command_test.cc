@@ -71,7 +71,7 @@ class BuildsCommandTest : public FakeDaemonTest {
     GlobalOptions options;
     options.address = address_;
     options.name_space = name_space_;
-    CommandLine line("zlayer", "Test.");
+    ArgumentParser line("zlayer", "Test.");
     AddBuildsCommand(line.root());
     AddPlanCommand(line.root());
     auto parsed = line.Parse(static_cast<int>(words.size()), words.data());

@@ -16,7 +16,7 @@ struct Options {
 }  // namespace
 
 void AddCheckCommand(Command& root) {
-  Command check = root.Sub("check", "Check a Dockerfile, and run nothing",
+  Command check = root.Sub("check", "Check a build file, and run nothing",
                            "zlayer check --format json -f docker/Dockerfile .");
   auto options = std::make_shared<Options>();
   AddBuildOptions(check, &options->flags);

@@ -280,17 +280,17 @@ void Command::RequireSub() { app_->require_subcommand(1); }
 
 void Command::Run(Action action) { state_->actions.emplace_back(app_, std::move(action)); }
 
-CommandLine::CommandLine(const std::string& name, const std::string& description)
+ArgumentParser::ArgumentParser(const std::string& name, const std::string& description)
     : state_(std::make_unique<CommandLineState>(name, description)),
       root_(&state_->app, &state_->spec, state_.get()) {
   state_->app.require_subcommand(1);
 }
 
-CommandLine::~CommandLine() = default;
+ArgumentParser::~ArgumentParser() = default;
 
-const CommandSpec& CommandLine::spec() const { return state_->spec; }
+const CommandSpec& ArgumentParser::spec() const { return state_->spec; }
 
-CommandLine::Parsed CommandLine::Parse(int argc, const char* const* argv, size_t help_width) {
+ArgumentParser::Parsed ArgumentParser::Parse(int argc, const char* const* argv, size_t help_width) {
   Parsed parsed;
   CLI::App& app = state_->app;
   auto raw = argc > 1 ? state_->words.find(argv[1]) : state_->words.end();

@@ -84,10 +84,10 @@ class Command {
 };
 
 // The program's command line. Not thread-safe.
-class CommandLine {
+class ArgumentParser {
  public:
-  CommandLine(const std::string& name, const std::string& description);
-  ~CommandLine();
+  ArgumentParser(const std::string& name, const std::string& description);
+  ~ArgumentParser();
 
   Command& root() { return root_; }
   // Complete once all commands are added.

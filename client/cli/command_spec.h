@@ -19,6 +19,7 @@ enum class Completes {
   kBuild,           // a build of the daemon
   kStage,           // a stage of the Dockerfile on the command line
   kBuildArg,        // an ARG that it declares
+  kRuntime,         // a runtime template, or "auto"
 };
 
 // An option, or an argument.

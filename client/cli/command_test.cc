@@ -46,9 +46,9 @@ class CommandTest : public ::testing::Test {
     });
   }
 
-  CommandLine::Parsed Parse(std::vector<const char*> words) {
+  ArgumentParser::Parsed Parse(std::vector<const char*> words) {
     words.insert(words.begin(), "prog");
-    CommandLine::Parsed parsed = line_.Parse(static_cast<int>(words.size()), words.data());
+    ArgumentParser::Parsed parsed = line_.Parse(static_cast<int>(words.size()), words.data());
     if (parsed.action) {
       GlobalOptions options;
       Session session(&options, std::stop_token());
@@ -58,14 +58,14 @@ class CommandTest : public ::testing::Test {
   }
 
   void ExpectUsage(std::vector<const char*> words, const std::string& text) {
-    CommandLine::Parsed parsed = Parse(words);
+    ArgumentParser::Parsed parsed = Parse(words);
     EXPECT_FALSE(parsed.action);
     EXPECT_EQ(parsed.exit_code, 2);
     EXPECT_THAT(parsed.text, HasSubstr(text));
     EXPECT_EQ(parsed.text.find('\n'), std::string::npos) << parsed.text;
   }
 
-  CommandLine line_;
+  ArgumentParser line_;
   std::string ran_, global_, context_ = ".", file_, mode_ = "fast";
   std::vector<std::string> tags_, names_, states_, words_;
   int32_t number_ = 0;
@@ -192,7 +192,7 @@ TEST_F(CommandTest, TheSpecIsWhatWasAdded) {
 }
 
 TEST_F(CommandTest, HelpEndsWithTheExample) {
-  CommandLine::Parsed parsed = Parse({"run", "--help"});
+  ArgumentParser::Parsed parsed = Parse({"run", "--help"});
   EXPECT_FALSE(parsed.action);
   EXPECT_EQ(parsed.exit_code, 0);
   EXPECT_THAT(parsed.text, HasSubstr("--tag"));

@@ -13,6 +13,8 @@ void AddBuildCommand(Command& root);
 void AddPlanCommand(Command& root);
 void AddCheckCommand(Command& root);
 void AddDockerfileCommand(Command& root);
+// `runtimes` and `init`.
+void AddRuntimeCommands(Command& root);
 void AddImagesCommand(Command& root);
 void AddInspectCommand(Command& root);
 void AddImportCommand(Command& root);

@@ -179,6 +179,9 @@ class Completer {
       case Completes::kBuildArg:
         candidates = source_.BuildArgs(written_);
         break;
+      case Completes::kRuntime:
+        candidates = source_.Runtimes();
+        break;
     }
     const std::vector<std::string>& given = written_.arguments;
     for (Candidate& candidate : candidates) {

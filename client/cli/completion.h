@@ -37,6 +37,7 @@ class CompletionSource {
   virtual std::vector<Candidate> Stages(const WrittenCommand& written) = 0;
   // Ends in "=", for a value to follow.
   virtual std::vector<Candidate> BuildArgs(const WrittenCommand& written) = 0;
+  virtual std::vector<Candidate> Runtimes() = 0;
 };
 
 struct Completion {

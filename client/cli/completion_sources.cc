@@ -1,37 +1,80 @@
 #include "client/cli/completion_sources.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cstdlib>
+#include <map>
 #include <set>
 #include <stop_token>
 #include <utility>
 
-#include "base/files.h"
 #include "base/strings.h"
+#include "client/cli/build_request.h"
 #include "client/lib/connection.h"
 #include "client/progress/text.h"
 #include "daemon/frontend/dockerfile/lexer.h"
+#include "daemon/frontend/template/template.h"
+#include "daemon/frontend/zimagefile/zimagefile.h"
 
 namespace zlayer {
 namespace {
 
 constexpr std::chrono::milliseconds kTimeout{500};
 constexpr uint32_t kMaxCandidates = 1000;
-constexpr size_t kMaxFile = size_t{1} << 20;
 
 std::vector<DockerfileNode> NodesOf(std::string_view dockerfile) {
   auto lexed = LexDockerfile(dockerfile, "Dockerfile");
   return lexed.ok() ? std::move(lexed->nodes) : std::vector<DockerfileNode>();
 }
 
-// The build file that is meant so far, or nothing.
-std::string DockerfileOf(const WrittenCommand& written) {
-  std::string path = written.Last("--file");
-  if (path.empty()) {
-    path = (written.arguments.empty() ? "." : written.arguments.front()) + "/Dockerfile";
+// The build file that is meant so far; an empty one where there is none.
+BuildFile BuildFileOf(const WrittenCommand& written) {
+  BuildFlags flags;
+  flags.file = written.Last("--file");
+  flags.zimagefile = written.Last("--zimagefile");
+  flags.runtime = written.Last("--runtime");
+  flags.context = written.arguments.empty() ? "." : written.arguments.front();
+  if (flags.file == "-" || flags.zimagefile == "-") {
+    return {};
   }
-  auto text = path == "-" ? std::string() : ReadFile(path, kMaxFile);
-  return text.ok() ? *std::move(text) : std::string();
+  auto file = ReadBuildFile(flags, std::stop_token());
+  return file.ok() && file->has_value() ? **std::move(file) : BuildFile();
+}
+
+// Nothing where the text does not read.
+DockerfileInstructions InstructionsOf(const BuildFile& zimagefile) {
+  auto file = ParseZImagefile(zimagefile.content, zimagefile.name);
+  return file.ok() && file->image ? *std::move(file->image) : DockerfileInstructions();
+}
+
+std::vector<Candidate> StagesOf(const DockerfileInstructions& file) {
+  std::vector<Candidate> stages;
+  for (const DockerfileStage& stage : file.stages) {
+    if (!stage.base().name.empty()) {
+      stages.push_back({stage.base().name, "FROM " + stage.base().base});
+    }
+  }
+  return stages;
+}
+
+std::vector<Candidate> BuildArgsOf(const DockerfileInstructions& file) {
+  std::map<std::string, std::string> defaults;
+  const auto add = [&](const Instruction& instruction) {
+    if (const auto* arg = std::get_if<ArgInstruction>(&instruction.body)) {
+      for (const ArgInstruction::Argument& argument : arg->arguments) {
+        defaults.emplace(argument.name, argument.value.value_or(""));
+      }
+    }
+  };
+  std::for_each(file.global_args.begin(), file.global_args.end(), add);
+  for (const DockerfileStage& stage : file.stages) {
+    std::for_each(stage.instructions.begin(), stage.instructions.end(), add);
+  }
+  std::vector<Candidate> arguments;
+  for (const auto& [name, value] : defaults) {
+    arguments.push_back({name + "=", value});
+  }
+  return arguments;
 }
 
 struct Daemon {
@@ -127,11 +170,24 @@ std::vector<Candidate> LiveCompletionSource::Builds(const WrittenCommand& writte
 }
 
 std::vector<Candidate> LiveCompletionSource::Stages(const WrittenCommand& written) {
-  return StagesOf(DockerfileOf(written));
+  const BuildFile file = BuildFileOf(written);
+  return file.is_zimagefile ? StagesOf(InstructionsOf(file)) : StagesOf(file.content);
 }
 
 std::vector<Candidate> LiveCompletionSource::BuildArgs(const WrittenCommand& written) {
-  return BuildArgsOf(DockerfileOf(written));
+  const BuildFile file = BuildFileOf(written);
+  return file.is_zimagefile ? BuildArgsOf(InstructionsOf(file)) : BuildArgsOf(file.content);
+}
+
+std::vector<Candidate> LiveCompletionSource::Runtimes() {
+  std::vector<Candidate> runtimes = {
+      {std::string(kDetectRuntime), "The one that fits the files of the context"}};
+  for (const RuntimeTemplate& runtime : AllTemplates()) {
+    if (!runtime.dockerfile.empty()) {
+      runtimes.push_back({std::string(runtime.name), std::string(runtime.description)});
+    }
+  }
+  return runtimes;
 }
 
 }  // namespace zlayer

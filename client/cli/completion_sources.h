@@ -24,6 +24,7 @@ class LiveCompletionSource : public CompletionSource {
   std::vector<Candidate> Builds(const WrittenCommand& written) override;
   std::vector<Candidate> Stages(const WrittenCommand& written) override;
   std::vector<Candidate> BuildArgs(const WrittenCommand& written) override;
+  std::vector<Candidate> Runtimes() override;
 };
 
 }  // namespace zlayer

@@ -32,6 +32,7 @@ class FakeSource : public CompletionSource {
     last = written;
     return {{"VERSION=", "1"}};
   }
+  std::vector<Candidate> Runtimes() override { return {{"auto", ""}, {"go", "A Go program"}}; }
 
   WrittenCommand last;
 };
@@ -56,6 +57,7 @@ class CompletionTest : public ::testing::Test {
     build.options.push_back(MakeOption({"--target"}, Completes::kStage));
     build.options.push_back(MakeOption({"--build-arg"}, Completes::kBuildArg));
     build.options.push_back(MakeOption({"--build-context"}, Completes::kNamedDirectory));
+    build.options.push_back(MakeOption({"--runtime"}, Completes::kRuntime));
     build.options.push_back(MakeOption({"-q", "--quiet"}, Completes::kNothing));
     build.options.back().takes_value = false;
     build.options.push_back(MakeOption({"--progress"}, Completes::kNothing));

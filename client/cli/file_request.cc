@@ -12,14 +12,39 @@
 #include "base/status_macros.h"
 #include "base/strings.h"
 #include "base/suggest.h"
+#include "client/cli/build_images.h"
 #include "client/cli/build_options.h"
 #include "client/cli/check_text.h"
+#include "client/cli/registry_logins.h"
 #include "client/cli/source_text.h"
 #include "client/lib/context_uploader.h"
+#include "client/lib/context_walker.h"
 #include "proto/error_detail.h"
 
 namespace zlayer {
 namespace {
+
+absl::StatusOr<v1::ContextReady> UploadStdin(Session& session, const UploadOptions& upload) {
+  ASSIGN_OR_RETURN(Connection * connection, session.connection());
+  return UploadTar(*connection, STDIN_FILENO, upload, session.stop());
+}
+
+// The directory that is the build context.
+absl::StatusOr<v1::ContextReady> UploadHere(Session& session, const BuildFlags& flags,
+                                            UploadOptions upload, const FileRequest& request) {
+  ASSIGN_OR_RETURN(Connection * connection, session.connection());
+  ASSIGN_OR_RETURN(UniqueFd root, OpenContext(flags.context));
+  ASSIGN_OR_RETURN(const IgnoreRules rules,
+                   IgnoreRules::Parse(request.file->ignore_text, request.file->ignore_name));
+  DigestCache digests = DigestCache::Open(DigestCache::DefaultPath());
+  upload.spec = &request.spec;
+  upload.ignore = &rules;
+  upload.digests = &digests;
+  ASSIGN_OR_RETURN(v1::ContextReady ready,
+                   UploadDirectory(*connection, root.get(), upload, session.stop()));
+  digests.Save().IgnoreError();
+  return ready;
+}
 
 absl::Status AddContexts(Session& session, const BuildFlags& flags, FileRequest* request) {
   ASSIGN_OR_RETURN(auto directories, DirectoryContexts(flags));
@@ -27,14 +52,18 @@ absl::Status AddContexts(Session& session, const BuildFlags& flags, FileRequest*
   for (const auto& directory : directories) {
     (*request->spec.mutable_contexts())[directory.first];
   }
-  if (request->file.has_value() || flags.context != "-") {
+  // Nested builds have their files in the context.
+  const std::optional<ZImagefile> zimagefile = ZImagefileOf(request->spec);
+  const bool has_nested = zimagefile.has_value() && !zimagefile->builds.empty();
+  const bool is_tar = flags.context == "-";
+  if (is_tar ? request->file.has_value() && !has_nested
+             : !has_nested || !IsDirectoryContext(flags)) {
     return absl::OkStatus();
   }
-  ASSIGN_OR_RETURN(Connection * connection, session.connection());
   UploadOptions upload;
   upload.name_space = session.name_space();
-  ASSIGN_OR_RETURN(v1::ContextReady ready,
-                   UploadTar(*connection, STDIN_FILENO, upload, session.stop()));
+  ASSIGN_OR_RETURN(v1::ContextReady ready, is_tar ? UploadStdin(session, upload)
+                                                  : UploadHere(session, flags, upload, *request));
   (*request->spec.mutable_contexts())[""].set_uploaded(ready.context_id());
   return absl::OkStatus();
 }
@@ -57,12 +86,22 @@ bool HasAnswer(const FileCall& call, const v1::CheckBuildResponse& check) {
 
 }  // namespace
 
+void SayRuntime(const std::optional<BuildFile>& file) {
+  if (file.has_value() && !file->reason.empty()) {
+    PrintError(fmt::format("runtime {}: {}", file->runtime, file->reason));
+  }
+}
+
 absl::StatusOr<FileRequest> MakeFileRequest(Session& session, const BuildFlags& flags) {
   FileRequest request;
   ASSIGN_OR_RETURN(request.file, ReadBuildFile(flags, session.stop()));
+  SayRuntime(request.file);
   ASSIGN_OR_RETURN(v1::SubmitBuildRequest build,
                    MakeBuildRequest(flags, request.file, FromEnvironment));
   request.spec = std::move(*build.mutable_spec());
+  const std::string context = IsDirectoryContext(flags) ? flags.context : std::string();
+  RETURN_IF_ERROR(AddLogins(ImagesOf(request.spec, context), session.stop(),
+                            request.spec.mutable_registry_credentials()));
   RETURN_IF_ERROR(AddContexts(session, flags, &request));
   return request;
 }

@@ -19,9 +19,13 @@ struct FileRequest {
   std::optional<BuildFile> file;  // as it was found here; nullopt where it lies in a tar on stdin
 };
 
-// What the flags ask for. The build file that was read here needs no context, and of the others
-// only the names count; one that lies in a tar on stdin is sent with it.
+// What the flags ask for. The build file that was read here needs no context, unless builds are
+// nested in it, and of the others only the names count; one that lies in a tar on stdin is sent
+// with it. Logins that are stored for the registries of its images go along.
 absl::StatusOr<FileRequest> MakeFileRequest(Session& session, const BuildFlags& flags);
+
+// Says on stderr which template was found to fit the context, and why.
+void SayRuntime(const std::optional<BuildFile>& file);
 
 // What `zlayer build --call` asks of a build file instead of a build.
 struct FileCall {

@@ -7,6 +7,7 @@
 #include "client/cli/command.h"
 #include "client/cli/commands.h"
 #include "client/cli/interrupts.h"
+#include "client/cli/pipeline_commands.h"
 #include "client/cli/session.h"
 #include "client/cli/source_text.h"
 #include "client/cli/terminal.h"
@@ -21,9 +22,12 @@ void AddAllCommands(Command& root) {
   AddPlanCommand(root);
   AddCheckCommand(root);
   AddBuildsCommand(root);
+  AddPipelineCommand(root);
+  AddPipelinesCommand(root);
   AddExplainCommand(root);
   AddTraceCommand(root);
   AddDockerfileCommand(root);
+  AddRuntimeCommands(root);
   root.Section("Images");
   AddImagesCommand(root);
   AddInspectCommand(root);
@@ -44,7 +48,7 @@ void AddAllCommands(Command& root) {
 
 int Main(int argc, const char* const* argv) {
   GlobalOptions options;
-  CommandLine command_line("zlayer", "Builds container images with zlayerd.");
+  ArgumentParser command_line("zlayer", "Builds container images with zlayerd.");
   Command& root = command_line.root();
   root.Section("Options of every command")
       .Option({"--address", "ADDRESS", "Where the daemon listens: unix:///PATH ($ZLAYER_ADDRESS)"},
@@ -53,7 +57,7 @@ int Main(int argc, const char* const* argv) {
               &options.name_space);
   AddAllCommands(root);
   AddCompletionCommands(root, command_line.spec());
-  CommandLine::Parsed parsed = command_line.Parse(argc, argv, HelpWidth());
+  ArgumentParser::Parsed parsed = command_line.Parse(argc, argv, HelpWidth());
   if (!parsed.action) {
     if (parsed.exit_code == 0) {
       Print(parsed.text);

@@ -21,19 +21,28 @@ void AddProgressOption(Command& command, std::string* mode) {
       {"auto", "tty", "plain", "json"});
 }
 
+std::optional<View> LiveView(const std::string& mode) {
+  if (mode == "plain" || mode == "json") {
+    return std::nullopt;
+  }
+  std::optional<View> view = DrawableTerminal(STDOUT_FILENO, [](const std::string& name) {
+    const char* value = std::getenv(name.c_str());
+    return value == nullptr ? std::nullopt : std::optional<std::string>(value);
+  });
+  if (view.has_value()) {
+    SayBeforeExit(kUsualTerminal);
+  }
+  return view;
+}
+
 std::unique_ptr<ProgressPrinter> MakePrinter(const std::string& mode, std::stop_token interrupted) {
   if (mode == "json") {
     return MakeJsonPrinter(Print);
   }
-  const std::optional<View> view =
-      mode == "plain" ? std::nullopt : DrawableTerminal(STDOUT_FILENO, [](const std::string& name) {
-        const char* value = std::getenv(name.c_str());
-        return value == nullptr ? std::nullopt : std::optional<std::string>(value);
-      });
+  const std::optional<View> view = LiveView(mode);
   if (!view.has_value()) {
     return MakePlainPrinter(Print);
   }
-  SayBeforeExit(kUsualTerminal);
   TtyOptions options;
   options.fd = STDOUT_FILENO;
   options.write = Print;

@@ -6,6 +6,7 @@
 
 #include "base/status_macros.h"
 #include "base/strings.h"
+#include "client/cli/build_images.h"
 #include "client/cli/build_options.h"
 #include "client/cli/commands.h"
 #include "client/cli/file_request.h"
@@ -22,10 +23,20 @@ struct Options {
   std::string format = "text";
 };
 
+std::vector<FileStage> StagesOf(const ZImagefile& file) {
+  std::vector<FileStage> stages;
+  for (const DockerfileStage& read :
+       file.image ? file.image->stages : std::vector<DockerfileStage>()) {
+    stages.push_back(
+        {.name = read.base().name, .base = read.base().base, .source = read.from.source});
+  }
+  return stages;
+}
+
 // Of the build file as it was found here: the graph has only what the target needs.
 std::vector<FileStage> StagesOf(const std::optional<BuildFile>& file) {
   std::vector<FileStage> stages;
-  if (!file.has_value()) {
+  if (!file.has_value() || file->is_zimagefile) {
     return stages;
   }
   auto lexed = LexDockerfile(file->content, file->name);
@@ -48,12 +59,14 @@ absl::Status Plan(Session& session, const Options& options) {
   ASSIGN_OR_RETURN(FileRequest file, MakeFileRequest(session, options.flags));
   v1::PlanBuildRequest request;
   request.set_namespace_(session.name_space());
+  const std::optional<ZImagefile> zimagefile = ZImagefileOf(file.spec);
+  const std::vector<FileStage> stages = zimagefile ? StagesOf(*zimagefile) : StagesOf(file.file);
   *request.mutable_spec() = std::move(file.spec);
   ASSIGN_OR_RETURN(Connection * connection, session.connection());
   ASSIGN_OR_RETURN(v1::PlanBuildResponse plan, Call(*connection, connection->builds(),
                                                     &v1::BuildService::StubInterface::PlanBuild,
                                                     request, kCallTimeout, session.stop()));
-  Print(options.format == "json" ? ToJson(plan) + "\n" : PlanText(plan, StagesOf(file.file)));
+  Print(options.format == "json" ? ToJson(plan) + "\n" : PlanText(plan, stages));
   return absl::OkStatus();
 }
 

@@ -7,6 +7,8 @@
 #include <utility>
 #include <vector>
 
+#include "client/progress/text.h"
+
 namespace zlayer {
 namespace {
 
@@ -61,12 +63,17 @@ class PlanWriter {
  private:
   std::string StageName(uint32_t index) const {
     const bool known = index < static_cast<uint32_t>(plan_.graph().stages_size());
-    const std::string name = known ? plan_.graph().stages(static_cast<int>(index)).name() : "";
+    const v1::Stage& stage =
+        known ? plan_.graph().stages(static_cast<int>(index)) : v1::Stage::default_instance();
+    const std::string name = StageTitle(stage.build(), stage.name());
     return fmt::format("stage {}{}", index, name.empty() ? "" : " \"" + name + "\"");
   }
 
   // Those of the file up to the one that `stage` was made of, which is skipped.
   void WriteUnneededBefore(const v1::Stage& stage) {
+    if (!stage.build().empty()) {
+      return;  // of another file
+    }
     const uint32_t line =
         stage.operations().empty() ? 0 : stage.operations(0).source().first_line();
     for (size_t i = next_file_stage_; i < file_stages_.size(); ++i) {

@@ -27,7 +27,8 @@ struct FileStage {
 //     Dockerfile:6  COPY --from=deps /go /go
 //                   from stage 0 "deps"
 //
-// What of `file_stages`, which are in the order of the file, is not in the graph is not needed.
+// A stage of a nested build is called "deps: build". What of `file_stages`, which are in the order
+// of the file, is not in the graph is not needed.
 std::string PlanText(const v1::PlanBuildResponse& plan,
                      const std::vector<FileStage>& file_stages = {});
 

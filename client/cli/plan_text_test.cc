@@ -12,6 +12,42 @@ std::string TextOf(const std::string& text) {
   return PlanText(plan);
 }
 
+TEST(PlanTextTest, StagesOfNestedBuildsAreOfThose) {
+  v1::PlanBuildResponse plan;
+  ASSERT_TRUE(google::protobuf::TextFormat::ParseFromString(
+      R"pb(
+        graph {
+          stages {
+            name: "one"
+            build: "deps"
+            base_text: "scratch"
+            operations {
+              source { file: "deps/Dockerfile" first_line: 3 }
+              scratch {}
+            }
+          }
+          stages {
+            base_text: "build: deps"
+            operations {
+              source { file: "ZImagefile" first_line: 3 }
+              stage { stage: 0 }
+            }
+          }
+          targets: 1
+        }
+        plan { stages { index: 0 } stages { index: 1 } }
+      )pb",
+      &plan));
+  FileStage own;
+  own.base = "build:";
+  own.source.set_file("ZImagefile");
+  own.source.set_first_line(3);
+  EXPECT_EQ(PlanText(plan, {own}),
+            "stage 0 \"deps: one\" FROM scratch\n"
+            "stage 1 FROM build: deps, the target\n"
+            "                     from stage 0 \"deps: one\"\n");
+}
+
 TEST(PlanTextTest, ShowsStagesAndWhereTheyAreFrom) {
   EXPECT_EQ(TextOf(R"pb(
               graph {

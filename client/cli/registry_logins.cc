@@ -36,10 +36,20 @@ Place PlaceOf(std::string_view reference) {
   return place;
 }
 
+// "node:${VERSION}" is in the repository node, whatever the version.
+std::string_view WithoutVariableTag(std::string_view word) {
+  const size_t variable = word.find('$');
+  const size_t colon = word.substr(0, variable).rfind(':');
+  const bool is_tag = variable != std::string_view::npos && colon != std::string_view::npos &&
+                      word.find('/', colon) == std::string_view::npos;
+  return is_tag ? word.substr(0, colon) : word;
+}
+
 void AddIfLiteral(std::string_view word, std::vector<std::string>* images) {
   while (!word.empty() && (word.back() == '\r' || word.back() == '"')) {
     word.remove_suffix(1);
   }
+  word = WithoutVariableTag(word);
   if (!word.empty() && word.find_first_of("$\"'\\") == std::string_view::npos) {
     images->emplace_back(word);
   }

@@ -14,10 +14,12 @@ namespace {
 using ::testing::ElementsAre;
 
 TEST(RegistryLoginsTest, ImagesOfADockerfile) {
-  EXPECT_THAT(ImagesIn("# FROM comment\nFROM --platform=linux/amd64 reg.example/base:1 AS b\n"
-                       "from debian\r\nRUN echo FROM x\nCOPY --from=ghcr.io/x/y /a /b\n"
-                       "RUN --mount=type=bind,from=other,target=/o true\nFROM $BASE\n"),
-              ElementsAre("reg.example/base:1", "debian", "ghcr.io/x/y", "other"));
+  EXPECT_THAT(
+      ImagesIn("# FROM comment\nFROM --platform=linux/amd64 reg.example/base:1 AS b\n"
+               "from debian\r\nRUN echo FROM x\nCOPY --from=ghcr.io/x/y /a /b\n"
+               "RUN --mount=type=bind,from=other,target=/o true\nFROM $BASE\n"
+               "FROM reg.example/node:${V}-alpine\nFROM reg.example:${PORT}/x\n"),
+      ElementsAre("reg.example/base:1", "debian", "ghcr.io/x/y", "other", "reg.example/node"));
 }
 
 TEST(RegistryLoginsTest, OnlyRegistriesThatAreNamedAreLookedUp) {

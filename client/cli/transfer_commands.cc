@@ -4,14 +4,14 @@
 #include <string>
 #include <vector>
 
-#include "base/byte_size.h"
 #include "base/errors.h"
 #include "base/status_macros.h"
 #include "base/strings.h"
 #include "client/cli/commands.h"
+#include "client/cli/outcome.h"
 #include "client/cli/registry_logins.h"
 #include "client/cli/session.h"
-#include "client/progress/text.h"
+#include "client/cli/transfer_printer.h"
 
 namespace zlayer {
 namespace {
@@ -20,38 +20,9 @@ using Stub = v1::RegistryService::StubInterface;
 using Reader = grpc::ClientReaderInterface<v1::TransferEvent>;
 
 struct Output {
-  std::string progress = "plain";
+  std::string progress = "auto";
   bool quiet = false;
 };
-
-std::string_view StateText(v1::TransferProgress::State state) {
-  switch (state) {
-    case v1::TransferProgress::PRESENT:
-      return "was there already";
-    case v1::TransferProgress::MOUNTED:
-      return "taken from another repository";
-    case v1::TransferProgress::DEFERRED:
-      return "comes when it is needed";
-    default:
-      return "done";
-  }
-}
-
-void Show(const v1::TransferEvent& event, const Output& output) {
-  if (output.progress == "json") {
-    Print(ToJson(event) + "\n");
-  } else if (event.has_progress() && !output.quiet) {
-    const v1::TransferProgress& progress = event.progress();
-    if (progress.state() != v1::TransferProgress::RUNNING) {
-      PrintError(fmt::format("{}  {}  {}", progress.item(), FormatSize(progress.bytes_done()),
-                             StateText(progress.state())));
-    }
-  } else if (event.has_complete()) {
-    for (const std::string& reference : event.complete().references()) {
-      Print(fmt::format("{}  {}\n", reference, event.complete().manifest_digest()));
-    }
-  }
-}
 
 // Reads the events of a transfer to its end.
 template <typename Request, typename Method>
@@ -60,20 +31,22 @@ absl::Status Follow(Session& session, const Request& request, Method method, con
   grpc::ClientContext context;
   const CancelOnStop cancel(session.stop(), &context);
   const std::unique_ptr<Reader> reader = (connection->registries().*method)(&context, request);
-  v1::TransferEvent event;
-  while (reader->Read(&event)) {
-    Show(event, output);
+  {
+    const std::unique_ptr<TransferPrinter> printer =
+        MakeTransferPrinter(output.progress, output.quiet);
+    v1::TransferEvent event;
+    while (reader->Read(&event)) {
+      printer->Event(event);
+    }
   }
   const grpc::Status status = reader->Finish();
   return status.ok() ? absl::OkStatus() : connection->Explain(status);
 }
 
 void AddOutputOptions(Command& command, Output* output) {
-  command
-      .Choice({"--progress", "", "One line for each blob, or JSON, one event a line"},
-              &output->progress, {"plain", "json"})
-      .Flag({"-q,--quiet", "", "Print only what the image is called and its digest"},
-            &output->quiet);
+  AddProgressOption(command, &output->progress);
+  command.Flag({"-q,--quiet", "", "Print only what the image is called and its digest"},
+               &output->quiet);
 }
 
 struct PullOptions {

@@ -33,7 +33,7 @@ check() {
   fi
 }
 
-for command in build plan check images inspect import export tag untag rmi builds df cache info version completion \
+for command in build plan check runtimes init images inspect import export tag untag rmi builds df cache info version completion \
   "dockerfile ast" "dockerfile expand" "dockerfile ignored" "builds ls" "builds show" "builds logs" "builds watch" "builds cancel" "builds rm" "cache ls" "cache prune"; do
   # shellcheck disable=SC2086
   check "help of $command" 0 "Example:" "$zlayer" $command --help
@@ -72,7 +72,7 @@ check "no daemon, info" 3 "no daemon answers" "$zlayer" info
 check "no daemon, flag" 3 "no daemon answers at unix:///nowhere" \
   "$zlayer" info --address unix:///nowhere
 check "no daemon, watch" 3 "no daemon answers" "$zlayer" builds watch x
-check "no Dockerfile" 1 "no Dockerfile at $directory/context/Dockerfile; name another with -f" \
+check "no Dockerfile" 1 "no Dockerfile at $directory/context/Dockerfile, and no ZImagefile; name a build file with -f or -z" \
   "$zlayer" build "$directory/context"
 check "no context" 1 "does not exist" "$zlayer" build "$directory/gone"
 echo "FROM scratch" >"$directory/context/Dockerfile"

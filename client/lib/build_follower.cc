@@ -2,44 +2,24 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <memory>
 #include <utility>
 
 #include "base/errors.h"
-#include "base/mutex.h"
 #include "proto/error_detail.h"
 
 namespace zlayer {
 namespace {
 
-using SteadyClock = std::chrono::steady_clock;
-
 bool EndsBuild(const v1::BuildEvent& event) {
   return event.has_build_complete() || event.has_build_failed() || event.has_build_canceled();
-}
-
-// What a connection that broke, or a daemon that shuts down, leaves behind.
-bool IsBroken(const grpc::Status& status) {
-  switch (status.error_code()) {
-    case grpc::StatusCode::UNAVAILABLE:
-    case grpc::StatusCode::CANCELLED:
-    case grpc::StatusCode::UNKNOWN:
-      return true;
-    default:
-      return false;
-  }
 }
 
 class Follower {
  public:
   Follower(Connection& connection, const EventHandler& handler, const FollowOptions& options,
            std::stop_token stop)
-      : connection_(connection),
-        handler_(handler),
-        options_(options),
-        stop_(std::move(stop)),
-        delay_(options.first_delay) {}
+      : connection_(connection), handler_(handler), stop_(stop), retry_(options, std::move(stop)) {}
 
   absl::StatusOr<std::optional<v1::BuildEvent>> Run(const v1::SubmitBuildRequest* submit,
                                                     v1::WatchBuildRequest watch);
@@ -53,12 +33,10 @@ class Follower {
 
   Connection& connection_;
   const EventHandler& handler_;
-  const FollowOptions& options_;
   const std::stop_token stop_;
+  StreamRetry retry_;
   v1::WatchBuildRequest watch_;
   std::optional<v1::BuildEvent> terminal_;
-  SteadyClock::time_point last_news_ = SteadyClock::now();
-  std::chrono::milliseconds delay_;
 };
 
 absl::StatusOr<std::optional<v1::BuildEvent>> Follower::Run(const v1::SubmitBuildRequest* submit,
@@ -101,8 +79,7 @@ void Follower::Take(v1::BuildEvent event) {
   if ((logged && event.sequence() <= watch_.after_sequence()) || terminal_.has_value()) {
     return;
   }
-  last_news_ = SteadyClock::now();
-  delay_ = options_.first_delay;
+  retry_.News();
   if (!logged) {
     handler_(event);
     return;
@@ -129,19 +106,12 @@ absl::Status Follower::Pause(const v1::SubmitBuildRequest* submit, const grpc::S
   if (!submitted && (submit->idempotency_key().empty() || connection_.IsReady())) {
     return error;  // the daemon itself refused, or a second request could make a second build
   }
-  if (SteadyClock::now() - last_news_ + delay_ > options_.give_up_after) {
+  if (retry_.IsTooLate()) {
     return submitted ? Annotate(error, fmt::format("build {} goes on without this client",
                                                    watch_.build_id()))
                      : error;
   }
-  if (options_.lost) {
-    options_.lost(error);
-  }
-  Mutex mutex;
-  CondVar never;
-  MutexLock lock(&mutex);
-  never.WaitFor(&mutex, delay_, stop_, [] { return false; });
-  delay_ = std::min(delay_ * 2, options_.longest_delay);
+  retry_.Wait(error);
   return stop_.stop_requested() ? Cancelled("the watching of the build was interrupted")
                                 : absl::OkStatus();
 }

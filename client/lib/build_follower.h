@@ -4,26 +4,16 @@
 
 #include <absl/status/statusor.h>
 
-#include <chrono>
 #include <functional>
 #include <optional>
 #include <stop_token>
 
 #include "client/lib/connection.h"
+#include "client/lib/stream_retry.h"
 #include "zlayer/v1/build.pb.h"
 #include "zlayer/v1/events.pb.h"
 
 namespace zlayer {
-
-struct FollowOptions {
-  // How long a broken stream is tried again without any new event.
-  std::chrono::milliseconds give_up_after{60'000};
-  // The wait before the first new try; doubled up to `longest_delay`.
-  std::chrono::milliseconds first_delay{50};
-  std::chrono::milliseconds longest_delay{1'000};
-  // Told why, before each wait for a new try; may be empty.
-  std::function<void(const absl::Status&)> lost;
-};
 
 // Gets each event once, in order, on the caller's thread. Those without a sequence number
 // (BuildWaiting) are not in the build's log and come whenever the daemon sends them.

@@ -40,8 +40,8 @@ class Client {
 
   // Sends the files below `path` that `.dockerignore` in it keeps and the daemon does not have, and
   // names what arrived as the build context of `spec`. Set the spec's source before: where it holds
-  // the build file (`dockerfile_inline`, `graph`), only the files that this selects travel. A
-  // context that no build uses within an hour is dropped.
+  // the build file (`dockerfile_inline`, `zimagefile_inline`, `graph`), only the files that this
+  // selects travel. A context that no build uses within an hour is dropped.
   absl::Status SendDirectory(const std::string& path, v1::BuildSpec* spec,
                              std::stop_token stop = {});
 

@@ -152,12 +152,14 @@ std::vector<Row> FailureRows(const Failure& failure) {
 
 std::vector<Row> SummaryRows(const ProgressModel& model, const v1::BuildComplete& complete) {
   std::vector<Row> rows;
-  rows.push_back(
-      Row()
-          .Add("✓ ", Style::kGood)
-          .Add(fmt::format("built in {}: {}", FormatSeconds(complete.seconds()), Share(model)),
-               Style::kBold)
-          .Whole());
+  rows.push_back(Row()
+                     .Add("✓ ", Style::kGood)
+                     .Add(complete.unchanged()
+                              ? "unchanged: the image was made from the same sources before"
+                              : fmt::format("built in {}: {}", FormatSeconds(complete.seconds()),
+                                            Share(model)),
+                          Style::kBold)
+                     .Whole());
   const auto add = [&rows](std::string_view name, std::string_view value) {
     rows.push_back(Row().Add(fmt::format("  {:<9} ", name), Style::kDim).Add(value).Whole());
   };

@@ -89,7 +89,7 @@ struct EndedStep {
 
 struct ShownStage {
   uint32_t index = 0;
-  std::string name;  // as in the build file
+  std::string name;  // as in the build file, with its nested build (StageTitle)
   std::string base;
   // Of the plan; a text is dropped once its step has ended.
   std::vector<std::string> instructions;

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "client/progress/printer.h"
+#include "client/progress/retry_text.h"
 #include "client/progress/text.h"
 
 namespace zlayer {
@@ -41,6 +42,7 @@ class PlainPrinter : public ProgressPrinter {
   void FlushPartial(Step& step, const google::protobuf::Timestamp& time);
   void Transfer(const v1::Progress& progress);
   void StepWaits(const v1::InstructionWaiting& waiting);
+  void StepRetried(const v1::InstructionRetried& retried, const google::protobuf::Timestamp& time);
   void Warn(const v1::Warning& warning);
   void End(const v1::BuildEvent& event);
   void Failed(const v1::BuildEvent& event);
@@ -83,6 +85,8 @@ void PlainPrinter::Event(const v1::BuildEvent& event) {
       return Transfer(event.progress());
     case v1::BuildEvent::kInstructionWaiting:
       return StepWaits(event.instruction_waiting());
+    case v1::BuildEvent::kInstructionRetried:
+      return StepRetried(event.instruction_retried(), event.time());
     case v1::BuildEvent::kWarning:
       return Warn(event.warning());
     case v1::BuildEvent::kInstructionComplete:
@@ -185,6 +189,15 @@ void PlainPrinter::StepWaits(const v1::InstructionWaiting& waiting) {
   }
 }
 
+void PlainPrinter::StepRetried(const v1::InstructionRetried& retried,
+                               const google::protobuf::Timestamp& time) {
+  auto running = running_.find(Key(retried.stage(), retried.index()));
+  if (running != running_.end()) {
+    FlushPartial(running->second, time);
+    Line(fmt::format("#{} {}", running->second.number, RetryText(retried)));
+  }
+}
+
 void PlainPrinter::Warn(const v1::Warning& warning) {
   std::string place;
   if (warning.source().first_line() > 0) {
@@ -241,6 +254,9 @@ void PlainPrinter::EndRunning(std::string_view word, const google::protobuf::Tim
 }
 
 void PlainPrinter::Result(const v1::BuildComplete& result) {
+  if (result.unchanged()) {
+    Line("unchanged: the image was made from the same sources before");
+  }
   Line(fmt::format("image {}", result.image_id()));
   Line(fmt::format("manifest {}", result.manifest_digest()));
   for (const std::string& tag : result.tags()) {

@@ -95,6 +95,25 @@ TEST_F(PlainPrinterTest, ParallelStepsMixLineByLine) {
   EXPECT_EQ(Shown(), "#2 0.010 copy\n#1 0.020 make\n#2 DONE 2.0s\n");
 }
 
+TEST_F(PlainPrinterTest, ShowsAttempts) {
+  Plan();
+  Feed(0, "instruction_started {stage: 0 index: 0 instruction: 'RUN make'}");
+  Feed(10, "output {stage: 0 index: 0 data: 'half' partial: true}");
+  Feed(20, "instruction_retried {stage: 0 index: 0 attempt: 2 attempts: 4 pause_seconds: 3"
+           " reason: 'it exited with code 1'}");
+  Feed(20, "instruction_retried {stage: 9 index: 0}");
+  EXPECT_EQ(Shown(),
+            "#1 [build 1/2] RUN make\n#1 0.020 half\n"
+            "#1 attempt 2 of 4 begins in 3 s: it exited with code 1\n");
+}
+
+TEST_F(PlainPrinterTest, SaysWhatIsUnchanged) {
+  Feed(0, "build_complete {image_id: 'i' manifest_digest: 'm' unchanged: true}");
+  EXPECT_EQ(Shown(),
+            "unchanged: the image was made from the same sources before\n"
+            "image i\nmanifest m\n0 layers, 0 B, 0.0s\n");
+}
+
 TEST_F(PlainPrinterTest, PartsOfALineAreJoinedByStream) {
   Plan();
   Feed(0, "instruction_started {stage: 0 index: 0 instruction: 'RUN make'}");

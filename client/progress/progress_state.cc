@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "client/progress/history.h"
+#include "client/progress/retry_text.h"
 #include "client/progress/text.h"
 
 namespace zlayer {
@@ -31,6 +32,7 @@ bool IsCulprit(const ShownStage& stage, const RunningStep& step, const v1::Error
   return source.first_line() > 0 && step.source.first_line() == source.first_line() &&
          step.source.file() == source.file() &&
          (detail.stage().empty() || detail.stage() == stage.name ||
+          stage.name.ends_with(": " + detail.stage()) ||
           detail.stage() == fmt::format("{}", stage.index));
 }
 
@@ -178,7 +180,7 @@ void ProgressState::Plan(const v1::BuildPlan& plan) {
     ShownStage& stage = model_.stages[planned.index()];
     stage = ShownStage();
     stage.index = planned.index();
-    stage.name = Clip(planned.name());
+    stage.name = Clip(StageTitle(planned.build(), planned.name()));
     stage.base = Clip(planned.base_image());
     for (const std::string& instruction : planned.instructions()) {
       stage.instructions.push_back(Clip(instruction));
@@ -208,7 +210,7 @@ void ProgressState::StageStarted(const v1::StageStarted& started, int64_t now_ns
     return;
   }
   if (stage->instructions.empty()) {  // not of the plan
-    stage->name = Clip(started.name());
+    stage->name = Clip(StageTitle(started.build(), started.name()));
     stage->base = Clip(started.base_image());
   }
   stage->started_ns = now_ns;
@@ -254,8 +256,7 @@ void ProgressState::StepRetried(const v1::InstructionRetried& retried) {
   v1::Output line;
   line.set_stage(retried.stage());
   line.set_index(retried.index());
-  line.set_data(fmt::format("{}; attempt {} of {} begins in {:.0f} s\n", retried.reason(),
-                            retried.attempt(), retried.attempts(), retried.pause_seconds()));
+  line.set_data(RetryText(retried) + "\n");
   Output(line);
 }
 

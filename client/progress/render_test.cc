@@ -218,6 +218,22 @@ TEST_F(RenderTest, Waits) {
   Shoot(5'100);
 }
 
+TEST_F(RenderTest, Retried) {
+  Plan();
+  Begin(100, 0, 2, "RUN make -j4", 5);
+  Write(200, 0, 2, "cc: killed\\n");
+  Feed(300,
+       "instruction_retried {stage: 0 index: 2 attempt: 2 attempts: 4 pause_seconds: 3"
+       " reason: 'the command exited with code 1'}");
+  Shoot(500);
+}
+
+TEST_F(RenderTest, Unchanged) {
+  Feed(0, "build_queued {attempt: 1}");
+  Feed(20, "build_complete {image_id: 'i' manifest_digest: 'm' layer_count: 1 unchanged: true}");
+  Shoot(30);
+}
+
 TEST_F(RenderTest, RestartOfTheDaemon) {
   RunTwo();
   End(300, 0, 2, "seconds: 0.27");

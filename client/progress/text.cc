@@ -38,13 +38,17 @@ double SecondsBetween(const google::protobuf::Timestamp& from,
          static_cast<double>(to.nanos() - from.nanos()) * 1e-9;
 }
 
+std::string StageTitle(const std::string& build, const std::string& name) {
+  return build.empty() || name.empty() ? build + name : build + ": " + name;
+}
+
 std::string StepPlace(const std::map<uint32_t, v1::PlannedStage>& stages, uint32_t stage,
                       uint32_t index) {
   const auto planned = stages.find(stage);
   if (planned == stages.end()) {
     return fmt::format("{}", index + 1);
   }
-  std::string name = planned->second.name();
+  std::string name = StageTitle(planned->second.build(), planned->second.name());
   if (name.empty() && stages.size() > 1) {
     name = fmt::format("stage-{}", stage);
   }

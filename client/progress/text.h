@@ -23,6 +23,10 @@ std::string FormatTimestamp(const google::protobuf::Timestamp& time);
 double SecondsBetween(const google::protobuf::Timestamp& from,
                       const google::protobuf::Timestamp& to);
 
+// What a stage is called: its name, in front of it the nested build that it is of ("deps: build",
+// of a stage without a name "deps"); empty where it has neither.
+std::string StageTitle(const std::string& build, const std::string& name);
+
 // Where an instruction stands among the planned stages, by their indexes: "build 2/5", of the only
 // stage without a name "2/5"; "2" where it was not planned.
 std::string StepPlace(const std::map<uint32_t, v1::PlannedStage>& stages, uint32_t stage,

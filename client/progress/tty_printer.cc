@@ -1,36 +1,29 @@
 #include "client/progress/tty_printer.h"
 
-#include <chrono>
 #include <string>
-#include <thread>
 #include <utility>
-#include <vector>
 
 #include "base/clock.h"
 #include "base/mutex.h"
+#include "client/progress/painter.h"
 #include "client/progress/progress_state.h"
 #include "client/progress/render.h"
-#include "client/progress/screen.h"
 
 namespace zlayer {
 namespace {
 
-constexpr std::chrono::milliseconds kBetweenFrames{100};
-
 class TtyPrinter : public ProgressPrinter {
  public:
   explicit TtyPrinter(TtyOptions options)
-      : options_(std::move(options)),
-        painter_([this](const std::stop_token& stop) { PaintUntil(stop); }) {}
+      : interrupted_(std::move(options.interrupted)),
+        painter_({options.fd, std::move(options.write), options.view,
+                  [this](const View& view) { return Draw(view); }}) {}
 
   ~TtyPrinter() override {
-    painter_.request_stop();
-    painter_.join();
-    {
+    painter_.Finish([this] {
       MutexLock lock(&mutex_);
       state_.Leave(SystemClock()->NowNs());
-    }
-    Paint();
+    });
   }
 
   bool ShowsSource() const override { return true; }
@@ -53,68 +46,21 @@ class TtyPrinter : public ProgressPrinter {
   }
 
  private:
-  void PaintUntil(const std::stop_token& stop);
-  void Paint();
-  void Suspend();
-
-  const TtyOptions options_;
-  JobSignals signals_;
-  Screen screen_;  // of the painter, later of the destructor
-  Mutex mutex_;
-  CondVar never_;
-  ProgressState state_ ABSL_GUARDED_BY(mutex_);
-  std::jthread painter_;  // last: it uses all of the above
-};
-
-void TtyPrinter::PaintUntil(const std::stop_token& stop) {
-  while (!stop.stop_requested()) {
-    if (signals_.TakeSuspend()) {
-      Suspend();
-    }
-    if (signals_.TakeContinue()) {
-      screen_.Forget();
-    }
-    Paint();
+  Drawing Draw(const View& view) {
     MutexLock lock(&mutex_);
-    never_.WaitFor(&mutex_, kBetweenFrames, stop, [] { return false; });
-  }
-}
-
-void TtyPrinter::Paint() {
-  View view = options_.view;
-  ReadSize(options_.fd, &view);
-  view.now_ns = SystemClock()->NowNs();
-  const bool live_too = IsForeground(options_.fd);
-  std::vector<Row> rows;
-  std::vector<std::string> live;
-  {
-    MutexLock lock(&mutex_);
-    if (options_.interrupted.stop_requested()) {
+    if (interrupted_.stop_requested()) {
       state_.Interrupted();
     }
-    rows = state_.TakeHistory();
-    if (live_too) {
-      live = RenderProgress(state_.model(), view);
-    }
+    Drawing drawing{.history = state_.TakeHistory(), .live = {}};
+    drawing.live = RenderProgress(state_.model(), view);
+    return drawing;
   }
-  std::vector<std::string> history;
-  for (const Row& row : rows) {
-    history.push_back(row.Text(view));
-  }
-  // Without the mutex: a terminal that is stopped (Ctrl-S) holds back nobody else.
-  if (std::string frame = screen_.Frame(history, live, view); !frame.empty()) {
-    options_.write(frame);
-  }
-}
 
-void TtyPrinter::Suspend() {
-  View view = options_.view;
-  ReadSize(options_.fd, &view);
-  if (std::string frame = screen_.Frame({}, {}, view); !frame.empty()) {
-    options_.write(frame);
-  }
-  signals_.Suspend();
-}
+  const std::stop_token interrupted_;
+  Mutex mutex_;
+  ProgressState state_ ABSL_GUARDED_BY(mutex_);
+  Painter painter_;  // last: it uses all of the above
+};
 
 }  // namespace
 

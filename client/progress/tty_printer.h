@@ -8,7 +8,7 @@
 #include <string_view>
 
 #include "client/progress/printer.h"
-#include "client/progress/terminal.h"
+#include "client/progress/row.h"
 
 namespace zlayer {
 
@@ -22,11 +22,9 @@ struct TtyOptions {
   std::stop_token interrupted;
 };
 
-// Paints at most ten times a second (a thread of its own, since time goes on without events), and
-// whatever is left when it is destroyed. The newest state wins: a terminal that takes no bytes
-// delays no event. What ended scrolls up (progress_state.h), the rest is drawn anew (render.h,
-// screen.h). Ctrl-Z takes the live lines away before the process stops; in the background only what
-// ended is printed. At most one at a time, since signals are the process's.
+// Paints as painter.h says, and whatever is left when it is destroyed. The newest state wins: a
+// terminal that takes no bytes delays no event. What ended scrolls up (progress_state.h), the rest
+// is drawn anew (render.h, screen.h); in the background only what ended is printed.
 std::unique_ptr<ProgressPrinter> MakeTtyPrinter(TtyOptions options);
 
 }  // namespace zlayer

@@ -15,14 +15,19 @@
 #include "base/log.h"
 #include "base/status_macros.h"
 #include "base/strings.h"
+#include "daemon/build/backend_choice.h"
 #include "daemon/build/build_file.h"
 #include "daemon/build/context_files.h"
 #include "daemon/build/context_sweep.h"
+#include "daemon/build/merge_image.h"
 #include "daemon/build/outputs.h"
 #include "daemon/build/plan.h"
 #include "daemon/build/pulling_image_resolver.h"
 #include "daemon/build/remote_context.h"
+#include "daemon/build/source_hash.h"
 #include "daemon/queue/stored_request.h"
+#include "proto/error_detail.h"
+#include "registry/image/platform.h"
 
 namespace zlayer {
 namespace {
@@ -30,6 +35,9 @@ namespace {
 using v1::BuildSpec;
 
 constexpr Log kLog(LogModule::kBuild);
+
+// BuildSpec.source_hash: a digest of the sources is to be made here.
+constexpr std::string_view kAutoHash = "auto";
 
 // Ids of the uploaded contexts of a request, by name.
 std::map<std::string, std::string> UploadedContexts(const BuildSpec& spec) {
@@ -63,6 +71,16 @@ void CheckUncachedStages(const BuildSpec& spec, PlannedBuild* plan) {
   }
 }
 
+v1::BuildComplete CompleteOf(const StoredImage& image) {
+  v1::BuildComplete complete;
+  complete.set_image_id(image.config_digest.ToString());
+  complete.set_manifest_digest(image.manifest.ToString());
+  complete.mutable_tags()->Assign(image.references.begin(), image.references.end());
+  complete.set_layer_count(static_cast<uint32_t>(image.layers.size()));
+  complete.set_size_bytes(image.size);
+  return complete;
+}
+
 // What is transferred, as events. `events` must outlive the sink.
 ProgressSink ToProgress(EventSink& events) {
   return [&events](const TransferUpdate& progress) {
@@ -86,6 +104,7 @@ class BuildRun {
         remote_(options.remote),
         puller_(options.puller),
         pusher_(options.pusher),
+        default_backend_(options.default_backend),
         credentials_(CredentialsIn(build.request.spec().registry_credentials())),
         spans_(std::move(spans)),
         build_(build),
@@ -104,6 +123,8 @@ class BuildRun {
   }
 
  private:
+  absl::StatusOr<v1::BuildComplete> FindOrBuild(const ImageOutput& output, EventSink& events,
+                                                std::stop_token stop);
   absl::StatusOr<PlannedBuild> Plan(std::stop_token stop);
   absl::StatusOr<PlannedBuild> PlanWithFetchedContext(std::stop_token stop);
   absl::StatusOr<PlannedBuild> PlanSpec(const BuildSpec& spec, std::stop_token stop);
@@ -111,6 +132,11 @@ class BuildRun {
   absl::Status ApplyIgnoreFile();
   absl::Status UseOwnContext(const LayerRef& layer);
   TarEpoch LayerEpoch(const ImageOutput& output, const v1::Graph& graph, EventSink& events) const;
+  BuildJob MakeJob(const ImageOutput& output, v1::Graph graph, EventSink& events);
+  absl::StatusOr<NewImage> Build(const PlannedBuild& plan, const BuildJob& job, EventSink& events,
+                                 std::stop_token stop);
+  absl::StatusOr<std::string> HashOfSources(const v1::Graph& graph, EventSink& events);
+  absl::StatusOr<std::optional<v1::BuildComplete>> FindUnchanged(const std::string& source_hash);
   absl::StatusOr<v1::BuildComplete> Commit(NewImage image);
   absl::Status Push(const ImageOutput& output, EventSink& events, std::stop_token stop,
                     v1::BuildComplete* complete);
@@ -121,6 +147,7 @@ class BuildRun {
   RemoteSources* const remote_;
   Puller* const puller_;
   Pusher* const pusher_;
+  const std::string default_backend_;
   const CredentialsOf credentials_;
   const std::shared_ptr<SpanSink> spans_;
   const QueuedBuild& build_;
@@ -132,6 +159,30 @@ class BuildRun {
 };
 
 absl::StatusOr<v1::BuildComplete> BuildRun::Run(EventSink& events, std::stop_token stop) {
+  RETURN_IF_ERROR(SelectBackend({.host = HostPlatform().os(),
+                                 .target = spec_.target_os(),
+                                 .request = spec_.backend(),
+                                 .environment = default_backend_})
+                      .status());
+  ASSIGN_OR_RETURN(const ImageOutput output, ImageOutputOf(spec_));
+  ASSIGN_OR_RETURN(v1::BuildComplete complete, FindOrBuild(output, events, stop));
+  if (output.push) {
+    RETURN_IF_ERROR(Push(output, events, std::move(stop), &complete));
+  }
+  return complete;
+}
+
+absl::StatusOr<v1::BuildComplete> BuildRun::FindOrBuild(const ImageOutput& output,
+                                                        EventSink& events, std::stop_token stop) {
+  const bool is_auto = spec_.source_hash() == kAutoHash;
+  std::string source_hash;
+  if (!is_auto && !spec_.source_hash().empty()) {
+    source_hash = fmt::format("text {}", spec_.source_hash());
+    ASSIGN_OR_RETURN(std::optional<v1::BuildComplete> found, FindUnchanged(source_hash));
+    if (found.has_value()) {
+      return *std::move(found);
+    }
+  }
   ASSIGN_OR_RETURN(PlannedBuild plan, Plan(stop));
   kLog.Debug("build planned", {{"build", build_.id},
                                {"stages", plan.graph.stages_size()},
@@ -143,10 +194,25 @@ absl::StatusOr<v1::BuildComplete> BuildRun::Run(EventSink& events, std::stop_tok
     events.Emit(std::move(event));
   }
   RETURN_IF_ERROR(plan.violation);
+  if (is_auto) {
+    ASSIGN_OR_RETURN(source_hash, HashOfSources(plan.graph, events));
+    ASSIGN_OR_RETURN(std::optional<v1::BuildComplete> found, FindUnchanged(source_hash));
+    if (found.has_value()) {
+      return *std::move(found);
+    }
+  }
+  const BuildJob job = MakeJob(output, std::move(plan.graph), events);
+  ASSIGN_OR_RETURN(NewImage image, Build(plan, job, events, std::move(stop)));
+  image.source_hash = std::move(source_hash);
+  return Commit(std::move(image));
+}
+
+BuildJob BuildRun::MakeJob(const ImageOutput& output, v1::Graph graph, EventSink& events) {
   BuildJob job;
   job.build_id = build_.id;
   job.name_space = name_space_;
-  job.graph = std::make_shared<const v1::Graph>(std::move(plan.graph));
+  job.layer_epoch = LayerEpoch(output, graph, events);
+  job.graph = std::make_shared<const v1::Graph>(std::move(graph));
   job.contexts = contexts_;
   job.target = TitleOf(spec_);
   job.no_cache = spec_.no_cache();
@@ -156,22 +222,69 @@ absl::StatusOr<v1::BuildComplete> BuildRun::Run(EventSink& events, std::stop_tok
                     std::chrono::nanoseconds(spec_.cache_ttl().nanos());
   }
   job.entitlements.assign(spec_.entitlements().begin(), spec_.entitlements().end());
-  ASSIGN_OR_RETURN(const ImageOutput output, ImageOutputOf(spec_));
-  job.layer_epoch = LayerEpoch(output, *job.graph, events);
+  job.layering = LayeringOf(spec_);
+  job.retries = spec_.retries();
   job.spans = spans_;
   job.fetch_blob = puller_->Fetcher(credentials_, ToProgress(events));
+  return job;
+}
+
+absl::StatusOr<NewImage> BuildRun::Build(const PlannedBuild& plan, const BuildJob& job,
+                                         EventSink& events, std::stop_token stop) {
   absl::StatusOr<NewImage> image = backend_.Build(job, events, stop);
   if (!image.ok()) {
-    return ExplainFailure(image.status(), *job.graph, plan.file);
+    return ExplainFailure(image.status(), *job.graph, plan.files);
   }
   if (stop.stop_requested()) {
     return Cancelled("the build was stopped");
   }
   image->layer_epoch = job.layer_epoch;
-  ASSIGN_OR_RETURN(v1::BuildComplete complete, Commit(*std::move(image)));
-  if (output.push) {
-    RETURN_IF_ERROR(Push(output, events, std::move(stop), &complete));
+  image->annotations.insert(plan.annotations.begin(), plan.annotations.end());
+  image->format = spec_.format() == "docker" ? ImageFormat::kDocker : ImageFormat::kOci;
+  if (job.layering == Layering::kPerInstruction) {
+    return image;
   }
+  const ScopedSpan span(spans_.get(), "commit", "merge");
+  return MergeImage({&store_, name_space_, build_.id}, job.layering, *std::move(image),
+                    std::move(stop));
+}
+
+// Empty, after a warning, where it cannot be told.
+absl::StatusOr<std::string> BuildRun::HashOfSources(const v1::Graph& graph, EventSink& events) {
+  ASSIGN_OR_RETURN(const SourceHash hash,
+                   SourceHashOf({&store_, name_space_, contexts_}, spec_, graph));
+  if (!hash.unpinned.has_value()) {
+    return fmt::format("auto {}", hash.digest.ToString());
+  }
+  v1::BuildEvent event;
+  event.mutable_warning()->set_rule("SourceHashUnknown");
+  event.mutable_warning()->set_message(fmt::format(
+      "source_hash \"{}\" cannot tell whether {} is what it was, so the build runs: give "
+      "it a checksum or a commit",
+      kAutoHash, *hash.unpinned));
+  events.Emit(std::move(event));
+  return std::string();
+}
+
+// The image that an earlier build of the same sources gave the first tag, under all of them.
+absl::StatusOr<std::optional<v1::BuildComplete>> BuildRun::FindUnchanged(
+    const std::string& source_hash) {
+  if (source_hash.empty() || spec_.no_cache()) {
+    return std::nullopt;
+  }
+  ImageStore& images = store_.images();
+  absl::StatusOr<StoredImage> found =
+      images.FindBySourceHash(name_space_, spec_.tags(0), source_hash);
+  if (absl::IsNotFound(found.status())) {
+    return std::nullopt;
+  }
+  RETURN_IF_ERROR(found.status());
+  const std::string manifest = found->manifest.ToString();
+  for (int i = 1; i < spec_.tags_size(); ++i) {
+    ASSIGN_OR_RETURN(*found, images.Tag(name_space_, manifest, spec_.tags(i)));
+  }
+  v1::BuildComplete complete = CompleteOf(*found);
+  complete.set_unchanged(true);
   return complete;
 }
 
@@ -186,9 +299,16 @@ absl::Status BuildRun::Push(const ImageOutput& output, EventSink& events, std::s
   request.form = output.form;
   request.by_digest = output.push_by_digest;
   request.credentials = credentials_;
-  ASSIGN_OR_RETURN(const PushResult pushed,
-                   pusher_->Push(request, ToProgress(events), std::move(stop)));
-  complete->set_manifest_digest(pushed.manifest.ToString());
+  const absl::StatusOr<PushResult> pushed =
+      pusher_->Push(request, ToProgress(events), std::move(stop));
+  if (!pushed.ok() && !absl::IsCancelled(pushed.status())) {
+    v1::ErrorDetail detail;
+    detail.set_reason("PUSH_FAILED");
+    detail.set_subject(spec_.tags(0));
+    return WithDetail(pushed.status(), detail);
+  }
+  RETURN_IF_ERROR(pushed.status());
+  complete->set_manifest_digest(pushed->manifest.ToString());
   return absl::OkStatus();
 }
 
@@ -256,7 +376,11 @@ absl::StatusOr<PlannedBuild> BuildRun::PlanWithFetchedContext(std::stop_token st
   RETURN_IF_ERROR(UseOwnContext(context.layer));
   BuildSpec spec = spec_;
   (*spec.mutable_contexts())[""].set_uploaded(contexts_[""]);
-  if (context.is_one_file && !spec.has_dockerfile_inline() && !spec.has_graph()) {
+  const bool is_in_context =
+      spec.has_dockerfile() || spec.source_case() == BuildSpec::SOURCE_NOT_SET;
+  if (context.is_one_file && spec.has_zimagefile()) {
+    spec.set_zimagefile(kFetchedFile);
+  } else if (context.is_one_file && is_in_context) {
     spec.set_dockerfile(kFetchedFile);
   }
   return PlanSpec(spec, std::move(stop));
@@ -272,26 +396,20 @@ absl::StatusOr<RemoteContext> BuildRun::Fetch(std::stop_token stop) {
 
 absl::StatusOr<v1::BuildComplete> BuildRun::Commit(NewImage image) {
   const ScopedSpan span(spans_.get(), "commit");
-  image.annotations.insert(spec_.annotations().begin(), spec_.annotations().end());
   ASSIGN_OR_RETURN(
       StoredImage stored,
       store_.images().Commit(name_space_, image, {spec_.tags().begin(), spec_.tags().end()}));
   kLog.Debug("image committed", {{"build", build_.id},
                                  {"manifest", stored.manifest.ToString()},
                                  {"layers", stored.layers.size()}});
-  v1::BuildComplete complete;
-  complete.set_image_id(stored.config_digest.ToString());
-  complete.set_manifest_digest(stored.manifest.ToString());
-  complete.mutable_tags()->Assign(stored.references.begin(), stored.references.end());
-  complete.set_layer_count(static_cast<uint32_t>(stored.layers.size()));
-  complete.set_size_bytes(stored.size);
-  return complete;
+  return CompleteOf(stored);
 }
 
 class StoreBuildRunner : public BuildRunner {
  public:
   explicit StoreBuildRunner(const BuildRunnerOptions& options)
-      : options_(options), sweep_(options.queue, &options.store->contexts()) {}
+      : options_(options),
+        sweep_(options.queue, &options.store->contexts(), options.other_contexts) {}
 
   absl::StatusOr<v1::BuildComplete> Run(const QueuedBuild& build, EventSink& events,
                                         std::stop_token stop) override {

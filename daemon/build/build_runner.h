@@ -3,10 +3,12 @@
 #define ZLAYER_DAEMON_BUILD_BUILD_RUNNER_H_
 
 #include <memory>
+#include <string>
 
 #include "backends/api/backend.h"
 #include "backends/native/net/remote_sources.h"
 #include "base/clock.h"
+#include "daemon/build/context_sweep.h"
 #include "daemon/queue/build_queue.h"
 #include "daemon/queue/scheduler.h"
 #include "daemon/trace/build_traces.h"
@@ -26,6 +28,9 @@ struct BuildRunnerOptions {
   Puller* puller = nullptr;         // brings base images
   Pusher* pusher = nullptr;
   const Clock* clock = nullptr;
+  // What a build asks of its backend where it says nothing itself (ZLAYER_BACKEND).
+  std::string default_backend;
+  ContextSweep::OtherUses other_contexts = nullptr;  // of which none is given up
 };
 
 // A build that is run again after it was interrupted finds what it did in the cache. Each run

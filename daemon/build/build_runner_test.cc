@@ -86,7 +86,8 @@ class BuildRunnerTest : public ::testing::Test {
                                .traces = traces_.get(),
                                .puller = puller_.get(),
                                .pusher = pusher_.get(),
-                               .clock = SystemClock()});
+                               .clock = SystemClock(),
+                               .default_backend = default_backend_});
   }
 
   v1::BuildSpec& Spec() { return *build_.request.mutable_spec(); }
@@ -96,6 +97,7 @@ class BuildRunnerTest : public ::testing::Test {
   }
 
   absl::StatusOr<v1::BuildComplete> Run() { return runner_->Run(build_, sink_, {}); }
+  std::string Reason() { return DetailOf(Run().status()).reason(); }
 
   // An image of `platform` under `name`.
   void AddBase(const std::string& name, const v1::Platform& platform) {
@@ -157,6 +159,7 @@ class BuildRunnerTest : public ::testing::Test {
   MemoryRegistry registry_;
   std::unique_ptr<Puller> puller_;
   std::unique_ptr<Pusher> pusher_;
+  std::string default_backend_;
   std::unique_ptr<BuildRunner> runner_;
   QueuedBuild build_;
   std::string context_;
@@ -250,6 +253,50 @@ TEST_F(BuildRunnerTest, TheFileIsCalledDockerfileUnlessNamed) {
   ASSERT_OK(Run());
 }
 
+TEST_F(BuildRunnerTest, AZImagefileOfTheContextGoesFirst) {
+  const std::string one = "base: scratch\nlabels: {from: one}\n";
+  SetContext({{"Dockerfile", "FROM scratch\n"}, {"ZImagefile.one", one}}, false);
+  ASSERT_OK(Run());
+  EXPECT_EQ(backend_.jobs[0].graph->stages(0).operations(1).source().file(), "ZImagefile.one");
+  SetContext({{"Dockerfile", "FROM scratch\n"}, {"ZImagefile.one", one}, {"ZImagefile.two", one}},
+             false);
+  const absl::Status several = Run().status();
+  EXPECT_THAT(several, StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("zimagefile")));
+  EXPECT_THAT(DetailOf(several).items(), ElementsAre("ZImagefile.one", "ZImagefile.two"));
+  Spec().set_zimagefile("ZImagefile.two");
+  ASSERT_OK(Run());
+  EXPECT_EQ(backend_.jobs[1].graph->stages(0).operations(1).source().file(), "ZImagefile.two");
+  Spec().set_dockerfile("Dockerfile");
+  ASSERT_OK(Run());
+}
+
+TEST_F(BuildRunnerTest, NestedBuildsAreReadFromTheContext) {
+  SetContext({{"ZImagefile", "build: deps\n"},
+              {"deps/Dockerfile", "FROM scratch\nCOPY a /\n"},
+              {"deps/a", "x"}},
+             false);
+  ASSERT_OK(Run());
+  const v1::Graph& graph = *backend_.jobs[0].graph;
+  ASSERT_EQ(graph.stages_size(), 2);
+  EXPECT_EQ(graph.stages(0).build(), "deps");
+  EXPECT_EQ(graph.stages(0).operations(1).copy().sources(0).from().directory(), "deps");
+  SetContext({{"ZImagefile", "build: deps\n"}}, false);
+  const absl::Status missing = Run().status();
+  EXPECT_THAT(missing,
+              StatusIs(absl::StatusCode::kNotFound, HasSubstr("ZImagefile:1: the build context has "
+                                                              "no directory deps")));
+}
+
+TEST_F(BuildRunnerTest, AnnotationsOfTheFileAreTheManifests) {
+  Spec().mutable_zimagefile_inline()->set_content(
+      "base: scratch\nannotations: {a: file, b: file}\n");
+  (*Spec().mutable_annotations())["b"] = "request";
+  ASSERT_OK_AND_ASSIGN(const v1::BuildComplete complete, Run());
+  ASSERT_OK_AND_ASSIGN(const StoredImage image,
+                       store_->images().Get("team", complete.manifest_digest()));
+  EXPECT_THAT(image.manifest_json, HasSubstr(R"("annotations":{"a":"file","b":"request"})"));
+}
+
 TEST_F(BuildRunnerTest, AMissingDockerfileIsNamed) {
   SetContext({{"other", ""}}, false);
   EXPECT_THAT(Run(), StatusIs(absl::StatusCode::kNotFound,
@@ -317,6 +364,42 @@ TEST_F(BuildRunnerTest, ClientsThatSendFilesIgnoreThemselves) {
 TEST_F(BuildRunnerTest, AnErrorInAnIgnoreFileHasItsLine) {
   SetContext({{"Dockerfile", "FROM scratch\n"}, {".dockerignore", "a\n!\n"}}, true);
   EXPECT_THAT(Run(), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr(".dockerignore:2: ")));
+}
+
+TEST_F(BuildRunnerTest, BuildsATemplateAsItIsNamed) {
+  AddBase("nginxinc/nginx-unprivileged:stable-alpine", HostPlatform());
+  SetContext({{"page.html", ""}}, false);
+  Spec().set_runtime("HTML");
+  ASSERT_OK(Run());
+  const v1::Operation& copy = backend_.jobs[0].graph->stages(0).operations(1);
+  EXPECT_EQ(copy.text(), "COPY . /usr/share/nginx/html");
+  EXPECT_EQ(copy.source().file(), "runtime:static");
+}
+
+TEST_F(BuildRunnerTest, FindsTheTemplateThatFitsAndIgnoresWhatItDoes) {
+  AddBase("nginxinc/nginx-unprivileged:stable-alpine", HostPlatform());
+  const Contents files = {{"index.html", ""}, {"package.json/x", ""}, {".env", ""}};
+  SetContext(files, true);
+  Spec().set_runtime("auto");
+  RecordPaths();
+  ASSERT_OK(Run());
+  EXPECT_THAT(paths_, ElementsAre("index.html", "package.json", "package.json/x"));
+
+  Contents with_rules = files;
+  with_rules[".dockerignore"] = "package.json\n";
+  SetContext(with_rules, true);
+  RecordPaths();
+  ASSERT_OK(Run());
+  EXPECT_THAT(paths_, ElementsAre(".dockerignore", ".env", "index.html"));
+}
+
+TEST_F(BuildRunnerTest, SaysWhatNoTemplateFits) {
+  SetContext({{"main.c", ""}}, true);
+  Spec().set_runtime("auto");
+  const absl::Status status = Run().status();
+  EXPECT_THAT(status,
+              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("has none of *.csproj")));
+  EXPECT_EQ(DetailOf(status).reason(), "NO_RUNTIME_FITS");
 }
 
 TEST_F(BuildRunnerTest, ResolvesBasesInTheStore) {
@@ -471,6 +554,8 @@ TEST_F(BuildRunnerTest, AFailureHasItsLinesAndTheLineThatIgnores) {
                                "Dockerfile:2: \"a.o\" does not exist; \"a.o\" is left out by line "
                                "2 of docker/x.dockerignore"));
   EXPECT_THAT(DetailOf(status).excerpt().lines(), ElementsAre("FROM scratch", "COPY a.o /"));
+  EXPECT_EQ(DetailOf(status).reason(), "FILE_IGNORED");
+  EXPECT_EQ(DetailOf(status).subject(), "a.o");
   Spec().mutable_dockerfile_inline()->set_ignore_file("*.txt\n");
   EXPECT_THAT(Run(), StatusIs(absl::StatusCode::kNotFound, "Dockerfile:2: \"a.o\" does not exist"));
 }
@@ -533,6 +618,94 @@ TEST_F(BuildRunnerTest, ThePushIsPartOfTheBuild) {
   registry_.down = absl::UnavailableError("no answer");
   SetUpRunner();
   EXPECT_THAT(Run(), StatusIs(absl::StatusCode::kUnavailable, HasSubstr("no answer")));
+}
+
+TEST_F(BuildRunnerTest, PassesWhatCommandsAreAskedFor) {
+  SetDockerfile("FROM scratch\nRUN [\"a\"]\n");
+  Spec().set_retries(3);
+  Spec().set_squash(true);
+  Spec().set_host_network(true);
+  Spec().add_default_cache_mounts()->set_type(v1::Mount::CACHE);
+  Spec().mutable_default_cache_mounts(0)->set_target("/c");
+  Spec().add_platforms("linux/s390x");
+  ASSERT_OK(Run());
+  const BuildJob& job = backend_.jobs[0];
+  EXPECT_EQ(job.retries, 3u);
+  EXPECT_EQ(job.layering, Layering::kOneForImage);
+  EXPECT_EQ(job.graph->stages(0).platform().architecture(), "s390x");
+  const v1::Run& run = job.graph->stages(0).operations(1).run();
+  EXPECT_EQ(run.network(), v1::NETWORK_HOST);
+  ASSERT_EQ(run.mounts_size(), 1);
+  EXPECT_EQ(run.mounts(0).id(), "/c");
+}
+
+TEST_F(BuildRunnerTest, WhatIsUnchangedIsNotBuilt) {
+  SetContext({{"Dockerfile", "FROM scratch\nCOPY a /\n"}, {"a", "1"}}, false);
+  Spec().add_tags("localhost:5000/app:1");
+  Spec().set_source_hash("auto");
+  ASSERT_OK_AND_ASSIGN(const v1::BuildComplete first, Run());
+  EXPECT_FALSE(first.unchanged());
+  // What is not copied does not count.
+  SetContext({{"Dockerfile", "FROM scratch\n\nCOPY a /\n"}, {"a", "1"}, {"b", "1"}}, false);
+  Spec().add_tags("other");
+  Spec().set_push(true);
+  ASSERT_OK_AND_ASSIGN(const v1::BuildComplete second, Run());
+  EXPECT_TRUE(second.unchanged());
+  EXPECT_EQ(second.image_id(), first.image_id());
+  EXPECT_EQ(backend_.jobs.size(), 1u);
+  EXPECT_OK(store_->images().Get("team", "other"));
+  EXPECT_TRUE(registry_.repositories["localhost:5000/app"].manifests.contains("1"));
+  Spec().set_push(false);
+  Spec().set_format("docker");
+  EXPECT_FALSE(Run()->unchanged());
+  SetContext({{"Dockerfile", "FROM scratch\nCOPY a /\n"}, {"a", "2"}}, false);
+  EXPECT_FALSE(Run()->unchanged());
+  EXPECT_TRUE(Run()->unchanged());
+  Spec().set_no_cache(true);
+  EXPECT_FALSE(Run()->unchanged());
+  EXPECT_EQ(backend_.jobs.size(), 4u);
+}
+
+TEST_F(BuildRunnerTest, WhatNobodyCanTellIsBuilt) {
+  SetDockerfile("FROM scratch\nADD https://user:secret@host/a /\n");
+  Spec().add_tags("app");
+  Spec().set_source_hash("auto");
+  ASSERT_OK(Run());
+  ASSERT_OK_AND_ASSIGN(const v1::BuildComplete again, Run());
+  EXPECT_FALSE(again.unchanged());
+  ASSERT_EQ(sink_.events.size(), 2u);
+  EXPECT_EQ(sink_.events[0].warning().rule(), "SourceHashUnknown");
+  EXPECT_THAT(sink_.events[0].warning().message(),
+              AllOf(HasSubstr("host/a"), Not(HasSubstr("secret"))));
+  Spec().set_source_hash("mine");
+  EXPECT_FALSE(Run()->unchanged());
+  EXPECT_TRUE(Run()->unchanged());
+}
+
+TEST_F(BuildRunnerTest, ErrorsHaveTheirReasons) {
+  SetContext({{"other", ""}}, false);
+  EXPECT_EQ(Reason(), "CONTEXT_READ");
+  SetDockerfile("FROM scratch\nRNU x\n");
+  EXPECT_EQ(Reason(), "DOCKERFILE_PARSE");
+  SetDockerfile("FROM scratch\nEXPOSE nothing\n");
+  EXPECT_EQ(Reason(), "INVALID_INSTRUCTION");
+  SetDockerfile("FROM scratch\nCOPY --from=7 a /\n");
+  EXPECT_EQ(Reason(), "STAGE_NOT_FOUND");
+  SetDockerfile("FROM nothing:here\n");
+  EXPECT_EQ(Reason(), "IMAGE_NOT_FOUND");
+  SetDockerfile("FROM scratch\n");
+  Spec().set_target("none");
+  EXPECT_EQ(Reason(), "STAGE_NOT_FOUND");
+  Spec().clear_target();
+  Spec().add_tags("localhost:5000/app:1");
+  Spec().set_push(true);
+  registry_.down = absl::UnavailableError("no answer");
+  EXPECT_EQ(Reason(), "PUSH_FAILED");
+  default_backend_ = "hcs";
+  SetUpRunner();
+  EXPECT_EQ(Reason(), "BACKEND_UNAVAILABLE");
+  Spec().set_backend("native");
+  EXPECT_EQ(Reason(), "PUSH_FAILED");
 }
 
 using PlanRequestTest = BuildRunnerTest;

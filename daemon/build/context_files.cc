@@ -11,6 +11,7 @@
 #include "base/files.h"
 #include "base/status_macros.h"
 #include "base/strings.h"
+#include "proto/error_detail.h"
 #include "registry/layer/rootfs.h"
 
 namespace zlayer {
@@ -50,6 +51,13 @@ class Filter {
   std::map<std::string, std::string> leaders_;
 };
 
+absl::Status CannotRead(absl::Status status, const std::string& name) {
+  v1::ErrorDetail detail;
+  detail.set_reason("CONTEXT_READ");
+  detail.set_subject(name);
+  return WithDetail(std::move(status), detail);
+}
+
 }  // namespace
 
 absl::StatusOr<std::string> ReadContextFile(LayerStore& layers, const LayerRef& context,
@@ -58,14 +66,16 @@ absl::StatusOr<std::string> ReadContextFile(LayerStore& layers, const LayerRef& 
   Rootfs view({context});
   absl::StatusOr<std::string> resolved = view.Resolve(CleanPath(path));
   if (!resolved.ok()) {
-    return Annotate(resolved.status(), fmt::format("the build context's {}", name));
+    return CannotRead(Annotate(resolved.status(), fmt::format("the build context's {}", name)),
+                      name);
   }
   std::optional<RootfsEntry> found = view.Lookup(*resolved);
   if (!found.has_value()) {
-    return NotFound(fmt::format("the build context has no file {}", name));
+    return CannotRead(NotFound(fmt::format("the build context has no file {}", name)), name);
   }
   if (found->entry.type != EntryType::kFile) {
-    return InvalidArgument(fmt::format("the build context's {} is not a regular file", name));
+    return CannotRead(
+        InvalidArgument(fmt::format("the build context's {} is not a regular file", name)), name);
   }
   ASSIGN_OR_RETURN(ContentFile file, layers.OpenContent(*context, found->entry));
   if (file.size > limit) {
@@ -78,6 +88,22 @@ absl::StatusOr<std::string> ReadContextFile(LayerStore& layers, const LayerRef& 
     return absl::OkStatus();
   }));
   return text;
+}
+
+absl::StatusOr<std::vector<std::string>> ListContextFiles(const LayerRef& context,
+                                                          const std::string& directory) {
+  const Rootfs view({context});
+  absl::StatusOr<std::string> path = view.Resolve(CleanPath(directory));
+  const std::optional<RootfsEntry> found = path.ok() ? view.Lookup(*path) : std::nullopt;
+  if (!found.has_value() || found->entry.type != EntryType::kDirectory) {
+    return NotFound(fmt::format("the build context has no directory {}", ToUtf8(directory)));
+  }
+  std::vector<std::string> names = view.List(*path);
+  std::erase_if(names, [&](const std::string& name) {
+    const auto entry = view.Lookup(path->empty() ? name : *path + "/" + name);
+    return !entry.has_value() || entry->entry.type == EntryType::kDirectory;
+  });
+  return names;
 }
 
 absl::StatusOr<std::string> ReadContextHead(LayerStore& layers, const LayerRef& context,

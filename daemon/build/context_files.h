@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "daemon/frontend/dockerfile/ignore.h"
 #include "registry/layer/layer_store.h"
@@ -20,6 +21,10 @@ absl::StatusOr<std::string> ReadContextFile(LayerStore& layers, const LayerRef& 
                                             const std::string& path,
                                             size_t limit = size_t{1} << 20);
 
+// Names of what is in a directory of the context ("" is its root) and is no directory, sorted;
+// symlinks on the way are followed. kNotFound where there is no such directory.
+absl::StatusOr<std::vector<std::string>> ListContextFiles(const LayerRef& context,
+                                                          const std::string& directory);
 // The first `size` bytes of the file at `path`, symlinks followed within the context; empty where
 // there is no regular file.
 absl::StatusOr<std::string> ReadContextHead(LayerStore& layers, const LayerRef& context,

@@ -31,6 +31,13 @@ void ContextSweep::Sweep() {
   if (!used.ok()) {
     return;
   }
+  if (others_) {
+    absl::StatusOr<std::set<std::string>> others = others_();
+    if (!others.ok()) {
+      return;
+    }
+    used->merge(*others);
+  }
   for (const std::string& id : *kept) {
     if (!used->contains(id) && !IsHeld(id)) {
       contexts_->Remove(id).IgnoreError();

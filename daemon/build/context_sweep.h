@@ -2,10 +2,14 @@
 #ifndef ZLAYER_DAEMON_BUILD_CONTEXT_SWEEP_H_
 #define ZLAYER_DAEMON_BUILD_CONTEXT_SWEEP_H_
 
+#include <absl/status/statusor.h>
+
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <set>
 #include <string>
+#include <utility>
 
 #include "base/mutex.h"
 #include "daemon/queue/build_queue.h"
@@ -18,8 +22,12 @@ namespace zlayer {
 // what is kept with what builds in the queue name. Thread-safe.
 class ContextSweep {
  public:
-  // Both outlive the object.
-  ContextSweep(BuildQueue* queue, ContextStore* contexts) : queue_(queue), contexts_(contexts) {}
+  // Ids of contexts that others than builds in the queue need.
+  using OtherUses = std::function<absl::StatusOr<std::set<std::string>>()>;
+
+  // Both outlive the object. `others` may be empty.
+  ContextSweep(BuildQueue* queue, ContextStore* contexts, OtherUses others = nullptr)
+      : queue_(queue), contexts_(contexts), others_(std::move(others)) {}
 
   // Removes the contexts that are kept, that no build names which has not ended, and that are not
   // held. What fails is tried again by the next sweep. Does nothing where that would be most of the
@@ -37,6 +45,7 @@ class ContextSweep {
 
   BuildQueue* const queue_;
   ContextStore* const contexts_;
+  const OtherUses others_;
 
   std::atomic<int64_t> next_ns_{0};  // not before this time
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
 #include <utility>
 
 #include "backends/graph/validate.h"
@@ -11,8 +12,11 @@
 #include "base/status_macros.h"
 #include "base/strings.h"
 #include "base/url_text.h"
-#include "daemon/frontend/dockerfile/convert.h"
+#include "daemon/build/run_defaults.h"
+#include "daemon/build/target_platform.h"
+#include "daemon/build/zimage_source.h"
 #include "daemon/frontend/dockerfile/excerpt.h"
+#include "daemon/frontend/template/template_messages.h"
 #include "proto/error_detail.h"
 #include "registry/image/platform.h"
 
@@ -22,12 +26,12 @@ namespace {
 // Fills in what a client may leave open in a graph.
 class Completer {
  public:
-  Completer(ImageResolver& resolver, std::stop_token stop)
-      : resolver_(resolver), stop_(std::move(stop)) {}
+  Completer(ImageResolver& resolver, v1::Platform platform, std::stop_token stop)
+      : resolver_(resolver), platform_(std::move(platform)), stop_(std::move(stop)) {}
 
   absl::Status Complete(v1::Stage& stage) {
     if (stage.platform().os().empty()) {
-      *stage.mutable_platform() = HostPlatform();
+      *stage.mutable_platform() = platform_;
     }
     for (v1::Operation& operation : *stage.mutable_operations()) {
       absl::Status status = Complete(operation, stage.platform());
@@ -78,45 +82,41 @@ class Completer {
   }
 
   ImageResolver& resolver_;
+  const v1::Platform platform_;
   const std::stop_token stop_;
 };
 
-absl::StatusOr<DockerfileRequest> ToRequest(const v1::BuildSpec& spec, const FileToBuild& file) {
-  DockerfileRequest request;
-  request.name = file.name();
-  request.text = file.dockerfile.content();
-  request.build_args = {spec.build_args().begin(), spec.build_args().end()};
-  request.target = spec.target();
-  ASSIGN_OR_RETURN(request.platform, TargetPlatform(HintsOf(spec, file), HostPlatform()));
-  request.platform_is_given = spec.platforms_size() > 0;
-  request.windows_ltsc = spec.windows_ltsc();
-  request.labels = {spec.labels().begin(), spec.labels().end()};
-  request.contexts = {spec.contexts().begin(), spec.contexts().end()};
-  request.contexts.erase("");
-  request.ignore = file.ignore;
-  return request;
-}
-
 bool IsContext(const v1::Input& input) { return input.has_context() && input.context().empty(); }
 
-// That the COPY at `source` takes something that is ignored; empty where it does not.
-std::string LeftOut(const v1::Graph& graph, const v1::SourceRange& source,
+std::string PathInContext(const v1::Copy::Source& source) {
+  const std::string& directory = source.from().directory();
+  return directory.empty() ? source.path() : directory + "/" + source.path();
+}
+
+// What the COPY at `source` takes although it is ignored, and the line that says so.
+struct Ignored {
+  std::string path;
+  int line = 0;  // 0 where it takes nothing of that kind
+};
+
+Ignored FindIgnored(const v1::Graph& graph, const v1::SourceRange& source,
                     const IgnoreFile& ignore) {
   for (const v1::Stage& stage : graph.stages()) {
     for (const v1::Operation& operation : stage.operations()) {
-      if (operation.source().first_line() != source.first_line()) {
+      if (operation.source().first_line() != source.first_line() ||
+          operation.source().file() != source.file()) {
         continue;
       }
       for (const v1::Copy::Source& copied : operation.copy().sources()) {
-        const int line = IsContext(copied.from()) ? ignore.rules.LineThatIgnores(copied.path()) : 0;
+        const int line =
+            IsContext(copied.from()) ? ignore.rules.LineThatIgnores(PathInContext(copied)) : 0;
         if (line != 0) {
-          return fmt::format("; \"{}\" is left out by line {} of {}", ToUtf8(copied.path()), line,
-                             ignore.name);
+          return {ToUtf8(copied.path()), line};
         }
       }
     }
   }
-  return "";
+  return {};
 }
 
 void AddLabels(const v1::BuildSpec& spec, v1::Graph& graph) {
@@ -149,36 +149,26 @@ void HideCredentials(v1::Graph& graph) {
 
 }  // namespace
 
-TargetHints HintsOf(const v1::BuildSpec& spec, const FileToBuild& file) {
-  TargetHints hints = HintsOf(spec);
-  hints.file_os = file.os;
-  hints.file_platform = file.platform;
-  hints.program = file.program;
-  return hints;
-}
-
-absl::StatusOr<PlannedBuild> PlanDockerfile(const v1::BuildSpec& spec, FileToBuild file,
-                                            ImageResolver& resolver, std::stop_token stop) {
-  ASSIGN_OR_RETURN(const DockerfileRequest request, ToRequest(spec, file));
-  absl::StatusOr<DockerfileGraph> converted = ConvertDockerfile(request, resolver, std::move(stop));
-  if (!converted.ok()) {
-    return WithExcerpt(converted.status(), file.name(), file.dockerfile.content());
-  }
-  RETURN_IF_ERROR(ValidateGraph(converted->graph));
+absl::StatusOr<PlannedBuild> PlanFile(const FilePlan& how, FileToBuild file) {
+  const GraphPlannerOptions options{
+      .spec = &how.spec, .resolver = &how.resolver, .read = how.read, .stop = how.stop};
+  ASSIGN_OR_RETURN(PlannedFile planned, GraphPlanner(options).Plan(std::move(file)));
+  ApplyRunDefaults(how.spec, &planned.graph);
+  RETURN_IF_ERROR(ValidateGraph(planned.graph));
   PlannedBuild plan;
-  plan.graph = std::move(converted->graph);
+  plan.graph = std::move(planned.graph);
   HideCredentials(plan.graph);
-  plan.warnings = std::move(converted->warnings);
-  plan.violation = std::move(converted->violation);
-  plan.file = std::move(file);
+  plan.warnings = std::move(planned.warnings);
+  plan.violation = std::move(planned.violation);
+  plan.annotations = std::move(planned.annotations);
+  plan.files = std::move(planned.files);
   return plan;
 }
 
-absl::StatusOr<v1::CheckBuildResponse> CheckDockerfile(const v1::BuildSpec& spec, FileToBuild file,
-                                                       ImageResolver& resolver,
-                                                       std::stop_token stop) {
-  ASSIGN_OR_RETURN(const DockerfileRequest request, ToRequest(spec, file));
-  DockerfileExamination found = ExamineDockerfile(request, resolver, std::move(stop));
+absl::StatusOr<v1::CheckBuildResponse> CheckFile(const FilePlan& how, FileToBuild file) {
+  const GraphPlannerOptions options{
+      .spec = &how.spec, .resolver = &how.resolver, .read = how.read, .stop = how.stop};
+  FileExamination found = GraphPlanner(options).Examine(&file);
   if (absl::IsCancelled(found.status)) {
     return found.status;
   }
@@ -187,34 +177,47 @@ absl::StatusOr<v1::CheckBuildResponse> CheckDockerfile(const v1::BuildSpec& spec
   *response.mutable_targets() = {found.targets.begin(), found.targets.end()};
   response.set_warnings_are_errors(found.warnings_are_errors);
   if (!found.status.ok()) {
-    const absl::Status status =
-        WithExcerpt(std::move(found.status), file.name(), file.dockerfile.content());
-    response.mutable_error()->set_error(ToUtf8(Message(status)));
-    response.mutable_error()->set_code(static_cast<int32_t>(status.code()));
-    *response.mutable_error()->mutable_detail() = DetailOf(status);
+    response.mutable_error()->set_error(ToUtf8(Message(found.status)));
+    response.mutable_error()->set_code(static_cast<int32_t>(found.status.code()));
+    *response.mutable_error()->mutable_detail() = DetailOf(found.status);
   }
   if (found.outline) {
     *response.mutable_outline() = *std::move(found.outline);
   }
   response.mutable_file()->set_name(file.name());
-  *response.mutable_file()->mutable_content() = std::move(*file.dockerfile.mutable_content());
+  *response.mutable_file()->mutable_content() = std::move(*file.source.mutable_content());
   return response;
 }
 
-absl::Status ExplainFailure(absl::Status status, const v1::Graph& graph, const FileToBuild& file) {
-  if (absl::IsNotFound(status) && file.ignore) {
-    const std::string reason = LeftOut(graph, DetailOf(status).source(), *file.ignore);
-    status = WithDetail(NotFound(std::string(Message(status)) + reason), DetailOf(status));
+absl::Status ExplainFailure(absl::Status status, const v1::Graph& graph,
+                            const std::vector<FileToBuild>& files) {
+  if (absl::IsNotFound(status) && !files.empty() && files.front().ignore) {
+    const IgnoreFile& ignore = *files.front().ignore;
+    v1::ErrorDetail detail = DetailOf(status);
+    const Ignored ignored = FindIgnored(graph, detail.source(), ignore);
+    if (ignored.line != 0) {
+      detail.set_reason("FILE_IGNORED");
+      detail.set_subject(ignored.path);
+      status = WithDetail(
+          NotFound(fmt::format("{}; \"{}\" is left out by line {} of {}", Message(status),
+                               ignored.path, ignored.line, ignore.name)),
+          detail);
+    }
   }
-  return WithExcerpt(std::move(status), file.name(), file.dockerfile.content());
+  for (const FileToBuild& file : files) {
+    status = WithExcerpt(std::move(status), file.name(), file.source.content());
+  }
+  return status;
 }
 
 absl::StatusOr<PlannedBuild> PlanGraph(const v1::BuildSpec& spec, ImageResolver& resolver,
                                        std::stop_token stop) {
-  RETURN_IF_ERROR(ValidateGraph(spec.graph()));
   PlannedBuild plan;
   plan.graph = spec.graph();
-  Completer completer(resolver, std::move(stop));
+  ApplyRunDefaults(spec, &plan.graph);
+  RETURN_IF_ERROR(ValidateGraph(plan.graph));
+  ASSIGN_OR_RETURN(v1::Platform platform, TargetPlatform(HintsOf(spec), HostPlatform()));
+  Completer completer(resolver, std::move(platform), std::move(stop));
   const std::vector<bool> needed = NeededStages(plan.graph);
   for (int i = 0; i < plan.graph.stages_size(); ++i) {
     if (needed[static_cast<size_t>(i)]) {
@@ -223,6 +226,7 @@ absl::StatusOr<PlannedBuild> PlanGraph(const v1::BuildSpec& spec, ImageResolver&
   }
   AddLabels(spec, plan.graph);
   HideCredentials(plan.graph);
+  plan.annotations = {spec.annotations().begin(), spec.annotations().end()};
   return plan;
 }
 
@@ -232,11 +236,26 @@ absl::StatusOr<std::shared_ptr<const v1::Graph>> PlanWithoutContext(const v1::Bu
   if (spec.has_graph()) {
     return std::make_shared<const v1::Graph>(spec.graph());
   }
-  if (!spec.has_dockerfile_inline()) {
+  FileToBuild file;
+  if (spec.has_zimagefile_inline()) {
+    file.source = spec.zimagefile_inline();
+    file.is_zimagefile = true;
+    FileToBuild read = file;
+    ASSIGN_OR_RETURN(const ZImagefile parsed, ReadZImagefile(spec, &read));
+    if (!parsed.builds.empty()) {
+      return std::shared_ptr<const v1::Graph>();
+    }
+  } else if (spec.has_dockerfile_inline()) {
+    file.source = spec.dockerfile_inline();
+  } else if (spec.has_runtime() && spec.runtime() != kDetectRuntime) {
+    ASSIGN_OR_RETURN(const RuntimeTemplate* runtime, TemplateToBuild(spec.runtime()));
+    file.source = BuildFileOf(*runtime);
+  } else {
     return std::shared_ptr<const v1::Graph>();
   }
-  ASSIGN_OR_RETURN(PlannedBuild plan, PlanDockerfile(spec, {.dockerfile = spec.dockerfile_inline()},
-                                                     resolver, std::move(stop)));
+  ASSIGN_OR_RETURN(
+      PlannedBuild plan,
+      PlanFile({.spec = spec, .resolver = resolver, .read = {}, .stop = stop}, std::move(file)));
   return std::make_shared<const v1::Graph>(std::move(plan.graph));
 }
 

@@ -12,8 +12,10 @@
 #include "base/glob.h"
 #include "base/status_macros.h"
 #include "base/strings.h"
+#include "daemon/build/request_platform.h"
 #include "daemon/frontend/dockerfile/values.h"
 #include "proto/error_detail.h"
+#include "registry/image/platform.h"
 #include "registry/layer/index.h"
 
 namespace zlayer {
@@ -91,13 +93,27 @@ void AddPlaces(const v1::Copy& copy, const v1::Copy::Source& source, const std::
 TargetHints HintsOf(const v1::BuildSpec& spec) {
   TargetHints hints;
   hints.request_os = spec.target_os();
-  hints.request_platform = spec.platforms_size() > 0 ? spec.platforms(0) : "";
+  if (const absl::StatusOr<std::vector<v1::Platform>> platforms = RequestPlatforms(spec);
+      platforms.ok() && !platforms->empty()) {
+    hints.request_platform = FormatPlatform(platforms->front());
+  }
   return hints;
 }
 
+TargetHints HintsOf(const v1::BuildSpec& spec, const FileToBuild& file) {
+  TargetHints hints = HintsOf(spec);
+  hints.file_os = file.os;
+  hints.file_platform = file.platform;
+  hints.program = file.program;
+  return hints;
+}
+
+bool NamesPlatform(const TargetHints& hints) {
+  return !hints.request_platform.empty() || !hints.file_platform.empty();
+}
+
 bool NamesSystem(const TargetHints& hints) {
-  return !hints.request_os.empty() || !hints.request_platform.empty() || !hints.file_os.empty() ||
-         !hints.file_platform.empty();
+  return !hints.request_os.empty() || !hints.file_os.empty() || NamesPlatform(hints);
 }
 
 absl::StatusOr<v1::Platform> TargetPlatform(const TargetHints& hints, const v1::Platform& host) {

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "daemon/build/file_to_build.h"
 #include "zlayer/v1/build.pb.h"
 #include "zlayer/v1/graph.pb.h"
 
@@ -21,8 +22,13 @@ struct TargetHints {
   v1::Platform program;          // what the program that the image runs is for (FindProgram)
 };
 
-// What the request says; of several platforms the first.
+// What the request says; of several platforms the first (RequestPlatforms).
 TargetHints HintsOf(const v1::BuildSpec& spec);
+// And what its build file says.
+TargetHints HintsOf(const v1::BuildSpec& spec, const FileToBuild& file);
+
+// Whether the request or the file names a platform.
+bool NamesPlatform(const TargetHints& hints);
 
 // Whether the request or the build file says the system, so that the program need not be looked at.
 bool NamesSystem(const TargetHints& hints);

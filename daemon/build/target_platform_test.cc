@@ -67,6 +67,25 @@ TEST(TargetPlatform, OtherSystemsAreRefused) {
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("platforms")));
 }
 
+TEST(TargetPlatform, HintsAreOfTheRequestAndOfTheFile) {
+  v1::BuildSpec spec;
+  FileToBuild file;
+  EXPECT_FALSE(NamesSystem(HintsOf(spec, file)));
+  file.os = "windows";
+  EXPECT_TRUE(NamesSystem(HintsOf(spec, file)));
+  EXPECT_FALSE(NamesPlatform(HintsOf(spec, file)));
+  file.platform = "windows/arm64";
+  EXPECT_TRUE(NamesPlatform(HintsOf(spec, file)));
+  ASSERT_OK_AND_ASSIGN(const v1::Platform of_file,
+                       TargetPlatform(HintsOf(spec, file), Make("linux", "amd64")));
+  EXPECT_EQ(FormatPlatform(of_file), "windows/arm64");
+  spec.add_platforms(", linux/aarch64 ,");
+  EXPECT_EQ(HintsOf(spec).request_platform, "linux/arm64");
+  ASSERT_OK_AND_ASSIGN(const v1::Platform of_request,
+                       TargetPlatform(HintsOf(spec, file), Make("linux", "amd64")));
+  EXPECT_EQ(FormatPlatform(of_request), "linux/arm64");
+}
+
 std::vector<std::string> Found(const std::string& operations) {
   v1::Graph graph;
   EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(

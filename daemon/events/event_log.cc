@@ -9,7 +9,6 @@
 #include <algorithm>
 #include <atomic>
 #include <filesystem>
-#include <list>
 #include <map>
 #include <string_view>
 #include <system_error>
@@ -22,6 +21,7 @@
 #include "base/unique_fd.h"
 #include "daemon/events/record_reader.h"
 #include "daemon/events/valid_text.h"
+#include "daemon/events/watchers.h"
 
 namespace zlayer {
 namespace {
@@ -220,35 +220,6 @@ class LogFile {
   uint64_t last_ ABSL_GUARDED_BY(mutex_) = 0;
   uint64_t written_ ABSL_GUARDED_BY(mutex_) = 0;  // size of the record that is being written
   bool ended_ ABSL_GUARDED_BY(mutex_) = false;
-};
-
-// Who wants to know of a build's events.
-class Watchers {
- public:
-  using Place = std::list<std::function<void()>>::iterator;
-
-  Place Add(std::function<void()> wake) {
-    MutexLock lock(&mutex_);
-    return wakes_.insert(wakes_.end(), std::move(wake));
-  }
-  void Remove(Place place) {
-    MutexLock lock(&mutex_);
-    wakes_.erase(place);
-  }
-  bool any() {
-    MutexLock lock(&mutex_);
-    return !wakes_.empty();
-  }
-  void Wake() {
-    MutexLock lock(&mutex_);
-    for (const std::function<void()>& wake : wakes_) {
-      wake();
-    }
-  }
-
- private:
-  Mutex mutex_;  // held while they are called, so that Remove waits for a call under way
-  std::list<std::function<void()>> wakes_ ABSL_GUARDED_BY(mutex_);
 };
 
 struct Log {

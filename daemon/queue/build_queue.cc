@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/errors.h"
+#include "base/mutex.h"
 #include "base/status_macros.h"
 #include "base/strings.h"
 #include "daemon/queue/build_queue_sql.h"
@@ -138,7 +139,7 @@ class SqliteBuildQueue : public BuildQueue {
 
   absl::Status Finish(const v1::BuildEvent& terminal) override {
     const std::string outcome = terminal.SerializeAsString();
-    return database_.Write([&](Connection& db) -> absl::Status {
+    RETURN_IF_ERROR(database_.Write([&](Connection& db) -> absl::Status {
       ASSIGN_OR_RETURN(Statement update,
                        db.Prepare("UPDATE builds SET state = ?1, ended = ?2, outcome = ?3 "
                                   "WHERE id = ?4 AND state IN (?5, ?6)"));
@@ -151,7 +152,17 @@ class SqliteBuildQueue : public BuildQueue {
       RETURN_IF_ERROR(update.Run());
       return db.changes() > 0 ? absl::OkStatus()
                               : NotInState(db, terminal.build_id(), "has ended already");
-    });
+    }));
+    MutexLock lock(&mutex_);
+    if (ended_) {
+      ended_(terminal.build_id());
+    }
+    return absl::OkStatus();
+  }
+
+  void SetEndListener(std::function<void(const std::string& id)> ended) override {
+    MutexLock lock(&mutex_);
+    ended_ = std::move(ended);
   }
 
   absl::Status Requeue(std::string_view id, uint32_t attempt) override {
@@ -377,6 +388,9 @@ class SqliteBuildQueue : public BuildQueue {
 
   Database& database_;
   const Clock& clock_;
+
+  Mutex mutex_;  // held while it is called
+  std::function<void(const std::string& id)> ended_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include <absl/status/statusor.h>
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <set>
@@ -74,6 +75,11 @@ class BuildQueue {
   // Ends a build with its terminal event (which is in the log already). kNotFound;
   // kFailedPrecondition where it has ended already: the first end stays.
   virtual absl::Status Finish(const v1::BuildEvent& terminal) = 0;
+
+  // Has `ended` called with the id of each build that Finish ends from now on, once its row says
+  // so, on the thread that ends it. It must be quick and must not call back here. Null: nobody any
+  // more; no call is under way after that.
+  virtual void SetEndListener(std::function<void(const std::string& id)> ended) = 0;
 
   // A running build goes back to queued; its next run is attempt number `attempt`.
   // kFailedPrecondition where it does not run.

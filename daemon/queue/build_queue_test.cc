@@ -460,9 +460,21 @@ TEST_F(BuildQueueTest, ContextsAreInUseUntilTheirBuildsEnd) {
   EXPECT_THAT(queue_->ContextsInUse(), IsOkAndHolds(std::set<std::string>{}));
 }
 
+TEST_F(BuildQueueTest, WhoListensHearsOfEachEndOnce) {
+  std::vector<std::string> ended;
+  queue_->SetEndListener([&ended](const std::string& id) { ended.push_back(id); });
+  ASSERT_OK_AND_ASSIGN(BuildQueue::Submission first, queue_->Submit(Request("a")));
+  ASSERT_OK_AND_ASSIGN(BuildQueue::Submission second, queue_->Submit(Request("b")));
+  ASSERT_OK(queue_->Finish(Failed(first.id, "no")));
+  EXPECT_THAT(queue_->Finish(Failed(first.id, "no")),
+              StatusIs(absl::StatusCode::kFailedPrecondition));
+  queue_->SetEndListener(nullptr);
+  ASSERT_OK(queue_->Finish(Failed(second.id, "no")));
+  EXPECT_EQ(ended, std::vector<std::string>{first.id});
+}
+
 TEST_F(BuildQueueTest, FrequentAndLongStatementsReadIndexesOnly) {
-  for (std::string_view sql :
-       {kCountState, kSelectInState, kSelectLastStarts, kSelectContexts, kSelectExpired}) {
+  for (std::string_view sql : {kCountState, kSelectInState, kSelectLastStarts, kSelectContexts, kSelectExpired}) {
     ASSERT_OK(database_->Read([&](Connection& db) -> absl::Status {
       ASSIGN_OR_RETURN(Statement plan, db.Prepare("EXPLAIN QUERY PLAN " + std::string(sql)));
       ASSIGN_OR_RETURN(bool found, plan.Step());

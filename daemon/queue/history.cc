@@ -99,6 +99,9 @@ absl::Status SweepHistory(const HistoryOptions& options, const HistoryParts& par
                              : std::numeric_limits<int64_t>::min();
   const uint64_t keep =
       options.max_builds > 0 ? options.max_builds : std::numeric_limits<uint64_t>::max();
+  if (parts.sweep_pipelines) {
+    RETURN_IF_ERROR(parts.sweep_pipelines(oldest, keep));
+  }
   ASSIGN_OR_RETURN(std::vector<std::string> expired, parts.queue->Expired(oldest, keep));
   return InSteps(expired, stop, [&parts](std::vector<std::string> ids) -> absl::Status {
     ids = WithoutWatched(std::move(ids), parts.logs);

@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <stop_token>
 
@@ -27,6 +28,9 @@ struct HistoryParts {
   BuildQueue* queue = nullptr;
   EventLogs* logs = nullptr;
   const Clock* clock = nullptr;
+  // Removes, by the same limits, what else has ended: before a time, and all but the newest ones. May
+  // be empty.
+  std::function<absl::Status(int64_t ended_before_ns, uint64_t keep)> sweep_pipelines = nullptr;
 };
 
 // Removes what `options` no longer keep, in small steps, until done or stopped. A build that

@@ -2,58 +2,17 @@
 
 #include <fmt/format.h>
 
-#include <charconv>
 #include <map>
 
 #include "base/errors.h"
-#include "base/files.h"
 #include "base/status_macros.h"
 #include "base/strings.h"
+#include "daemon/queue/new_id.h"
 #include "registry/context_store.h"
 #include "registry/image/reference.h"
 
 namespace zlayer {
 namespace {
-
-// Times in ids are milliseconds since 2024-01-01: eight digits of base 36 last until 2113.
-constexpr int64_t kIdEpochNs = 1'704'067'200'000'000'000;
-constexpr size_t kIdTimeDigits = 8;
-constexpr size_t kIdRandomDigits = 6;
-
-std::string Base36(uint64_t value, size_t digits) {
-  std::string text(digits, '0');
-  for (size_t i = digits; i > 0; --i, value /= 36) {
-    text[i - 1] = "0123456789abcdefghijklmnopqrstuvwxyz"[value % 36];
-  }
-  return text;
-}
-
-// Sorts by time; the random digits keep builds of one millisecond apart.
-std::string NewId(int64_t now_ns) {
-  uint64_t random = 0;
-  std::string hex = RandomHex();
-  std::from_chars(hex.data(), hex.data() + 15, random, 16);
-  int64_t ms = now_ns > kIdEpochNs ? (now_ns - kIdEpochNs) / 1'000'000 : 0;
-  return Base36(static_cast<uint64_t>(ms), kIdTimeDigits) + Base36(random, kIdRandomDigits);
-}
-
-// nullopt where a context is not in the store any more.
-absl::StatusOr<std::optional<Digest>> FindContentDigest(Connection& db, const StoredRequest& stored,
-                                                        int64_t now_ns) {
-  std::map<std::string, std::string> contents;
-  for (const auto& [name, source] : stored.request.spec().contexts()) {
-    if (!source.has_uploaded()) {
-      continue;
-    }
-    ASSIGN_OR_RETURN(std::optional<StoredContext> context,
-                     FindContext(db, stored.request.namespace_(), source.uploaded(), now_ns));
-    if (!context.has_value()) {
-      return std::nullopt;
-    }
-    contents[name] = (context->from_tar ? "tar " : "") + context->layer.ToString();
-  }
-  return ContentDigest(stored, contents);
-}
 
 // Of a row with request_digest and content_digest in columns 1 and 2.
 absl::StatusOr<bool> IsSameRequest(Connection& db, const Statement& row,
@@ -85,6 +44,23 @@ absl::Status InsertTags(Connection& db, std::string_view id, int64_t now_ns,
 }
 
 }  // namespace
+
+absl::StatusOr<std::optional<Digest>> FindContentDigest(Connection& db, const StoredRequest& stored,
+                                                        int64_t now_ns) {
+  std::map<std::string, std::string> contents;
+  for (const auto& [name, source] : stored.request.spec().contexts()) {
+    if (!source.has_uploaded()) {
+      continue;
+    }
+    ASSIGN_OR_RETURN(std::optional<StoredContext> context,
+                     FindContext(db, stored.request.namespace_(), source.uploaded(), now_ns));
+    if (!context.has_value()) {
+      return std::nullopt;
+    }
+    contents[name] = (context->from_tar ? "tar " : "") + context->layer.ToString();
+  }
+  return ContentDigest(stored, contents);
+}
 
 absl::StatusOr<std::optional<std::string>> FindSubmission(Connection& db,
                                                           const StoredRequest& stored,

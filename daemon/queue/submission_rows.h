@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 
+#include "base/digest.h"
 #include "daemon/queue/stored_request.h"
 #include "registry/meta/database.h"
 
@@ -20,6 +21,11 @@ namespace zlayer {
 absl::StatusOr<std::optional<std::string>> FindSubmission(Connection& db,
                                                           const StoredRequest& stored,
                                                           int64_t now_ns);
+
+// What tells the request from any other with contexts of other content; nullopt where a context is
+// not in the store any more.
+absl::StatusOr<std::optional<Digest>> FindContentDigest(Connection& db, const StoredRequest& stored,
+                                                        int64_t now_ns);
 
 // Inserts a queued build and its tags; returns its new id.
 absl::StatusOr<std::string> InsertSubmission(Connection& db, const StoredRequest& stored,

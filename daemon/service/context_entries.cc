@@ -10,6 +10,7 @@
 #include "base/errors.h"
 #include "base/status_macros.h"
 #include "base/strings.h"
+#include "proto/error_detail.h"
 #include "registry/layer/index_writer.h"
 
 namespace zlayer {
@@ -40,6 +41,18 @@ uint64_t MetadataBytes(const v1::ContextEntry& entry) {
     bytes += xattr.name().size() + xattr.value().size();
   }
   return bytes;
+}
+
+absl::Status CheckEscape(const v1::ContextEntry& entry) {
+  for (const std::string_view component : Split(entry.path(), '/')) {
+    if (component == "..") {
+      v1::ErrorDetail detail;
+      detail.set_reason("PATH_ESCAPE");
+      detail.set_subject(entry.path());
+      return WithDetail(Wrong(entry.path(), "leads out of the build context"), detail);
+    }
+  }
+  return absl::OkStatus();
 }
 
 absl::Status CheckSizes(const v1::ContextEntry& entry) {
@@ -119,12 +132,17 @@ absl::Status ContextEntries::CheckPlace(std::string_view path) {
 absl::Status ContextEntries::Add(const v1::ContextEntry& entry) {
   metadata_bytes_ += MetadataBytes(entry);
   if (items_.size() >= limits_.entries || metadata_bytes_ > limits_.metadata_bytes) {
-    return ResourceExhausted(
-        fmt::format("the build context has more than {} entries or {} MiB of names; leave out what "
-                    "the build does not need with .dockerignore",
-                    limits_.entries, limits_.metadata_bytes >> 20));
+    v1::ErrorDetail detail;
+    detail.set_reason("CONTEXT_TOO_LARGE");
+    return WithDetail(
+        ResourceExhausted(fmt::format(
+            "the build context has more than {} entries or {} MiB of names; leave out what the "
+            "build does not need with .dockerignore",
+            limits_.entries, limits_.metadata_bytes >> 20)),
+        detail);
   }
   RETURN_IF_ERROR(CheckSizes(entry));
+  RETURN_IF_ERROR(CheckEscape(entry));
   Item item;
   RETURN_IF_ERROR(SetEntry(entry, &item.entry));
   RETURN_IF_ERROR(CheckPlace(item.entry.path));

@@ -4,17 +4,23 @@
 
 #include <algorithm>
 #include <string_view>
+#include <vector>
 
 #include "backends/graph/validate.h"
 #include "base/errors.h"
 #include "base/status_macros.h"
 #include "base/strings.h"
+#include "daemon/build/backend_choice.h"
 #include "daemon/build/outputs.h"
+#include "daemon/build/request_platform.h"
+#include "daemon/build/run_defaults.h"
 #include "daemon/build/target_platform.h"
+#include "daemon/build/zimage_source.h"
 #include "daemon/frontend/dockerfile/excerpt.h"
 #include "daemon/frontend/dockerfile/instructions.h"
 #include "daemon/frontend/dockerfile/lexer.h"
 #include "daemon/frontend/dockerfile/windows_base.h"
+#include "daemon/frontend/template/template.h"
 #include "proto/error_detail.h"
 #include "registry/image/platform.h"
 #include "registry/image/reference.h"
@@ -26,32 +32,13 @@ using v1::BuildSpec;
 
 constexpr size_t kMaxNamespaceBytes = 63;
 constexpr int32_t kMaxPriority = 100;
+constexpr uint32_t kMaxRetries = 100;
 
 absl::Status WithOption(absl::Status status, std::string_view reason, std::string_view option) {
   v1::ErrorDetail detail;
   detail.set_reason(std::string(reason));
   detail.set_subject(std::string(option));
   return WithDetail(std::move(status), detail);
-}
-
-// "os/architecture" or "os/architecture/variant": the host's, or Windows'.
-bool IsKnownPlatform(std::string_view text) {
-  std::vector<std::string_view> parts = Split(text, '/');
-  if (parts.size() < 2 || parts.size() > 3) {
-    return false;
-  }
-  v1::Platform wanted;
-  wanted.set_os(std::string(parts[0]));
-  wanted.set_architecture(std::string(parts[1]));
-  if (parts.size() == 3) {
-    wanted.set_variant(std::string(parts[2]));
-  }
-  return PlatformMatches(HostPlatform(), wanted) || wanted.os() == "windows";
-}
-
-bool HasForeignPlatform(const BuildSpec& spec) {
-  return spec.platforms_size() > 1 ||
-         (spec.platforms_size() == 1 && !IsKnownPlatform(spec.platforms(0)));
 }
 
 bool HasForeignOutput(const BuildSpec& spec) {
@@ -74,23 +61,10 @@ struct Option {
 };
 
 constexpr Option kUnsupported[] = {
-    {"zimagefile", [](const BuildSpec& s) { return s.has_zimagefile(); }},
-    {"zimagefile_inline", [](const BuildSpec& s) { return s.has_zimagefile_inline(); }},
-    {"runtime", [](const BuildSpec& s) { return s.has_runtime(); }},
-    {"pipeline_vars", [](const BuildSpec& s) { return s.pipeline_vars_size() > 0; }},
-    {"platforms", HasForeignPlatform},
     {"cache_from", [](const BuildSpec& s) { return s.cache_from_size() > 0; }},
     {"cache_to", [](const BuildSpec& s) { return s.cache_to_size() > 0; }},
     {"cache_backend", [](const BuildSpec& s) { return s.has_cache_backend(); }},
-    {"default_cache_mounts", [](const BuildSpec& s) { return s.default_cache_mounts_size() > 0; }},
-    {"source_hash", [](const BuildSpec& s) { return !s.source_hash().empty(); }},
-    {"squash", [](const BuildSpec& s) { return s.squash(); }},
-    {"format", [](const BuildSpec& s) { return !s.format().empty() && s.format() != "oci"; }},
-    {"layers", [](const BuildSpec& s) { return s.has_layers() && !s.layers(); }},
     {"outputs", HasForeignOutput},
-    {"retries", [](const BuildSpec& s) { return s.retries() > 0; }},
-    {"host_network", [](const BuildSpec& s) { return s.host_network(); }},
-    {"backend", [](const BuildSpec& s) { return !s.backend().empty() && s.backend() != "native"; }},
     {"secrets", [](const BuildSpec& s) { return s.secrets_size() > 0; }},
     {"entitlements",
      [](const BuildSpec& s) {
@@ -125,8 +99,25 @@ absl::Status CheckTags(const BuildSpec& spec) {
   return absl::OkStatus();
 }
 
+absl::Status CheckPlatforms(const BuildSpec& spec) {
+  const absl::StatusOr<std::vector<v1::Platform>> platforms = RequestPlatforms(spec);
+  if (!platforms.ok()) {
+    return InvalidOption("platforms", Message(platforms.status()));
+  }
+  if (platforms->size() > 1) {
+    return WithOption(
+        Unimplemented(fmt::format("option platforms is not supported by this version with {} "
+                                  "platforms, whose images would make a list: build them one by "
+                                  "one and join them (zlayer manifest)",
+                                  platforms->size())),
+        "UNSUPPORTED_OPTION", "platforms");
+  }
+  return absl::OkStatus();
+}
+
 // What is for Windows is known once the build file was read.
 absl::Status CheckTarget(const BuildSpec& spec) {
+  RETURN_IF_ERROR(CheckPlatforms(spec));
   RETURN_IF_ERROR(TargetPlatform(HintsOf(spec), HostPlatform()).status());
   if (!spec.windows_ltsc().empty() && !IsLtsc(spec.windows_ltsc())) {
     return InvalidOption("windows_ltsc",
@@ -134,6 +125,42 @@ absl::Status CheckTarget(const BuildSpec& spec) {
                                      ToUtf8(spec.windows_ltsc())));
   }
   return absl::OkStatus();
+}
+
+absl::Status CheckFormat(const BuildSpec& spec) {
+  if (!spec.format().empty() && spec.format() != "oci" && spec.format() != "docker") {
+    return InvalidOption(
+        "format",
+        fmt::format("\"{}\" is not a format of images: oci and docker are", ToUtf8(spec.format())));
+  }
+  if (spec.format() == "docker" && spec.annotations_size() > 0) {
+    return InvalidOption("annotations",
+                         "a manifest in Docker's format has none; use the format oci");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckRuns(const BuildSpec& spec) {
+  if (spec.retries() > kMaxRetries) {
+    return InvalidOption("retries", fmt::format("{} is more than {}", spec.retries(), kMaxRetries));
+  }
+  const absl::Status defaults = CheckRunDefaults(spec);
+  return defaults.ok() ? defaults : InvalidOption("default_cache_mounts", Message(defaults));
+}
+
+absl::Status CheckSourceHash(const BuildSpec& spec) {
+  return spec.source_hash().empty() || spec.tags_size() > 0
+             ? absl::OkStatus()
+             : InvalidOption("source_hash",
+                             "it is looked for under the first tag: give the image one");
+}
+
+// What the daemon's environment says counts once the build runs.
+absl::Status CheckBackend(const BuildSpec& spec) {
+  const absl::Status status =
+      SelectBackend({.host = "linux", .target = spec.target_os(), .request = spec.backend()})
+          .status();
+  return absl::IsInvalidArgument(status) ? InvalidOption("backend", Message(status)) : status;
 }
 
 absl::Status CheckCacheTtl(const BuildSpec& spec) {
@@ -155,9 +182,19 @@ absl::Status CheckOutputs(const BuildSpec& spec) {
 absl::Status CheckInline(const v1::InlineFile& file) {
   std::string name = file.name().empty() ? "Dockerfile" : file.name();
   absl::StatusOr<LexedDockerfile> lexed = LexDockerfile(file.content(), name);
-  return WithExcerpt(
-      lexed.ok() ? ParseInstructions(*lexed, name).status() : std::move(lexed).status(), name,
-      file.content());
+  absl::Status status =
+      lexed.ok() ? ParseInstructions(*lexed, name).status() : std::move(lexed).status();
+  v1::ErrorDetail detail;
+  detail.set_reason("DOCKERFILE_PARSE");
+  return WithExcerpt(WithDetail(std::move(status), detail), name, file.content());
+}
+
+absl::Status CheckInlineZImagefile(const BuildSpec& spec) {
+  FileToBuild file;
+  file.source = spec.zimagefile_inline();
+  file.is_zimagefile = true;
+  RETURN_IF_ERROR(ReadZImagefile(spec, &file).status());
+  return Annotate(TargetPlatform(HintsOf(spec, file), HostPlatform()).status(), file.name());
 }
 
 absl::Status CheckGraph(const BuildSpec& spec) {
@@ -174,12 +211,18 @@ absl::Status CheckGraph(const BuildSpec& spec) {
   return ValidateGraph(spec.graph());
 }
 
+bool IsDetected(const BuildSpec& spec) { return spec.runtime() == kDetectRuntime; }
+
 absl::Status CheckSource(const BuildSpec& spec) {
   switch (spec.source_case()) {
     case BuildSpec::kDockerfileInline:
       return CheckInline(spec.dockerfile_inline());
+    case BuildSpec::kZimagefileInline:
+      return CheckInlineZImagefile(spec);
     case BuildSpec::kGraph:
       return CheckGraph(spec);
+    case BuildSpec::kRuntime:
+      return IsDetected(spec) ? absl::OkStatus() : TemplateToBuild(spec.runtime()).status();
     default:
       return absl::OkStatus();
   }
@@ -187,15 +230,22 @@ absl::Status CheckSource(const BuildSpec& spec) {
 
 bool IsInContext(const BuildSpec& spec) {
   return spec.source_case() == BuildSpec::kDockerfile ||
-         spec.source_case() == BuildSpec::SOURCE_NOT_SET;
+         spec.source_case() == BuildSpec::kZimagefile ||
+         spec.source_case() == BuildSpec::SOURCE_NOT_SET || IsDetected(spec);
 }
 
-// A build file that lies in the context needs one.
+// A build file that lies in the context, or is chosen by it, needs one.
 absl::Status CheckMainContext(const BuildSpec& spec) {
+  if (IsDetected(spec) && !spec.contexts().contains("")) {
+    return InvalidOption(
+        "contexts",
+        "there is no build context whose files could tell the runtime; upload one, "
+        "or name a template");
+  }
   if (IsInContext(spec) && !spec.contexts().contains("")) {
     return InvalidOption("contexts",
-                         "there is no build context to read the Dockerfile from; upload one, or "
-                         "send the file's text as dockerfile_inline");
+                         "there is no build context to read the build file from; upload one, or "
+                         "send the file's text as dockerfile_inline or zimagefile_inline");
   }
   return absl::OkStatus();
 }
@@ -210,7 +260,7 @@ absl::Status CheckContext(const std::string& name, const v1::ContextSource& sour
                                                        name));
 }
 
-// The Dockerfile of a plan is not fetched: a plan stores nothing.
+// The build file of a plan is not fetched: a plan stores nothing.
 absl::Status CheckPlannedContext(const v1::ContextSource& source) {
   RETURN_IF_ERROR(CheckContext("", source));
   if (!source.has_git() && !source.has_http()) {
@@ -218,7 +268,7 @@ absl::Status CheckPlannedContext(const v1::ContextSource& source) {
   }
   const std::string_view option = source.has_git() ? "contexts.git" : "contexts.http";
   return WithOption(Unimplemented(fmt::format("option {} is not supported here by this version: "
-                                              "only a build fetches a Dockerfile",
+                                              "only a build fetches a build file",
                                               option)),
                     "UNSUPPORTED_OPTION", option);
 }
@@ -254,6 +304,10 @@ absl::Status CheckSpec(const BuildSpec& spec) {
   RETURN_IF_ERROR(CheckSupported(spec));
   RETURN_IF_ERROR(CheckTags(spec));
   RETURN_IF_ERROR(CheckTarget(spec));
+  RETURN_IF_ERROR(CheckBackend(spec));
+  RETURN_IF_ERROR(CheckFormat(spec));
+  RETURN_IF_ERROR(CheckRuns(spec));
+  RETURN_IF_ERROR(CheckSourceHash(spec));
   RETURN_IF_ERROR(CheckCacheTtl(spec));
   RETURN_IF_ERROR(CheckOutputs(spec));
   return CheckSource(spec);

@@ -23,18 +23,20 @@ absl::StatusOr<std::string> NamespaceOf(const std::string& name);
 
 // kUnimplemented with the option's name (reason UNSUPPORTED_OPTION, subject the name) where an
 // option that does not work yet is set to anything but its default; the one table of those is here.
-// kInvalidArgument (reason INVALID_OPTION, subject the name) where a value is wrong or,
-// or a graph or the text of a Dockerfile has an error. Contexts are checked by kind only.
+// kInvalidArgument (reason INVALID_OPTION, subject the name) where a value is wrong, or a graph or the
+// text of a build file has an error; errors of a runtime's name as TemplateToBuild.
+// kFailedPrecondition where the backend that is named cannot run here. Contexts are checked by kind
+// only.
 absl::Status CheckSpec(const v1::BuildSpec& spec);
 
 // CheckSpec and everything around it.
 absl::Status CheckSubmission(const v1::SubmitBuildRequest& request);
 
-// The same of what a plan needs: a context may be a name alone, but for the one that the Dockerfile
-// is read from.
+// The same of what a plan needs: a context may be a name alone, but for the one that the build
+// file is read from.
 absl::Status CheckPlan(const v1::PlanBuildRequest& request);
 
-// The same of what an examination needs, but that the text of a Dockerfile may have errors.
+// The same of what an examination needs, but that the text of a build file may have errors.
 absl::Status CheckExamination(const v1::CheckBuildRequest& request);
 
 }  // namespace zlayer

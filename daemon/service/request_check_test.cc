@@ -50,6 +50,11 @@ TEST(CheckSubmission, AcceptsTheDefaultsSpelledOut) {
   spec.add_tags("registry.example/app:1");
   spec.set_format("oci");
   spec.set_layers(true);
+  spec.set_host_network(true);
+  spec.set_retries(100);
+  spec.set_source_hash("auto");
+  spec.add_default_cache_mounts()->set_type(v1::Mount::CACHE);
+  spec.mutable_default_cache_mounts(0)->set_target("/root/.cache");
   spec.add_outputs()->set_type("image");
   auto& attributes = *spec.mutable_outputs(0)->mutable_attributes();
   attributes["rewrite-timestamp"] = "false";
@@ -86,37 +91,22 @@ TEST_P(Unsupported, IsRefusedByName) {
 INSTANTIATE_TEST_SUITE_P(
     Options, Unsupported,
     ::testing::Values(
-        UnsupportedCase{"zimagefile", [](BuildSpec& s) { s.set_zimagefile("z"); }},
-        UnsupportedCase{"zimagefile_inline",
-                        [](BuildSpec& s) { s.mutable_zimagefile_inline()->set_content("a"); }},
-        UnsupportedCase{"runtime", [](BuildSpec& s) { s.set_runtime("node22"); }},
-        UnsupportedCase{"pipeline_vars",
-                        [](BuildSpec& s) { (*s.mutable_pipeline_vars())["a"] = "b"; }},
-        UnsupportedCase{"platforms", [](BuildSpec& s) { s.add_platforms("linux/s390x"); }},
-        UnsupportedCase{"platforms", [](BuildSpec& s) { s.add_platforms("nonsense"); }},
+        UnsupportedCase{"platforms",
+                        [](BuildSpec& s) { s.add_platforms("linux/amd64,linux/s390x"); }},
         UnsupportedCase{"platforms",
                         [](BuildSpec& s) {
-                          s.add_platforms(FormatPlatform(HostPlatform()));
-                          s.add_platforms(FormatPlatform(HostPlatform()));
+                          s.add_platforms("linux/arm/v7");
+                          s.add_platforms("linux/arm/v6");
                         }},
-        UnsupportedCase{"platforms", [](BuildSpec& s) { s.add_platforms("windows"); }},
         UnsupportedCase{"cache_from", [](BuildSpec& s) { s.add_cache_from("a"); }},
         UnsupportedCase{"cache_to", [](BuildSpec& s) { s.add_cache_to("a"); }},
-        UnsupportedCase{"cache_backend", [](BuildSpec& s) { s.mutable_cache_backend(); }},
-        UnsupportedCase{"default_cache_mounts", [](BuildSpec& s) { s.add_default_cache_mounts(); }},
-        UnsupportedCase{"source_hash", [](BuildSpec& s) { s.set_source_hash("a"); }}),
+        UnsupportedCase{"cache_backend", [](BuildSpec& s) { s.mutable_cache_backend(); }}),
     [](const auto& info) { return std::to_string(info.index) + "_" + info.param.option; });
 
 INSTANTIATE_TEST_SUITE_P(
     MoreOptions, Unsupported,
     ::testing::Values(
-        UnsupportedCase{"squash", [](BuildSpec& s) { s.set_squash(true); }},
-        UnsupportedCase{"format", [](BuildSpec& s) { s.set_format("docker"); }},
-        UnsupportedCase{"layers", [](BuildSpec& s) { s.set_layers(false); }},
         UnsupportedCase{"outputs", [](BuildSpec& s) { s.add_outputs()->set_type("local"); }},
-        UnsupportedCase{"retries", [](BuildSpec& s) { s.set_retries(1); }},
-        UnsupportedCase{"host_network", [](BuildSpec& s) { s.set_host_network(true); }},
-        UnsupportedCase{"backend", [](BuildSpec& s) { s.set_backend("buildah"); }},
         UnsupportedCase{"secrets", [](BuildSpec& s) { s.add_secrets()->set_id("a"); }},
         UnsupportedCase{"entitlements", [](BuildSpec& s) { s.add_entitlements("network.host"); }},
         UnsupportedCase{"contexts.image",
@@ -184,13 +174,33 @@ INSTANTIATE_TEST_SUITE_P(
         InvalidCase{"target_os", [](Request& r) { r.mutable_spec()->set_target_os("beos"); }},
         InvalidCase{"windows_ltsc",
                     [](Request& r) { r.mutable_spec()->set_windows_ltsc("ltsc22"); }},
+        InvalidCase{"platforms",
+                    [](Request& r) { r.mutable_spec()->add_platforms("linux/amd64, nonsense"); }},
+        InvalidCase{"format", [](Request& r) { r.mutable_spec()->set_format("Docker"); }},
+        InvalidCase{"annotations",
+                    [](Request& r) {
+                      r.mutable_spec()->set_format("docker");
+                      (*r.mutable_spec()->mutable_annotations())["a"] = "b";
+                    }},
+        InvalidCase{"retries", [](Request& r) { r.mutable_spec()->set_retries(101); }},
+        InvalidCase{
+            "default_cache_mounts",
+            [](Request& r) { r.mutable_spec()->add_default_cache_mounts()->set_target("/c"); }},
+        InvalidCase{"source_hash",
+                    [](Request& r) {
+                      r.mutable_spec()->clear_tags();
+                      r.mutable_spec()->set_source_hash("auto");
+                    }},
+        InvalidCase{"backend", [](Request& r) { r.mutable_spec()->set_backend("docker"); }},
         InvalidCase{"outputs",
                     [](Request& r) {
                       BuildSpec::Output& output = *r.mutable_spec()->add_outputs();
                       (*output.mutable_attributes())["rewrite-timestamp"] = "maybe";
                     }},
         InvalidCase{"contexts", [](Request& r) { r.mutable_spec()->set_dockerfile("Dockerfile"); }},
+        InvalidCase{"contexts", [](Request& r) { r.mutable_spec()->set_zimagefile("ZImagefile"); }},
         InvalidCase{"contexts", [](Request& r) { r.mutable_spec()->clear_source(); }},
+        InvalidCase{"contexts", [](Request& r) { r.mutable_spec()->set_runtime("auto"); }},
         InvalidCase{"contexts", [](Request& r) { (*r.mutable_spec()->mutable_contexts())["x"]; }},
         InvalidCase{"contexts",
                     [](Request& r) { (*r.mutable_spec()->mutable_contexts())["x"].mutable_git(); }},
@@ -199,10 +209,27 @@ INSTANTIATE_TEST_SUITE_P(
             [](Request& r) { (*r.mutable_spec()->mutable_contexts())["x"].mutable_http(); }}),
     [](const auto& info) { return std::to_string(info.index) + "_" + info.param.option; });
 
+TEST(CheckSubmission, AnotherPlatformIsTheBuildsMatter) {
+  Request request = Valid();
+  request.mutable_spec()->add_platforms(" linux/s390x,, linux/s390x");
+  EXPECT_OK(CheckSubmission(request));
+}
+
+TEST(CheckSubmission, ABackendThatCannotRunHereIsRefused) {
+  Request request = Valid();
+  request.mutable_spec()->set_backend("buildah");
+  const absl::Status status = CheckSubmission(request);
+  EXPECT_THAT(status, StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("buildah-cli")));
+  EXPECT_EQ(DetailOf(status).reason(), "BACKEND_UNAVAILABLE");
+  EXPECT_EQ(DetailOf(status).subject(), "buildah-cli");
+}
+
 TEST(CheckSubmission, TakesAFileOfTheContext) {
   EXPECT_OK(CheckSubmission(WithContext()));
   Request request = WithContext();
   request.mutable_spec()->set_dockerfile("docker/app.Dockerfile");
+  EXPECT_OK(CheckSubmission(request));
+  request.mutable_spec()->set_zimagefile("ZImagefile.app");
   EXPECT_OK(CheckSubmission(request));
 }
 
@@ -216,6 +243,21 @@ TEST(CheckSubmission, TakesContextsFromElsewhere) {
   EXPECT_OK(CheckSubmission(request));
   contexts[""].mutable_http()->set_url("https://host/main.tar");
   EXPECT_OK(CheckSubmission(request));
+}
+
+TEST(CheckSubmission, TakesRuntimesThatItKnows) {
+  Request request = WithContext();
+  request.mutable_spec()->set_runtime("auto");
+  EXPECT_OK(CheckSubmission(request));
+  request.mutable_spec()->set_runtime("nodejs22");
+  EXPECT_OK(CheckSubmission(request));
+  request.mutable_spec()->set_runtime("node23");
+  const absl::Status status = CheckSubmission(request);
+  EXPECT_THAT(status, StatusIs(absl::StatusCode::kInvalidArgument,
+                               AllOf(HasSubstr("did you mean node2"), HasSubstr("python313"))));
+  EXPECT_EQ(DetailOf(status).reason(), "UNKNOWN_RUNTIME");
+  request.mutable_spec()->set_runtime("wasm");
+  EXPECT_THAT(CheckSubmission(request), StatusIs(absl::StatusCode::kUnimplemented));
 }
 
 TEST(CheckPlan, FetchesNoDockerfile) {
@@ -258,6 +300,32 @@ TEST(CheckSpec, FindsSyntaxErrorsWithTheirLine) {
   EXPECT_THAT(status,
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("app.Dockerfile:2: ")));
   EXPECT_EQ(DetailOf(status).source().first_line(), 2u);
+}
+
+TEST(CheckSpec, ReadsZImagefilesAsTheBuildWill) {
+  BuildSpec spec;
+  spec.mutable_zimagefile_inline()->set_content("version: \"1\"\nbase: ${BASE}\n");
+  (*spec.mutable_pipeline_vars())["BASE"] = "scratch";
+  EXPECT_OK(CheckSpec(spec));
+  (*spec.mutable_pipeline_vars())["BASE"] = "[";
+  const absl::Status status = CheckSpec(spec);
+  EXPECT_THAT(status, StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("ZImagefile:")));
+  EXPECT_FALSE(DetailOf(status).excerpt().lines().empty());
+  const auto refusal = [&spec](const char* text) {
+    spec.mutable_zimagefile_inline()->set_content(text);
+    const absl::Status refused = CheckSpec(spec);
+    EXPECT_THAT(refused, StatusIs(absl::StatusCode::kUnimplemented)) << text;
+    EXPECT_EQ(DetailOf(refused).reason(), "UNSUPPORTED_OPTION");
+    return DetailOf(refused).subject();
+  };
+  EXPECT_EQ(refusal("wasm: {}\n"), "wasm");
+  EXPECT_EQ(refusal("base: scratch\nos: darwin\n"), "os");
+  EXPECT_EQ(refusal("base: scratch\nplatform: darwin/arm64\n"), "platform");
+  for (const char* text : {"base: scratch\nplatform: linux/s390x\n", "base: scratch\nos: windows\n",
+                           "base: scratch\nplatform: windows/amd64\n"}) {
+    spec.mutable_zimagefile_inline()->set_content(text);
+    EXPECT_OK(CheckSpec(spec)) << text;
+  }
 }
 
 TEST(CheckSpec, NamesAnUnnamedFileDockerfile) {
@@ -307,7 +375,7 @@ TEST(CheckExaminationTest, TheFileMayHaveErrors) {
   v1::CheckBuildRequest request;
   request.mutable_spec()->mutable_dockerfile_inline()->set_content("FROM x\nRNU y\n");
   EXPECT_OK(CheckExamination(request));
-  request.mutable_spec()->set_squash(true);
+  request.mutable_spec()->add_cache_to("x");
   EXPECT_THAT(CheckExamination(request), StatusIs(absl::StatusCode::kUnimplemented));
   request.mutable_spec()->Clear();
   EXPECT_THAT(CheckExamination(request), StatusIs(absl::StatusCode::kInvalidArgument));

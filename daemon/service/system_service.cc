@@ -6,6 +6,7 @@
 
 #include "base/status_macros.h"
 #include "base/version.h"
+#include "daemon/frontend/template/template_messages.h"
 #include "daemon/service/unary_call.h"
 #include "registry/image/platform.h"
 #include "registry/usage/disk_usage.h"
@@ -35,6 +36,14 @@ class DaemonSystemService : public v1::SystemService::CallbackService {
         [this](const v1::DiskUsageRequest& usage, std::stop_token stop) {
           return Measure(usage, std::move(stop));
         });
+  }
+
+  grpc::ServerUnaryReactor* ListRuntimes(grpc::CallbackServerContext*,
+                                         const v1::ListRuntimesRequest* request,
+                                         v1::ListRuntimesResponse* response) override {
+    return RunUnary<v1::ListRuntimesRequest, v1::ListRuntimesResponse>(
+        options_.pool, request, response,
+        [](const v1::ListRuntimesRequest&, std::stop_token) { return ListTemplates(); });
   }
 
  private:

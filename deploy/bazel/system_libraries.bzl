@@ -7,7 +7,6 @@ _MODULES = {
     "benchmark": ["benchmark"],
     "cli11": ["CLI11"],
     "crypto": ["libcrypto"],
-    "curl": ["libcurl"],
     "gmock": ["gmock"],
     "grpc": ["grpc++", "protobuf"],
     "gtest": ["gtest"],
@@ -31,12 +30,16 @@ _LINKS = {
 }
 
 # What the programs link statically: binding the symbols of 70 shared libraries takes longer than most
-# commands of the command line, and each of them costs the daemon pages of its own. OpenSSL, zlib, SQLite
-# and libcurl stay shared, as fixes to them come by themselves.
+# commands of the command line, and each of them costs the daemon pages of its own. OpenSSL, zlib
+# and SQLite stay shared, as fixes to them come by themselves, and libcurl is loaded when it is needed.
 _STATIC_MODULES = (["libarchive"] + _MODULES["grpc"] + _MODULES["absl"] + _MODULES["yaml"] +
                    _MODULES["seccomp"])
 _STATIC_LINKS = _LINKS["grpc_reflection"]
 _SHARED = ["-lssl", "-lcrypto", "-lz", "-lrt", "-latomic", "-lpthread"]
+
+# The shared libraries of the same name are on the line, too, and dropped; gold would export all symbols
+# that they have.
+_HIDE = ["-Wl,--exclude-libs,ALL"]
 
 # What libarchive reads the filters of archives with.
 _ARCHIVE_FILTERS = ["-lbz2", "-llzma", "-lzstd"]
@@ -81,7 +84,7 @@ def _system_libraries_impl(ctx):
     libs = _STATIC_LINKS + _pkg_config(ctx, _STATIC_MODULES, "--libs")
     archives = [flag for flag in libs if flag.startswith("-l")]
     ctx.file("static.bzl", "STATIC_LINKOPTS = " + repr(
-        ["-Wl,--as-needed", "-Wl,-Bstatic", "-Wl,--start-group"] +
+        _HIDE + ["-Wl,--as-needed", "-Wl,-Bstatic", "-Wl,--start-group"] +
         sorted({flag: None for flag in archives if flag not in _SHARED}.keys()) +
         ["-Wl,--end-group", "-Wl,-Bdynamic"] + _ARCHIVE_FILTERS,
     ) + "\n")

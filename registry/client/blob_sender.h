@@ -32,8 +32,8 @@ class BlobSender {
   // One attempt, which goes on from where the last one ended.
   Outcome Attempt(std::stop_token stop);
 
-  // Whether bytes were sent: not where the blob was mounted.
-  bool sent() const { return sent_; }
+  // How the blob came there, after an attempt that succeeded.
+  BlobPut result() const { return sent_ ? BlobPut::kSent : BlobPut::kMounted; }
 
  private:
   Outcome Begin(std::stop_token stop);

@@ -1,16 +1,15 @@
 #include "registry/client/curl_channel.h"
 
-#include <curl/curl.h>
 #include <fmt/format.h>
 #include <openssl/ssl.h>
 
 #include <algorithm>
 #include <chrono>
-#include <cstdlib>
 #include <cstring>
 #include <optional>
 
 #include "base/errors.h"
+#include "base/http_proxy.h"
 #include "base/strings.h"
 #include "base/version.h"
 #include "registry/client/curl_failure.h"
@@ -31,16 +30,12 @@ constexpr int64_t kPollMs = 1000;
 constexpr int kStallsForAnAnswer = 10;
 constexpr std::string_view kUserAgent = "zlayerd/";
 
-// curl takes HTTP_PROXY for a header's name in a CGI program, which this is not.
 void SetProxy(CURL* easy, const std::string& url) {
   if (IsLoopback(HostOf(OriginOf(url).value_or("://")))) {
     curl_easy_setopt(easy, CURLOPT_NOPROXY, "*");  // no proxy reaches it
     return;
   }
-  const char* upper = getenv("HTTP_PROXY");
-  if (url.starts_with("http://") && getenv("http_proxy") == nullptr && upper != nullptr) {
-    curl_easy_setopt(easy, CURLOPT_PROXY, upper);
-  }
+  curl_easy_setopt(easy, CURLOPT_PROXY, UpperCaseHttpProxy(url));
 }
 
 // curl's own option would take the place of the system's certificates.

@@ -3,7 +3,6 @@
 #define ZLAYER_REGISTRY_CLIENT_CURL_CHANNEL_H_
 
 #include <absl/status/status.h>
-#include <curl/curl.h>
 
 #include <chrono>
 #include <cstddef>
@@ -14,6 +13,7 @@
 #include <string_view>
 #include <utility>
 
+#include "base/libcurl.h"
 #include "registry/client/transport.h"
 
 namespace zlayer {
@@ -28,7 +28,7 @@ struct FreeCurlList {
   void operator()(curl_slist* list) const { curl_slist_free_all(list); }
 };
 
-// Not thread-safe. One exchange after the other, as Transport says.
+// Not thread-safe. One exchange after the other, as Transport says. LoadCurl comes first.
 class CurlChannel {
  public:
   CurlChannel();

@@ -2,8 +2,7 @@
 #ifndef ZLAYER_REGISTRY_CLIENT_CURL_FAILURE_H_
 #define ZLAYER_REGISTRY_CLIENT_CURL_FAILURE_H_
 
-#include <curl/curl.h>
-
+#include "base/libcurl.h"
 #include "registry/client/outcome.h"
 #include "registry/client/transport.h"
 

@@ -15,10 +15,7 @@ namespace zlayer {
 namespace {
 
 constexpr size_t kMaxManifest = size_t{4} << 20;
-constexpr size_t kMaxTagPage = size_t{16} << 20;
-constexpr size_t kMaxTags = 100'000;
-constexpr size_t kMaxTag = 128;
-constexpr int kPageSize = 1000;
+constexpr size_t kMaxSaid = 128;
 constexpr size_t kMaxMediaType = 255;
 
 constexpr std::string_view kAccept =
@@ -56,47 +53,9 @@ absl::Status CheckSaidDigest(const TransportReply& reply, const Digest& digest) 
   const std::string_view said = reply.Header("docker-content-digest");
   if (said.starts_with("sha256:") && said != digest.ToString()) {
     return DataLoss(fmt::format("the registry says that its digest is {}, but it is {}",
-                                ToUtf8(CutUtf8(said, kMaxTag)), digest.ToString()));
+                                ToUtf8(CutUtf8(said, kMaxSaid)), digest.ToString()));
   }
   return absl::OkStatus();
-}
-
-bool IsTag(std::string_view tag) {
-  const auto word = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
-  };
-  return !tag.empty() && tag.size() <= kMaxTag && word(tag[0]) &&
-         std::all_of(tag.begin(), tag.end(),
-                     [&](char c) { return word(c) || c == '.' || c == '-'; });
-}
-
-// The target of rel="next" in a Link header (RFC 8288); empty where there is none.
-std::string_view NextLink(std::string_view header) {
-  const size_t begin = header.find('<');
-  const size_t end = header.find('>');
-  if (begin == header.npos || end == header.npos || end < begin) {
-    return {};
-  }
-  const std::string parameters = ToLower(header.substr(end + 1));
-  const bool next = parameters.find("rel=\"next\"") != std::string::npos ||
-                    parameters.find("rel=next") != std::string::npos;
-  return next ? header.substr(begin + 1, end - begin - 1) : std::string_view();
-}
-
-absl::Status AddTags(std::string_view body, std::vector<std::string>* tags) {
-  ASSIGN_OR_RETURN(const nlohmann::json document, ParseJsonObject(body, kMaxTagPage));
-  absl::Status status;
-  JsonMember(document, &status)["tags"].ForEach([&](const JsonMember& element) {
-    std::string tag = element.String();
-    if (!IsTag(tag)) {
-      element.Fail("is not a tag");
-    }
-    tags->push_back(std::move(tag));
-  });
-  if (tags->size() > kMaxTags) {
-    return ResourceExhausted(fmt::format("there are more than {} tags", kMaxTags));
-  }
-  return status;
 }
 
 }  // namespace
@@ -174,37 +133,6 @@ Outcome PutManifest(const Route& route, const ManifestToPut& manifest, std::stop
     return {.status = InvalidArgument(Message(reply.outcome.status))};
   }
   return reply.outcome;
-}
-
-Outcome ListTags(const Route& route, std::string* page, std::vector<std::string>* tags,
-                 std::stop_token stop) {
-  HostRequest request = route.Request("GET", fmt::format("tags/list?n={}", kPageSize), "pull");
-  if (!page->empty()) {
-    request.http.url = *page;
-  }
-  request.http.max_body = kMaxTagPage;
-  const HostReply reply = route.host->Send(request, std::move(stop));
-  if (!reply.outcome.ok()) {
-    return reply.outcome;
-  }
-  const size_t before = tags->size();
-  if (absl::Status added = AddTags(reply.reply.body, tags); !added.ok()) {
-    return {.status = Annotate(added, "the list of tags")};
-  }
-  const std::string_view link = NextLink(reply.reply.Header("link"));
-  page->clear();
-  if (link.empty()) {
-    return {};
-  }
-  if (tags->size() == before) {
-    return {.status = FailedPrecondition("a page of the list of tags is empty, and not the last")};
-  }
-  absl::StatusOr<std::string> next = ResolveUrl(reply.url, link, route.host->settings().insecure);
-  if (!next.ok()) {
-    return {.status = next.status()};
-  }
-  *page = *std::move(next);
-  return {};
 }
 
 }  // namespace zlayer

@@ -40,11 +40,6 @@ struct ManifestToPut {
 };
 Outcome PutManifest(const Route& route, const ManifestToPut& manifest, std::stop_token stop);
 
-// One page of tags, appended. `page` is the URL of it ("" for the first), and then of the next one;
-// empty behind the last.
-Outcome ListTags(const Route& route, std::string* page, std::vector<std::string>* tags,
-                 std::stop_token stop);
-
 }  // namespace zlayer
 
 #endif  // ZLAYER_REGISTRY_CLIENT_MANIFEST_CALLS_H_

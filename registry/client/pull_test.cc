@@ -11,7 +11,6 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-using ::testing::SizeIs;
 
 using Request = FakeServer::Request;
 using Peer = FakeServer::Peer;
@@ -308,38 +307,6 @@ TEST_F(PullTest, StopEndsTheWaitForAPlace) {
                             }},
                        {});
   EXPECT_OK(status);
-}
-
-TEST_F(PullTest, TagsByThePage) {
-  for (int i = 0; i < 2500; ++i) {
-    registry_.AddManifest("lib/app", "v" + std::to_string(10'000 + i), {"a/b", "{}"});
-  }
-  ASSERT_OK_AND_ASSIGN(const std::vector<std::string> tags, client_->ListTags(Where(), {}));
-  ASSERT_THAT(tags, SizeIs(2500));
-  EXPECT_EQ(tags.front(), "v10000");
-  EXPECT_EQ(tags.back(), "v12499");
-  EXPECT_EQ(CountOf(registry_.server(), "GET /v2/lib/app/tags/list"), 3);
-}
-
-TEST_F(PullTest, HostileTagLists) {
-  const auto answer = [&](std::string reply) {
-    registry_.SetFault([reply](const Request& r, Peer&) -> std::optional<std::string> {
-      return r.target == "/v2/" ? std::nullopt : std::optional(reply);
-    });
-    return client_->ListTags(Where(), {}).status();
-  };
-  EXPECT_OK(answer(Reply("200 OK", "", "{\"name\":\"a\",\"tags\":null}")));
-  EXPECT_FALSE(answer(Reply("200 OK", "", "[]")).ok());
-  EXPECT_FALSE(answer(Reply("200 OK", "", "{\"tags\":[\"../x\"]}")).ok());
-  EXPECT_FALSE(answer(Reply("200 OK", "", "{\"tags\":[1]}")).ok());
-  // Pages without end.
-  EXPECT_FALSE(answer(Reply("200 OK", "Link: </x>; rel=\"next\"\r\n", "{\"tags\":[]}")).ok());
-  std::string many = "\"x\"";
-  for (int i = 0; i < 60'000; ++i) {
-    many += ",\"x\"";
-  }
-  EXPECT_THAT(answer(Reply("200 OK", "Link: </x>; rel=\"next\"\r\n", "{\"tags\":[" + many + "]}")),
-              StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("more than 100000 tags")));
 }
 
 TEST_F(PullTest, NamesThatAreNone) {

@@ -17,8 +17,8 @@ using Peer = FakeServer::Peer;
 
 class PushTest : public ClientFixture {
  protected:
-  absl::StatusOr<bool> Put(const std::vector<std::string>& mount_from = {},
-                           std::stop_token stop = {}) {
+  absl::StatusOr<BlobPut> Put(const std::vector<std::string>& mount_from = {},
+                              std::stop_token stop = {}) {
     return client_->PutBlob(Where(), Source(bytes_), mount_from, std::move(stop));
   }
   // In place of the first bodies that are sent.
@@ -52,7 +52,7 @@ class PushTest : public ClientFixture {
 };
 
 TEST_F(PushTest, InOnePut) {
-  EXPECT_THAT(Put(), IsOkAndHolds(true));
+  EXPECT_THAT(Put(), IsOkAndHolds(BlobPut::kSent));
   ExpectStored();
   const Request put = registry_.server().Requests().back();
   EXPECT_EQ(put.method, "PUT");
@@ -63,19 +63,19 @@ TEST_F(PushTest, InOnePut) {
 
 TEST_F(PushTest, EmptyBlob) {
   bytes_.clear();
-  EXPECT_THAT(Put(), IsOkAndHolds(true));
+  EXPECT_THAT(Put(), IsOkAndHolds(BlobPut::kSent));
   ExpectStored();
 }
 
 TEST_F(PushTest, WhatIsThereIsNotSent) {
   registry_.AddBlob("lib/app", bytes_);
-  EXPECT_THAT(Put(), IsOkAndHolds(false));
+  EXPECT_THAT(Put(), IsOkAndHolds(BlobPut::kPresent));
   EXPECT_EQ(Count("POST"), 0);
 }
 
 TEST_F(PushTest, MountedFromTheFirstThatHasIt) {
   registry_.AddBlob("lib/b", bytes_);
-  EXPECT_THAT(Put({"lib/a", "lib/b", "lib/c"}), IsOkAndHolds(false));
+  EXPECT_THAT(Put({"lib/a", "lib/b", "lib/c"}), IsOkAndHolds(BlobPut::kMounted));
   ExpectStored();
   EXPECT_EQ(Count("POST"), 2);
   EXPECT_EQ(Count("PUT"), 0);
@@ -83,7 +83,7 @@ TEST_F(PushTest, MountedFromTheFirstThatHasIt) {
 }
 
 TEST_F(PushTest, RefusedMountsAreSent) {
-  EXPECT_THAT(Put({"lib/a", "lib/b"}), IsOkAndHolds(true));
+  EXPECT_THAT(Put({"lib/a", "lib/b"}), IsOkAndHolds(BlobPut::kSent));
   ExpectStored();
   // The upload that the registry began in place of the last mount is used, the other one ended.
   EXPECT_EQ(Count("POST"), 2);
@@ -94,13 +94,13 @@ TEST_F(PushTest, MountsThatAreForbiddenAreSent) {
   registry_.SetFault([&](const Request& r, Peer&) -> std::optional<std::string> {
     return r.Parameter("mount").empty() ? std::nullopt : std::optional(Reply("403 Forbidden"));
   });
-  EXPECT_THAT(Put({"lib/a"}), IsOkAndHolds(true));
+  EXPECT_THAT(Put({"lib/a"}), IsOkAndHolds(BlobPut::kSent));
   ExpectStored();
 }
 
 TEST_F(PushTest, BrokenUploadsAreGoneOnWith) {
   BodyFaults({BreakAt(3'000'000), BreakAt(1'500'000)});
-  EXPECT_THAT(Put(), IsOkAndHolds(true));
+  EXPECT_THAT(Put(), IsOkAndHolds(BlobPut::kSent));
   ExpectStored();
   EXPECT_EQ(Count("POST"), 1);
   std::vector<std::string> ranges;
@@ -115,7 +115,7 @@ TEST_F(PushTest, BrokenUploadsAreGoneOnWith) {
 TEST_F(PushTest, BrokenUploadsThatTheRegistryDropsBeginAnew) {
   registry_.SetKeepsUploads(false);
   BodyFaults({BreakAt(3'000'000)});
-  EXPECT_THAT(Put(), IsOkAndHolds(true));
+  EXPECT_THAT(Put(), IsOkAndHolds(BlobPut::kSent));
   ExpectStored();
   EXPECT_EQ(Count("POST"), 2);
   EXPECT_EQ(Count("PATCH"), 0);
@@ -135,7 +135,7 @@ TEST_F(PushTest, AllSentButTheAnswerLost) {
 
 TEST_F(PushTest, AllSentButNotCommitted) {
   BodyFaults({BreakAt(5'000'000)});
-  EXPECT_THAT(Put(), IsOkAndHolds(true));
+  EXPECT_THAT(Put(), IsOkAndHolds(BlobPut::kSent));
   ExpectStored();
   EXPECT_EQ(Count("PATCH"), 0);
   EXPECT_EQ(Count("PUT"), 2);
@@ -143,7 +143,7 @@ TEST_F(PushTest, AllSentButNotCommitted) {
 
 TEST_F(PushTest, RefusedRestsBeginAnew) {
   BodyFaults({BreakAt(3'000'000), Refuse(Reply("416 No"))});
-  EXPECT_THAT(Put(), IsOkAndHolds(true));
+  EXPECT_THAT(Put(), IsOkAndHolds(BlobPut::kSent));
   ExpectStored();
   EXPECT_EQ(Count("POST"), 2);
 }
@@ -153,13 +153,13 @@ TEST_F(PushTest, WhatTheRegistryMixedUpBeginsAnew) {
     p.Body(1'000'000);
     return registry_.BreakUpload(r, p, 2'000'000);  // the wrong part
   }});
-  EXPECT_THAT(Put(), IsOkAndHolds(true));
+  EXPECT_THAT(Put(), IsOkAndHolds(BlobPut::kSent));
   ExpectStored();
 }
 
 TEST_F(PushTest, BusyServersAreAskedAgain) {
   BodyFaults({Refuse(Reply("503 Busy")), Refuse(Reply("429 Slow", "Retry-After: 0\r\n"))});
-  EXPECT_THAT(Put(), IsOkAndHolds(true));
+  EXPECT_THAT(Put(), IsOkAndHolds(BlobPut::kSent));
   ExpectStored();
 }
 
@@ -254,7 +254,7 @@ TEST_F(PushTest, UploadsElsewhereGetNoCredentials) {
     return Reply("201 Created");
   });
   Configure({.registry = registry_.Host(), .credentials = {.username = "me", .password = "pw"}});
-  EXPECT_THAT(Put(), IsOkAndHolds(true));
+  EXPECT_THAT(Put(), IsOkAndHolds(BlobPut::kSent));
   const std::vector<Request> requests = storage.server().Requests();
   ASSERT_EQ(requests.size(), 1u);
   EXPECT_EQ(requests[0].target, "/put?sig=1&digest=sha256%3A" + Digest::Of(bytes_).Hex());

@@ -73,13 +73,11 @@ class HttpRegistryClient : public RegistryClient {
                        const BlobSink& sink, std::stop_token stop) override;
   absl::StatusOr<bool> HasBlob(const RemoteRepository& where, const Digest& digest,
                                std::stop_token stop) override;
-  absl::StatusOr<bool> PutBlob(const RemoteRepository& where, const BlobSource& blob,
-                               const std::vector<std::string>& mount_from,
-                               std::stop_token stop) override;
+  absl::StatusOr<BlobPut> PutBlob(const RemoteRepository& where, const BlobSource& blob,
+                                  const std::vector<std::string>& mount_from,
+                                  std::stop_token stop) override;
   absl::StatusOr<RemoteDescriptor> PutStream(const RemoteRepository& where, const BlobStream& blob,
                                              std::stop_token stop) override;
-  absl::StatusOr<std::vector<std::string>> ListTags(const RemoteRepository& where,
-                                                    std::stop_token stop) override;
   absl::Status CheckCredentials(const RemoteRepository& where, std::stop_token stop) override;
 
  private:
@@ -289,16 +287,16 @@ absl::StatusOr<bool> HttpRegistryClient::HasBlob(const RemoteRepository& where,
   return there;
 }
 
-absl::StatusOr<bool> HttpRegistryClient::PutBlob(const RemoteRepository& where,
-                                                 const BlobSource& blob,
-                                                 const std::vector<std::string>& mount_from,
-                                                 std::stop_token stop) {
+absl::StatusOr<BlobPut> HttpRegistryClient::PutBlob(const RemoteRepository& where,
+                                                    const BlobSource& blob,
+                                                    const std::vector<std::string>& mount_from,
+                                                    std::stop_token stop) {
   for (const std::string& from : mount_from) {
     RETURN_IF_ERROR(CheckRepository(from));
   }
   ASSIGN_OR_RETURN(const bool there, HasBlob(where, blob.digest, stop));
   if (there) {
-    return false;
+    return BlobPut::kPresent;
   }
   ASSIGN_OR_RETURN(const OwnedRoute route, HomeRoute(where));
   BlobSender sender(route, blob, mount_from);
@@ -311,7 +309,7 @@ absl::StatusOr<bool> HttpRegistryClient::PutBlob(const RemoteRepository& where,
       stop);
   RETURN_IF_ERROR(
       Annotate(status, fmt::format("{}: blob {}", Name(where), blob.digest.ToString())));
-  return sender.sent();
+  return sender.result();
 }
 
 absl::StatusOr<RemoteDescriptor> HttpRegistryClient::PutStream(const RemoteRepository& where,
@@ -328,25 +326,6 @@ absl::StatusOr<RemoteDescriptor> HttpRegistryClient::PutStream(const RemoteRepos
       stop);
   RETURN_IF_ERROR(Annotate(status, fmt::format("{}: a blob", Name(where))));
   return made;
-}
-
-absl::StatusOr<std::vector<std::string>> HttpRegistryClient::ListTags(const RemoteRepository& where,
-                                                                      std::stop_token stop) {
-  std::vector<std::string> tags;
-  const absl::Status status = Read(
-      where,
-      [&](const Route& route) {
-        tags.clear();
-        std::string page;
-        Outcome outcome;
-        do {
-          outcome = zlayer::ListTags(route, &page, &tags, stop);
-        } while (outcome.ok() && !page.empty());
-        return outcome;
-      },
-      stop);
-  RETURN_IF_ERROR(Annotate(status, fmt::format("{}: tags", Name(where))));
-  return tags;
 }
 
 absl::Status HttpRegistryClient::CheckCredentials(const RemoteRepository& where,

@@ -81,6 +81,9 @@ struct BlobSink {
   std::function<void(uint64_t done, uint64_t total)> progress;
 };
 
+// How a blob came to be where it should be.
+enum class BlobPut { kPresent, kMounted, kSent };
+
 // Thread-safe. Requests to one registry share connections and tokens; at most as many transfers run
 // at once as its settings allow, others wait.
 //
@@ -114,10 +117,10 @@ class RegistryClient {
   virtual absl::StatusOr<bool> HasBlob(const RemoteRepository& where, const Digest& digest,
                                        std::stop_token stop) = 0;
   // Sends it unless the registry has it, or can take it from one of `mount_from` (repositories of
-  // the same registry). Returns whether bytes were sent.
-  virtual absl::StatusOr<bool> PutBlob(const RemoteRepository& where, const BlobSource& blob,
-                                       const std::vector<std::string>& mount_from,
-                                       std::stop_token stop) = 0;
+  // the same registry).
+  virtual absl::StatusOr<BlobPut> PutBlob(const RemoteRepository& where, const BlobSource& blob,
+                                          const std::vector<std::string>& mount_from,
+                                          std::stop_token stop) = 0;
 
   // Sends a blob whose digest nobody knows before all of it was made: in chunks, whether the
   // registry has it or not.
@@ -125,9 +128,6 @@ class RegistryClient {
                                                      const BlobStream& blob,
                                                      std::stop_token stop) = 0;
 
-  // Sorted as the registry has them, all pages; at most 100,000.
-  virtual absl::StatusOr<std::vector<std::string>> ListTags(const RemoteRepository& where,
-                                                            std::stop_token stop) = 0;
   // Checks that the registry takes the credentials (`zlayer login`).
   virtual absl::Status CheckCredentials(const RemoteRepository& where, std::stop_token stop) = 0;
 };

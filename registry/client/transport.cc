@@ -1,9 +1,6 @@
 #include "registry/client/transport.h"
 
-#include <curl/curl.h>
-
-#include <mutex>
-
+#include "base/libcurl.h"
 #include "registry/client/curl_channel.h"
 
 namespace zlayer {
@@ -22,14 +19,14 @@ std::string_view TransportReply::Header(std::string_view name) const {
   return {};
 }
 
-Transport::Transport(TransportOptions options) : options_(std::move(options)) {
-  static std::once_flag initialized;
-  std::call_once(initialized, [] { curl_global_init(CURL_GLOBAL_DEFAULT); });
-}
+Transport::Transport(TransportOptions options) : options_(std::move(options)) {}
 
 Transport::~Transport() = default;
 
 TransportResult Transport::Exchange(const TransportRequest& request, std::stop_token stop) {
+  if (absl::Status loaded = LoadCurl(); !loaded.ok()) {
+    return {.outcome = {.status = std::move(loaded)}};
+  }
   std::unique_ptr<CurlChannel> channel = Take();
   TransportResult result = channel->Exchange(request, options_, std::move(stop));
   Give(std::move(channel));

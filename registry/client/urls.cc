@@ -1,12 +1,12 @@
 #include "registry/client/urls.h"
 
-#include <curl/curl.h>
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <memory>
 
 #include "base/errors.h"
+#include "base/libcurl.h"
 #include "base/status_macros.h"
 #include "base/strings.h"
 
@@ -78,6 +78,7 @@ std::string Part(CURLU* url, CURLUPart part, unsigned flags = 0) {
 absl::Status NoUrl() { return InvalidArgument("the server names a URL that is not one of http"); }
 
 absl::StatusOr<Url> ParseUrl(const std::string& text) {
+  RETURN_IF_ERROR(LoadCurl());
   Url url(curl_url());
   if (url == nullptr || text.size() > kMaxUrl ||
       curl_url_set(url.get(), CURLUPART_URL, text.c_str(), 0) != CURLUE_OK) {

@@ -20,6 +20,9 @@ struct ContentFile {
   std::shared_ptr<const UniqueFd> fd;
   uint64_t offset = 0;
   uint64_t size = 0;
+  // This process digested the bytes as it wrote them, less than a minute ago: they are still in memory,
+  // and who digests what they are a part of need not check them again.
+  bool verified = false;
 };
 
 // kDataLoss: a content of `size` bytes that should have the digest `expected` has `found`.

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <deque>
 #include <filesystem>
 #include <map>
 #include <optional>
@@ -18,8 +19,10 @@
 #include <unordered_set>
 #include <utility>
 
+#include "base/clock.h"
 #include "base/errors.h"
 #include "base/files.h"
+#include "base/mutex.h"
 #include "base/status_macros.h"
 #include "base/strings.h"
 #include "registry/blob/blob_store.h"
@@ -32,6 +35,8 @@ namespace zlayer {
 namespace {
 
 constexpr size_t kOpenPacks = 64;
+constexpr size_t kFreshPacks = 16;
+constexpr int64_t kFreshNs = 60'000'000'000;
 // So many contents become known in one transaction (some 30 ms): others write in between.
 constexpr size_t kEntriesPerWrite = 10'000;
 
@@ -122,6 +127,8 @@ class PackContentStore : public ContentStore {
   absl::StatusOr<PackFiles::File> OpenPack(const PackPlace& place);
   absl::Status CommitPack(FinishedPack pack);
   absl::Status InsertAll(int64_t pack, std::span<const PackEntry> entries);
+  void AddFresh(int64_t pack);
+  bool IsFresh(int64_t pack);
 
   const std::string directory_;
   Database* const database_;
@@ -130,6 +137,10 @@ class PackContentStore : public ContentStore {
   // Touched after their rows were found, and then looked at again.
   UsedThings<int64_t> used_;
   std::atomic<int64_t> next_pack_ = 1;
+
+  Mutex mutex_;
+  // Packs that were just written, oldest first, with the time.
+  std::deque<std::pair<int64_t, int64_t>> fresh_ ABSL_GUARDED_BY(mutex_);
 };
 
 absl::Status PackContentStore::ReadRows(std::unordered_set<int64_t>* packs) {
@@ -210,6 +221,7 @@ absl::StatusOr<ContentFile> PackContentStore::Open(const Digest& digest) {
   }
   RETURN_IF_ERROR(pack.status());
   file.fd = *std::move(pack);
+  file.verified = IsFresh(place.pack);
   return file;
 }
 
@@ -315,7 +327,23 @@ absl::Status PackContentStore::CommitPack(FinishedPack pack) {
     return status;
   }
   files_.Add(place.pack, pack.file);
+  AddFresh(place.pack);
   return InsertAll(place.pack, pack.entries);
+}
+
+void PackContentStore::AddFresh(int64_t pack) {
+  MutexLock lock(&mutex_);
+  if (fresh_.size() == kFreshPacks) {
+    fresh_.pop_front();
+  }
+  fresh_.emplace_back(pack, MonotonicNs());
+}
+
+bool PackContentStore::IsFresh(int64_t pack) {
+  MutexLock lock(&mutex_);
+  return std::any_of(fresh_.begin(), fresh_.end(), [&, now = MonotonicNs()](const auto& written) {
+    return written.first == pack && now - written.second < kFreshNs;
+  });
 }
 
 absl::Status PackContentStore::InsertAll(int64_t pack, std::span<const PackEntry> entries) {

@@ -142,6 +142,20 @@ TEST_F(ContentStoreTest, CommittedContentsAreFoundAlsoAfterReopening) {
   EXPECT_EQ(PackBytes(), 8u);
 }
 
+TEST_F(ContentStoreTest, OnlyWhatItJustWroteIsVerified) {
+  Store({"mine"});
+  ASSERT_OK_AND_ASSIGN(ContentFile written, store_->Open(Digest::Of("mine")));
+  EXPECT_TRUE(written.verified);
+  Reopen();
+  ASSERT_OK_AND_ASSIGN(ContentFile found, store_->Open(Digest::Of("mine")));
+  EXPECT_FALSE(found.verified);
+  Store({"mine", "new"});
+  ASSERT_OK_AND_ASSIGN(found, store_->Open(Digest::Of("mine")));
+  EXPECT_FALSE(found.verified);
+  ASSERT_OK_AND_ASSIGN(found, store_->Open(Digest::Of("new")));
+  EXPECT_TRUE(found.verified);
+}
+
 TEST_F(ContentStoreTest, AContentMayComeInPieces) {
   std::unique_ptr<PackWriter> pack = NewPack();
   ASSERT_OK(pack->Append("on"));

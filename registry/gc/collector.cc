@@ -5,8 +5,8 @@
 #include <sys/statvfs.h>
 
 #include <algorithm>
+#include <optional>
 #include <thread>
-#include <tuple>
 #include <utility>
 
 #include "base/errors.h"
@@ -18,28 +18,8 @@ namespace zlayer {
 namespace {
 
 constexpr Log kLog(LogModule::kStore);
-constexpr std::chrono::minutes kFirst(1);  // after the start, which has enough to do
 constexpr std::chrono::seconds kDiskLook(10);
-constexpr std::chrono::minutes kFullDiskPause(1);  // where sweeping did not help
-constexpr std::chrono::hours kAnyway(1);
 constexpr int kNice = 10;
-
-struct Disk {
-  uint64_t total = 0;
-  uint64_t free = 0;
-};
-
-absl::StatusOr<Disk> LookAtDisk(const std::string& root) {
-  struct statvfs disk;
-  if (statvfs(root.c_str(), &disk) != 0) {
-    return ErrnoError(root);
-  }
-  return Disk{uint64_t{disk.f_blocks} * disk.f_frsize, uint64_t{disk.f_bavail} * disk.f_frsize};
-}
-
-uint64_t Bytes(const DiskShare& share, uint64_t total) {
-  return share.percent == 0 ? share.bytes : total / 100 * share.percent;
-}
 
 class StoreCollector : public Collector {
  public:
@@ -69,9 +49,6 @@ class StoreCollector : public Collector {
   }
 
  private:
-  // What changes when there may be garbage.
-  using Counts = std::tuple<uint64_t, uint64_t, uint64_t>;
-
   absl::StatusOr<SweepResult> Run(SweepOptions sweep, std::stop_token stop) {
     {
       MutexLock lock(&mutex_);
@@ -81,9 +58,7 @@ class StoreCollector : public Collector {
       }
       sweeping_ = true;
     }
-    sweep.old_trees = old_trees_;
-    absl::StatusOr<SweepResult> result = Sweep(store_, sweep, clock_.NowNs(), std::move(stop));
-    malloc_trim(0);  // the model was large
+    absl::StatusOr<SweepResult> result = SweepNow(std::move(sweep), std::move(stop));
     {
       MutexLock lock(&mutex_);
       sweeping_ = false;
@@ -92,28 +67,31 @@ class StoreCollector : public Collector {
     return result;
   }
 
+  absl::StatusOr<SweepResult> SweepNow(SweepOptions sweep, std::stop_token stop) {
+    ASSIGN_OR_RETURN(const DiskSpace disk, options_.disk(store_.root()));
+    sweep.free_bytes = disk.free;
+    sweep.old_trees = old_trees_;
+    absl::StatusOr<SweepResult> result = Sweep(store_, sweep, clock_.NowNs(), std::move(stop));
+    malloc_trim(0);  // the model was large
+    return result;
+  }
+
   void Work(const std::stop_token& stop) {
     // Of this thread alone. Whether it works does not matter.
     (void)setpriority(PRIO_PROCESS, 0, kNice);
-    int64_t next_ns = MonotonicNs() + std::chrono::nanoseconds(kFirst).count();
+    std::vector<DiskShare> min_free;
+    for (const AutomaticPolicy& policy : options_.policies) {
+      min_free.push_back(policy.min_free);
+    }
+    SweepSchedule schedule(options_.interval, std::move(min_free), MonotonicNs());
     while (Sleep(stop)) {
-      const int64_t now = MonotonicNs();
-      const absl::StatusOr<Disk> disk = LookAtDisk(store_.root());
-      const bool full = disk.ok() && IsFull(*disk) && now - last_sweep_ns_ > Ns(kFullDiskPause);
-      if (!disk.ok() || (now < next_ns && !full)) {
-        continue;
-      }
-      next_ns = now + options_.interval.count();
-      const Counts counts = Count();
-      if (full || counts != counts_ || now - last_sweep_ns_ > Ns(kAnyway)) {
-        SweepByPolicies(*disk, stop);
-        last_sweep_ns_ = MonotonicNs();
-        counts_ = Count();
+      const absl::StatusOr<DiskSpace> disk = options_.disk(store_.root());
+      if (disk.ok() && schedule.IsDue(MonotonicNs(), *disk, [this] { return Count(); })) {
+        const std::optional<SweepSchedule::Counts> left = SweepByPolicies(*disk, stop);
+        schedule.Ended(MonotonicNs(), left);
       }
     }
   }
-
-  static int64_t Ns(std::chrono::nanoseconds duration) { return duration.count(); }
 
   // False once a stop is requested.
   bool Sleep(const std::stop_token& stop) {
@@ -123,35 +101,35 @@ class StoreCollector : public Collector {
     return !stop.stop_requested();
   }
 
-  bool IsFull(const Disk& disk) const {
-    return std::any_of(options_.policies.begin(), options_.policies.end(),
-                       [&](const AutomaticPolicy& policy) {
-                         return disk.free < Bytes(policy.min_free, disk.total);
-                       });
-  }
-
-  Counts Count() {
+  SweepSchedule::Counts Count() {
     const absl::StatusOr<StoreStatistics> now = store_.Statistics();
-    return now.ok() ? Counts(now->images, now->layers, now->records) : Counts();
+    return now.ok() ? SweepSchedule::Counts(now->images, now->layers, now->records)
+                    : SweepSchedule::Counts();
   }
 
-  void SweepByPolicies(const Disk& disk, const std::stop_token& stop) {
+  // What is left, unless more may be there: what comes during a sweep is not in these counts, so
+  // it is noticed.
+  std::optional<SweepSchedule::Counts> SweepByPolicies(const DiskSpace& disk,
+                                                       const std::stop_token& stop) {
     SweepOptions sweep;
     sweep.nameless_ns = options_.nameless_images.count();
     for (const AutomaticPolicy& policy : options_.policies) {
       sweep.policies.push_back({policy.filter,
                                 {.keep_ns = policy.keep_duration.count(),
-                                 .reserved_bytes = Bytes(policy.reserved, disk.total),
-                                 .max_used_bytes = Bytes(policy.max_used, disk.total),
-                                 .min_free_bytes = Bytes(policy.min_free, disk.total)}});
+                                 .reserved_bytes = policy.reserved.Of(disk),
+                                 .max_used_bytes = policy.max_used.Of(disk),
+                                 .min_free_bytes = policy.min_free.Of(disk)}});
     }
     const int64_t begin = MonotonicNs();
-    const absl::StatusOr<SweepResult> result = Run(std::move(sweep), stop);
+    // What work under way uses stays, and its end need not change the counts.
+    const bool complete = store_.uses().Oldest() > store_.uses().Now();
+    const auto [images, layers, records] = Count();
+    absl::StatusOr<SweepResult> result = Run(std::move(sweep), stop);
     if (!result.ok()) {
       if (!stop.stop_requested()) {
         kLog.Warn("garbage collection failed", {{"error", result.status()}});
       }
-      return;
+      return std::nullopt;
     }
     uint64_t objects = 0;
     for (const auto& [type, removed] : result->removed) {
@@ -163,16 +141,18 @@ class StoreCollector : public Collector {
                                       {"cache_bytes", result->cache_bytes},
                                       {"ms", (MonotonicNs() - begin) / 1'000'000}});
     }
+    if (!complete) {
+      return std::nullopt;
+    }
+    return SweepSchedule::Counts(images - result->removed["image"].objects,
+                                 layers - result->removed["layer"].objects,
+                                 records - result->removed["record"].objects);
   }
 
   const CollectorOptions options_;
   Store& store_;
   const Clock& clock_;
   int64_t old_trees_ = 0;
-
-  // Of thread_ alone.
-  int64_t last_sweep_ns_ = 0;
-  Counts counts_;
 
   Mutex mutex_;
   CondVar changed_;
@@ -183,6 +163,15 @@ class StoreCollector : public Collector {
 };
 
 }  // namespace
+
+absl::StatusOr<DiskSpace> SpaceOfDisk(const std::string& path) {
+  struct statvfs disk;
+  if (statvfs(path.c_str(), &disk) != 0) {
+    return ErrnoError(path);
+  }
+  return DiskSpace{uint64_t{disk.f_blocks} * disk.f_frsize,
+                   uint64_t{disk.f_bavail} * disk.f_frsize};
+}
 
 absl::StatusOr<std::unique_ptr<Collector>> StartCollector(const CollectorOptions& options,
                                                           Store* store, const Clock* clock) {

@@ -5,24 +5,19 @@
 #include <absl/status/statusor.h>
 
 #include <chrono>
-#include <cstdint>
+#include <functional>
 #include <memory>
-#include <optional>
 #include <stop_token>
+#include <string>
 #include <vector>
 
 #include "base/clock.h"
 #include "registry/gc/cache_entries.h"
 #include "registry/gc/sweep.h"
+#include "registry/gc/sweep_schedule.h"
 #include "registry/store.h"
 
 namespace zlayer {
-
-// Bytes, or so much of the disk on which the root lies.
-struct DiskShare {
-  uint64_t bytes = 0;
-  uint32_t percent = 0;  // wins where it is not 0
-};
 
 // As GcPolicy, before the disk is known.
 struct AutomaticPolicy {
@@ -33,14 +28,18 @@ struct AutomaticPolicy {
   DiskShare min_free;
 };
 
+// Of the disk on which `path` lies.
+absl::StatusOr<DiskSpace> SpaceOfDisk(const std::string& path);
+
 struct CollectorOptions {
   // Without: only what users ask for.
   bool automatic = true;
-  // Between two looks at whether there is something to do. There is where something was added or
-  // removed, where less of the disk is free than a policy wants, and once an hour.
+  // Between two looks for something to do (see SweepSchedule).
   std::chrono::nanoseconds interval = std::chrono::minutes(5);
   std::chrono::nanoseconds nameless_images{0};  // see SweepOptions
   std::vector<AutomaticPolicy> policies;
+  // Another one is for tests.
+  std::function<absl::StatusOr<DiskSpace>(const std::string& path)> disk = &SpaceOfDisk;
 };
 
 // Thread-safe. Destruction stops a sweep that runs.

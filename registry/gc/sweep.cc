@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <fmt/format.h>
 #include <stdio.h>
-#include <sys/statvfs.h>
 
 #include <algorithm>
 #include <functional>
@@ -25,14 +24,6 @@ namespace {
 
 // Rows in one transaction.
 constexpr size_t kBatch = 200;
-
-absl::StatusOr<uint64_t> FreeBytes(const std::string& root) {
-  struct statvfs disk;
-  if (statvfs(root.c_str(), &disk) != 0) {
-    return ErrnoError(root);
-  }
-  return uint64_t{disk.f_bavail} * disk.f_frsize;
-}
 
 class Sweeper {
  public:
@@ -104,8 +95,7 @@ absl::StatusOr<SweepResult> Sweeper::Run() {
   for (const GcPolicy& policy : options_.policies) {
     policies.push_back(policy.limits);
   }
-  ASSIGN_OR_RETURN(const uint64_t free_bytes, FreeBytes(store_.root()));
-  const std::vector<uint32_t> entries = ledger_.Prune(policies, now_ns_, free_bytes);
+  const std::vector<uint32_t> entries = ledger_.Prune(policies, now_ns_, options_.free_bytes);
   result_.cache_bytes = ledger_.cache_bytes();
   if (options_.dry_run) {
     CountPlanned(entries);
@@ -310,7 +300,7 @@ absl::Status Sweeper::MoveStrayTrees() {
 
 // All that are no image's: rows are asked again, and leases, for each.
 absl::Status Sweeper::RemoveBlobs() {
-  RETURN_IF_ERROR(store_.repositories().DropOldUploads());
+  RETURN_IF_ERROR(store_.repositories().DropStaleRows());
   std::vector<Digest> blobs;
   RETURN_IF_ERROR(ListIn("/blobs/sha256", [&](const std::string& name) -> absl::Status {
     const absl::StatusOr<Digest> blob = Digest::FromHex(name);

@@ -27,6 +27,7 @@ struct SweepOptions {
   // Images without a name go once they have had none for so long; 0: never.
   int64_t nameless_ns = 0;
   bool dry_run = false;
+  uint64_t free_bytes = INT64_MAX;  // on the disk
   // Numbers of trees up to this one were given out before this process.
   int64_t old_trees = 0;
 };

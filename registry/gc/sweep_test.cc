@@ -14,11 +14,7 @@
 #include <thread>
 
 #include "base/files.h"
-#include "base/status_macros.h"
-#include "registry/gc/collector.h"
-#include "registry/layer/testing/entries.h"
-#include "registry/testing/rows.h"
-#include "registry/usage/disk_usage.h"
+#include "registry/gc/testing/gc_fixture.h"
 #include "tests/status_matchers.h"
 
 namespace zlayer {
@@ -29,87 +25,18 @@ using ::testing::IsEmpty;
 
 constexpr int64_t kHour = int64_t{3600} * 1'000'000'000;
 
-int64_t Now() { return SystemClock()->NowNs(); }
-
-// A layer of one file, which begins in a pack.
-absl::StatusOr<LayerRef> MakeLayer(Store& store, const std::string& content) {
-  ASSIGN_OR_RETURN(std::unique_ptr<PackWriter> pack, store.contents().NewPack());
-  RETURN_IF_ERROR(pack->Append(content));
-  RETURN_IF_ERROR(pack->End().status());
-  RETURN_IF_ERROR(pack->Commit());
-  return store.layers().Add(SerializeEntries({FileEntry("file-" + content, content)}), "");
-}
-
-absl::Status PutRecord(Store& store, const std::string& key, const Digest& layer,
-                       std::vector<Digest> chain = {}) {
-  CacheRecord record;
-  record.key = Digest::Of(key);
-  record.layer = layer;
-  record.chain = std::move(chain);
-  record.created_ns = Now();
-  record.description = "RUN " + key;
-  return store.records().Put("default", record);
-}
-
-absl::Status ReadLayer(Store& store, const Digest& id) {
-  ASSIGN_OR_RETURN(const LayerRef layer, store.layers().Get(id));
-  for (size_t i = 0; i < layer->size(); ++i) {
-    ASSIGN_OR_RETURN(const ContentFile file, store.layers().OpenContent(*layer, layer->At(i)));
-    RETURN_IF_ERROR(
-        ReadContent(file, layer->At(i).content, [](std::string_view) { return absl::OkStatus(); }));
-  }
-  return absl::OkStatus();
-}
-
-class SweepTest : public ::testing::Test {
+class SweepTest : public GcFixture {
  protected:
-  void SetUp() override {
-    ASSERT_OK_AND_ASSIGN(directory_, ScopedDirectory::Make("/tmp", "zlayer-sweep-"));
-    Open();
+  // An image of one layer.
+  Digest Commit(const std::string& content, const std::vector<std::string>& names) {
+    NewImage image;
+    image.platform.set_os("linux");
+    image.platform.set_architecture("amd64");
+    image.layers.push_back({Layer(content), {}, {}, 0, ""});
+    const absl::StatusOr<StoredImage> stored = store_->images().Commit("n", image, names);
+    EXPECT_OK(stored);
+    return stored.ok() ? stored->manifest : Digest();
   }
-  void Open() {
-    store_.reset();
-    ASSERT_OK_AND_ASSIGN(store_, Store::Open(directory_.path() + "/root", SystemClock()));
-  }
-
-  Digest Layer(const std::string& content) {
-    auto layer = MakeLayer(*store_, content);
-    EXPECT_OK(layer);
-    return layer.ok() ? (*layer)->id() : Digest();
-  }
-  void Record(const std::string& key, const Digest& layer, std::vector<Digest> chain = {}) {
-    EXPECT_OK(PutRecord(*store_, key, layer, std::move(chain)));
-  }
-
-  SweepResult Collect(SweepOptions options = {}) {
-    absl::StatusOr<SweepResult> result = Sweep(*store_, options, Now() + 1, {});
-    EXPECT_OK(result);
-    return result.ok() ? *result : SweepResult();
-  }
-  SweepResult PruneAll() { return Collect({.policies = {GcPolicy()}}); }
-
-  std::vector<std::string> Rows(std::string_view sql) {
-    auto rows = Query(store_->database(), sql);
-    EXPECT_OK(rows);
-    return rows.ok() ? *rows : std::vector<std::string>();
-  }
-  size_t Files(const std::string& directory) {
-    return static_cast<size_t>(
-        std::distance(std::filesystem::directory_iterator(store_->root() + "/" + directory), {}));
-  }
-  uint64_t Unused() {
-    auto usage = MeasureDiskUsage(store_->root(), &store_->database(), 0, {});
-    EXPECT_OK(usage);
-    for (const UsageCategory& category : usage->categories) {
-      if (category.name == "unused") {
-        return category.bytes;
-      }
-    }
-    return 0;
-  }
-
-  ScopedDirectory directory_;
-  std::unique_ptr<Store> store_;
 };
 
 TEST_F(SweepTest, WhatNothingHoldsGoesWithItsFiles) {
@@ -259,31 +186,48 @@ TEST_F(SweepTest, WhatACrashLeftIsFound) {
   EXPECT_OK(ReadLayer(*store_, layer));
 }
 
-TEST_F(SweepTest, ListsThePagesInTheOrderOfUse) {
-  for (int i = 0; i < 5; ++i) {
-    Record(fmt::format("step{}", i), Layer(fmt::format("{}", i)));
-  }
-  ASSERT_OK(store_->cache_mounts().Take(
-      {.name_space = "default",
-       .fill = [](size_t, const std::string&) { return absl::OkStatus(); }},
-      {{.id = "mount"}}, {}));
-  store_->records().Touch(Digest::Of("step0"));
-  ASSERT_OK(store_->records().FlushUses());
-  std::vector<std::string> seen;
-  std::optional<CachePosition> after;
-  do {
-    ASSERT_OK_AND_ASSIGN(const CachePage page, ListCacheRows(*store_, {}, after, 2, Now()));
-    for (const CacheRow& row : page.rows) {
-      seen.push_back(row.description.empty() ? row.id : row.description);
-    }
-    after = page.next;
-  } while (after.has_value());
-  EXPECT_THAT(
-      seen, ElementsAre("RUN step1", "RUN step2", "RUN step3", "RUN step4", "mount", "RUN step0"));
-  ASSERT_OK_AND_ASSIGN(const CachePage some,
-                       ListCacheRows(*store_, {.words = {"step3"}}, {}, 10, Now()));
-  ASSERT_EQ(some.rows.size(), 1);
-  EXPECT_FALSE(some.next.has_value());
+TEST_F(SweepTest, AnImageGoesAWeekAfterItLostItsName) {
+  constexpr std::chrono::hours kWeek(7 * 24);
+  const SweepOptions weekly = {.nameless_ns = std::chrono::nanoseconds(kWeek).count()};
+  const Digest first = Commit("first", {"app:1", "app:2"});
+  clock_.Advance(10 * kWeek);
+  EXPECT_EQ(Collect(weekly).removed["image"].objects, 0);
+  const Digest second = Commit("second", {"app:1"});
+  Commit("nameless from the start", {});
+  clock_.Advance(kWeek);
+  // The first one has a name left.
+  EXPECT_EQ(Collect(weekly).removed["image"].objects, 1);
+  ASSERT_OK(store_->images().Untag("n", "app:2"));
+  clock_.Advance(kWeek - std::chrono::seconds(1));
+  EXPECT_EQ(Collect(weekly).removed["image"].objects, 0);
+  EXPECT_OK(store_->images().Get("n", first.ToString()));
+  clock_.Advance(std::chrono::seconds(1));
+  EXPECT_EQ(Collect({.nameless_ns = 0}).removed["image"].objects, 0);
+  SweepOptions dry = weekly;
+  dry.dry_run = true;
+  Collect(dry);
+  EXPECT_OK(store_->images().Get("n", first.ToString()));
+  const SweepResult result = Collect(weekly);
+  EXPECT_EQ(result.removed.at("image").objects, 1);
+  EXPECT_EQ(result.removed.at("layer").objects, 1);
+  EXPECT_EQ(result.removed.at("pack").objects, 1);
+  EXPECT_THAT(store_->images().Get("n", first.ToString()), StatusIs(absl::StatusCode::kNotFound));
+  EXPECT_OK(store_->images().Get("n", second.ToString()));
+  EXPECT_EQ(Files("blobs/sha256"), 2);  // its manifest and configuration
+  EXPECT_EQ(Unused(), 0);
+}
+
+TEST_F(SweepTest, AnImageThatGotANameAgainStays) {
+  const Digest image = Commit("a", {"app"});
+  ASSERT_OK(store_->images().Untag("n", "app"));
+  clock_.Advance(std::chrono::hours(2));
+  ASSERT_OK(store_->images().Tag("n", image.ToString(), "found"));
+  EXPECT_EQ(Collect({.nameless_ns = kHour}).removed["image"].objects, 0);
+  ASSERT_OK(store_->images().Untag("n", "found"));
+  // Its time begins anew.
+  EXPECT_EQ(Collect({.nameless_ns = kHour}).removed["image"].objects, 0);
+  clock_.Advance(std::chrono::hours(1));
+  EXPECT_EQ(Collect({.nameless_ns = kHour}).removed["image"].objects, 1);
 }
 
 // Builders that are told of layers and contents, then write the rows that need them, while
@@ -307,8 +251,7 @@ TEST_F(SweepTest, WorkUnderWayNeverLosesWhatItUses) {
           const std::string content = fmt::format("content {}", random() % 8);
           const auto layer = MakeLayer(*store_, content);
           ASSERT_OK(layer);
-          ASSERT_OK(PutRecord(*store_, fmt::format("{} {} {}", seed, round, step), (*layer)->id(),
-                              chain));
+          Record(fmt::format("{} {} {}", seed, round, step), (*layer)->id(), chain);
           chain.push_back((*layer)->id());
         }
         for (const Digest& layer : chain) {
@@ -343,9 +286,9 @@ TEST_F(SweepTest, AKillLeavesAWholeStore) {
     store_.reset();
     const pid_t child = fork();
     if (child == 0) {
-      auto store = Store::Open(directory_.path() + "/root", SystemClock());
+      auto store = Store::Open(directory_.path() + "/root", &clock_);
       if (store.ok()) {
-        (void)Sweep(**store, {.policies = {GcPolicy()}, .old_trees = 1000}, Now(), {});
+        (void)Sweep(**store, {.policies = {GcPolicy()}, .old_trees = 1000}, clock_.NowNs(), {});
       }
       _exit(0);
     }
@@ -369,23 +312,6 @@ TEST_F(SweepTest, AKillLeavesAWholeStore) {
     }));
     PruneAll();
   }
-}
-
-TEST_F(SweepTest, AnotherPruneIsWaitedForWithAStop) {
-  ASSERT_OK_AND_ASSIGN(const std::unique_ptr<Collector> collector,
-                       StartCollector({.automatic = false}, store_.get(), SystemClock()));
-  Record("step", Layer("a"));
-  {
-    std::vector<std::jthread> callers;
-    for (int i = 0; i < 4; ++i) {
-      callers.emplace_back([&] { EXPECT_OK(collector->Prune({}, false, {})); });
-    }
-  }
-  EXPECT_THAT(Rows("SELECT key FROM records"), IsEmpty());
-  std::stop_source stop;
-  stop.request_stop();
-  EXPECT_THAT(collector->Prune({}, false, stop.get_token()),
-              StatusIs(absl::StatusCode::kCancelled));
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 
 #include "base/status_macros.h"
 #include "registry/image/image_json.h"
+#include "registry/image/repository_rows.h"
 #include "registry/image/testing/image_store_fixture.h"
 
 namespace zlayer {
@@ -79,6 +80,30 @@ TEST_F(ForeignLayersTest, AnotherSystemsCannotBeDoneWithout) {
   const BlobFetcher fetch = [](const StoredImage&, const ImageLayer&, const auto&,
                                std::stop_token) { return absl::NotFoundError("gone"); };
   EXPECT_THAT(images_->EnsureLayers(images[0], fetch, {}), StatusIs(absl::StatusCode::kNotFound));
+}
+
+TEST_F(ForeignLayersTest, WhatOthersImportedIsAway) {
+  NewImage whole = MakeWindows(&layout_);
+  const std::string tar = MakeTar({{"Files/", ""}, {"Files/b", "B"}});
+  whole.layers[0] = {.diff_id = Digest::Of(tar),
+                     .digest = layout_.AddBlob(tar),
+                     .size = tar.size(),
+                     .media_type = "application/vnd.docker.image.rootfs.foreign.diff.tar",
+                     .urls = {kUrl}};
+  layout_.AddEntry(layout_.AddImage(whole));
+  ASSERT_OK_AND_ASSIGN(const std::vector<StoredImage> images, Import(layout_.Tar(), "base:1"));
+  StoredImage image = images[0];
+  const BlobFetcher fetch = [](const StoredImage&, const ImageLayer&, const auto&,
+                               std::stop_token) { return absl::NotFoundError("not asked for"); };
+  ASSERT_OK_AND_ASSIGN(const StoredImage own, images_->EnsureLayers(image, fetch, {}));
+  EXPECT_FALSE(own.layers[0].layer.IsNone());
+  image.name_space = "other";
+  ASSERT_OK(database_->Write([&](Connection& connection) {
+    return ClaimBlobs(connection, "other", {image.layers[0].digest});
+  }));
+  ASSERT_OK_AND_ASSIGN(const StoredImage others, images_->EnsureLayers(image, fetch, {}));
+  EXPECT_TRUE(others.layers[0].layer.IsNone());
+  EXPECT_EQ(others.layers[1].layer, own.layers[1].layer);
 }
 
 TEST_F(ForeignLayersTest, ABuildKeepsTheirDescriptors) {

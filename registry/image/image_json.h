@@ -26,6 +26,17 @@ inline constexpr std::string_view kTarMediaType = "application/vnd.oci.image.lay
 inline constexpr std::string_view kTarGzipMediaType = "application/vnd.oci.image.layer.v1.tar+gzip";
 inline constexpr std::string_view kTarZstdMediaType = "application/vnd.oci.image.layer.v1.tar+zstd";
 
+inline constexpr std::string_view kDockerManifestMediaType =
+    "application/vnd.docker.distribution.manifest.v2+json";
+inline constexpr std::string_view kDockerConfigMediaType =
+    "application/vnd.docker.container.image.v1+json";
+inline constexpr std::string_view kDockerTarMediaType =
+    "application/vnd.docker.image.rootfs.diff.tar";
+inline constexpr std::string_view kDockerForeignTarMediaType =
+    "application/vnd.docker.image.rootfs.foreign.diff.tar";
+inline constexpr std::string_view kNondistributableTarMediaType =
+    "application/vnd.oci.image.layer.nondistributable.v1.tar";
+
 // Annotations of an OCI layout's index that name an image: a tag, or whatever the tool that wrote
 // it was told; and containerd's and BuildKit's, a normalized reference.
 inline constexpr std::string_view kRefNameAnnotation = "org.opencontainers.image.ref.name";
@@ -103,6 +114,10 @@ absl::StatusOr<std::vector<Descriptor>> ParseIndex(std::string_view json);
 // A Docker archive's manifest.json.
 absl::StatusOr<std::vector<DockerArchiveImage>> ParseDockerArchive(std::string_view json);
 
+// What a layer is called in a manifest of the format. Docker's names stay in OCI's manifests, which
+// every reader takes.
+std::string LayerMediaTypeIn(ImageFormat format, std::string_view media_type);
+
 // Strings should be UTF-8: other bytes become U+FFFD.
 std::string WriteConfig(const NewImage& image);
 std::string WriteManifest(const NewImage& image, const Digest& config, uint64_t config_size);
@@ -112,8 +127,9 @@ struct LayoutEntry {
   Descriptor manifest;
   std::string reference;
 };
-// An image's manifest, which was parsed before, with its layers in another form: an OCI manifest.
-std::string WithLayers(std::string_view manifest_json, const std::vector<ImageLayer>& layers);
+// An image's manifest, which was parsed before, in this format and with its layers in another form.
+std::string WithLayers(ImageFormat format, std::string_view manifest_json,
+                       const std::vector<ImageLayer>& layers);
 // An index of images, with their annotations, sizes, platforms; annotations of its own.
 std::string WriteIndex(const std::vector<Descriptor>& manifests,
                        const std::map<std::string, std::string>& annotations);

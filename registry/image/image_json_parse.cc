@@ -18,15 +18,8 @@ namespace {
 
 using Strings = google::protobuf::RepeatedPtrField<std::string>;
 
-constexpr std::string_view kDockerManifest = "application/vnd.docker.distribution.manifest.v2+json";
 constexpr std::string_view kDockerIndex =
     "application/vnd.docker.distribution.manifest.list.v2+json";
-constexpr std::string_view kDockerConfig = "application/vnd.docker.container.image.v1+json";
-constexpr std::string_view kDockerLayer = "application/vnd.docker.image.rootfs.diff.tar";
-constexpr std::string_view kDockerForeignLayer =
-    "application/vnd.docker.image.rootfs.foreign.diff.tar";
-constexpr std::string_view kNondistributableLayer =
-    "application/vnd.oci.image.layer.nondistributable.v1.tar";
 
 Digest ReadDigest(const JsonMember& member) {
   std::string text = member.String();
@@ -189,7 +182,7 @@ absl::Status CheckIndexDepth(int depth) {
 }
 
 bool IsManifestMediaType(std::string_view media_type) {
-  return media_type == kManifestMediaType || media_type == kDockerManifest;
+  return media_type == kManifestMediaType || media_type == kDockerManifestMediaType;
 }
 
 bool IsIndexMediaType(std::string_view media_type) {
@@ -197,12 +190,12 @@ bool IsIndexMediaType(std::string_view media_type) {
 }
 
 bool IsConfigMediaType(std::string_view media_type) {
-  return media_type == kConfigMediaType || media_type == kDockerConfig;
+  return media_type == kConfigMediaType || media_type == kDockerConfigMediaType;
 }
 
 bool IsLayerMediaType(std::string_view media_type) {
-  for (std::string_view tar :
-       {kTarMediaType, kNondistributableLayer, kDockerLayer, kDockerForeignLayer}) {
+  for (std::string_view tar : {kTarMediaType, kNondistributableTarMediaType, kDockerTarMediaType,
+                               kDockerForeignTarMediaType}) {
     if (IsTarType(media_type, tar)) {
       return true;
     }
@@ -211,8 +204,8 @@ bool IsLayerMediaType(std::string_view media_type) {
 }
 
 bool IsForeignLayer(std::string_view media_type) {
-  return IsTarType(media_type, kNondistributableLayer) ||
-         IsTarType(media_type, kDockerForeignLayer);
+  return IsTarType(media_type, kNondistributableTarMediaType) ||
+         IsTarType(media_type, kDockerForeignTarMediaType);
 }
 
 absl::StatusOr<ConfigDocument> ParseConfig(std::string_view json) {

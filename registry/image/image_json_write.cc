@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -138,7 +139,30 @@ Json LayoutEntryJson(const LayoutEntry& entry) {
   return json;
 }
 
+std::string_view ManifestMediaType(ImageFormat format) {
+  return format == ImageFormat::kDocker ? kDockerManifestMediaType : kManifestMediaType;
+}
+
+std::string_view ConfigMediaType(ImageFormat format) {
+  return format == ImageFormat::kDocker ? kDockerConfigMediaType : kConfigMediaType;
+}
+
 }  // namespace
+
+std::string LayerMediaTypeIn(ImageFormat format, std::string_view media_type) {
+  constexpr std::pair<std::string_view, std::string_view> kNames[] = {
+      {kTarMediaType, kDockerTarMediaType},
+      {kNondistributableTarMediaType, kDockerForeignTarMediaType}};
+  for (const auto& [oci, docker] : kNames) {
+    if (format == ImageFormat::kDocker && media_type.starts_with(oci)) {
+      // "tar+gzip" is "tar.gzip".
+      std::string compression(media_type.substr(oci.size()));
+      std::replace(compression.begin(), compression.end(), '+', '.');
+      return std::string(docker) + compression;
+    }
+  }
+  return std::string(media_type);
+}
 
 std::string WriteConfig(const NewImage& image) {
   Json json = Json::object();
@@ -165,8 +189,8 @@ std::string WriteConfig(const NewImage& image) {
 std::string WriteManifest(const NewImage& image, const Digest& config, uint64_t config_size) {
   Json json = Json::object();
   json["schemaVersion"] = 2;
-  json["mediaType"] = kManifestMediaType;
-  json["config"] = DescriptorJson(kConfigMediaType, config, config_size);
+  json["mediaType"] = ManifestMediaType(image.format);
+  json["config"] = DescriptorJson(ConfigMediaType(image.format), config, config_size);
   Json& layers = json["layers"] = Json::array();
   for (const ImageLayer& layer : image.layers) {
     Json& descriptor =
@@ -195,13 +219,14 @@ std::string WriteIndex(const std::vector<Descriptor>& manifests,
   return Text(json);
 }
 
-std::string WithLayers(std::string_view manifest_json, const std::vector<ImageLayer>& layers) {
+std::string WithLayers(ImageFormat format, std::string_view manifest_json,
+                       const std::vector<ImageLayer>& layers) {
   Json json = Json::parse(manifest_json);
-  json["mediaType"] = kManifestMediaType;
-  json["config"]["mediaType"] = kConfigMediaType;
+  json["mediaType"] = ManifestMediaType(format);
+  json["config"]["mediaType"] = ConfigMediaType(format);
   Json& list = json["layers"];
   for (size_t i = 0; i < layers.size(); ++i) {
-    list[i]["mediaType"] = layers[i].media_type;
+    list[i]["mediaType"] = LayerMediaTypeIn(format, layers[i].media_type);
     list[i]["digest"] = layers[i].digest.ToString();
     list[i]["size"] = layers[i].size;
   }

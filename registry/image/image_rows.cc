@@ -172,6 +172,31 @@ absl::Status SetTag(Connection& connection, std::string_view name_space, const s
   return absl::OkStatus();
 }
 
+absl::Status SetSourceHash(Connection& connection, std::string_view name_space,
+                           const std::string& name, std::string_view hash) {
+  ASSIGN_OR_RETURN(Statement insert,
+                   connection.Prepare("INSERT INTO source_hashes SELECT namespace, reference, "
+                                      "manifest, ?3 FROM tags WHERE namespace = ?1 AND "
+                                      "reference = ?2"));
+  return insert.BindText(1, name_space).BindText(2, name).BindText(3, hash).Run();
+}
+
+absl::StatusOr<std::optional<Digest>> FindBySourceHash(Connection& connection,
+                                                       std::string_view name_space,
+                                                       const std::string& name,
+                                                       std::string_view hash) {
+  ASSIGN_OR_RETURN(Statement query,
+                   connection.Prepare("SELECT manifest FROM source_hashes WHERE namespace = ? AND "
+                                      "reference = ? AND hash = ?"));
+  ASSIGN_OR_RETURN(const bool found,
+                   query.BindText(1, name_space).BindText(2, name).BindText(3, hash).Step());
+  if (!found) {
+    return std::optional<Digest>();
+  }
+  ASSIGN_OR_RETURN(const Digest manifest, query.DigestAt(0));
+  return std::optional<Digest>(manifest);
+}
+
 absl::StatusOr<std::optional<Digest>> FindByName(Connection& connection,
                                                  std::string_view name_space,
                                                  const std::string& name) {

@@ -44,6 +44,15 @@ absl::StatusOr<ImageRow> ReadImage(Connection& connection, const Digest& manifes
 absl::Status SetTag(Connection& connection, std::string_view name_space, const std::string& name,
                     const Digest& manifest, int64_t now_ns);
 
+// What the image that has the name now was made from (NewImage::source_hash).
+absl::Status SetSourceHash(Connection& connection, std::string_view name_space,
+                           const std::string& name, std::string_view hash);
+// The image that has the name and was made from that.
+absl::StatusOr<std::optional<Digest>> FindBySourceHash(Connection& connection,
+                                                       std::string_view name_space,
+                                                       const std::string& name,
+                                                       std::string_view hash);
+
 // The image of that name in the namespace.
 absl::StatusOr<std::optional<Digest>> FindByName(Connection& connection,
                                                  std::string_view name_space,

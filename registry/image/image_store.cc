@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 #include <set>
 #include <utility>
@@ -24,12 +25,14 @@
 #include "registry/image/oci_import.h"
 #include "registry/image/platform.h"
 #include "registry/image/reference.h"
+#include "registry/image/repository_rows.h"
 
 namespace zlayer {
 namespace {
 
 // An image of a namespace as the database has it.
 struct NamedRow {
+  std::string name_space;
   ImageRow row;
   std::vector<std::string> names;
 };
@@ -57,7 +60,7 @@ absl::StatusOr<std::string> ParseName(std::string_view text) {
 
 absl::StatusOr<NamedRow> ReadRow(Connection& connection, std::string_view name_space,
                                  const Digest& manifest) {
-  NamedRow result;
+  NamedRow result{.name_space = std::string(name_space)};
   ASSIGN_OR_RETURN(result.row, ReadImage(connection, manifest));
   ASSIGN_OR_RETURN(result.names, ReadNames(connection, name_space, manifest));
   return result;
@@ -94,9 +97,19 @@ class DatabaseImageStore : public ImageStore {
                                            std::stop_token stop) override;
   absl::Status EnsureBlobs(const StoredImage& image, const BlobFetcher& fetch,
                            std::stop_token stop) override;
+  absl::Status EnsureBlob(const StoredImage& image, const ImageLayer& layer,
+                          const BlobFetcher& fetch, std::stop_token stop) override {
+    const Uses::Work work = parts_.uses->Begin();
+    BlobLeases::Lease lease(parts_.leases);
+    return fetch_.FetchBlobs(image, {layer}, {fetch, &lease, std::move(stop)});
+  }
+  absl::StatusOr<std::vector<StoredImage>> FindPulled(std::string_view name_space,
+                                                      const Digest& blob) override;
   absl::StatusOr<ImagePage> List(std::string_view name_space, const ImageQuery& query) override;
   absl::StatusOr<StoredImage> Commit(std::string_view name_space, const NewImage& image,
                                      const std::vector<std::string>& tags) override;
+  absl::StatusOr<StoredImage> FindBySourceHash(std::string_view name_space, std::string_view name,
+                                               std::string_view source_hash) override;
   absl::StatusOr<StoredImage> Tag(std::string_view name_space, std::string_view source,
                                   std::string_view target) override;
   absl::StatusOr<StoredImage> Untag(std::string_view name_space, std::string_view name) override;
@@ -123,7 +136,7 @@ class DatabaseImageStore : public ImageStore {
   absl::StatusOr<StoredImage> LoadFor(std::string_view name_space, std::string_view reference,
                                       const Digest& manifest, const v1::Platform& platform);
   absl::Status Insert(std::string_view name_space, const ImageRow& row,
-                      const std::vector<std::string>& names);
+                      const std::vector<std::string>& names, std::string_view source_hash);
   absl::Status DescribeLayer(TarEpoch epoch, ImageLayer* layer, BlobLeases::Lease* lease);
   absl::StatusOr<Digest> WriteDocument(const std::string& json, BlobLeases::Lease* lease);
   template <typename ArchiveImport>
@@ -159,6 +172,7 @@ absl::StatusOr<std::string> DatabaseImageStore::ReadDocument(const Digest& manif
 absl::StatusOr<StoredImage> DatabaseImageStore::Load(NamedRow row) const {
   StoredImage image;
   image.kind = row.row.kind;
+  image.name_space = std::move(row.name_space);
   image.manifest = row.row.manifest;
   image.config_digest = row.row.config;
   image.created_ns = row.row.created_ns;
@@ -280,12 +294,13 @@ absl::StatusOr<RepositoryManifest> DatabaseImageStore::GetManifest(std::string_v
 absl::StatusOr<StoredImage> DatabaseImageStore::EnsureLayers(const StoredImage& image,
                                                              const BlobFetcher& fetch,
                                                              std::stop_token stop) {
+  RETURN_IF_ERROR(fetch_.FetchClaimed(image, fetch, stop));
   StoredImage known = image;
   const auto is_unknown = [&image](const ImageLayer& layer) {
     return layer.layer.IsNone() && !MayStayAway(image, layer);
   };
   if (std::none_of(known.layers.begin(), known.layers.end(), is_unknown)) {
-    return known;
+    return fetch_.WithoutClaimed(std::move(known));
   }
   const Uses::Work work = parts_.uses->Begin();
   ASSIGN_OR_RETURN(const std::vector<Digest> ids, reading_.Do(image.manifest, stop, [&] {
@@ -298,16 +313,38 @@ absl::StatusOr<StoredImage> DatabaseImageStore::EnsureLayers(const StoredImage& 
   row.layers = known.layers;
   RETURN_IF_ERROR(
       parts_.database->Write([&](Connection& connection) { return SetLayers(connection, row); }));
-  return known;
+  return fetch_.WithoutClaimed(std::move(known));
 }
 
 absl::Status DatabaseImageStore::EnsureBlobs(const StoredImage& image, const BlobFetcher& fetch,
                                              std::stop_token stop) {
   BlobLeases::Lease lease(parts_.leases);
-  const auto is_distributed = [](const ImageLayer& layer) {
-    return !IsForeignLayer(layer.media_type);
-  };
-  return fetch_.FetchBlobs({image, is_distributed}, fetch, &lease, std::move(stop));
+  std::vector<ImageLayer> distributed;
+  std::copy_if(image.layers.begin(), image.layers.end(), std::back_inserter(distributed),
+               [](const ImageLayer& layer) { return !IsForeignLayer(layer.media_type); });
+  return fetch_.FetchBlobs(image, distributed, {fetch, &lease, std::move(stop)});
+}
+
+absl::StatusOr<std::vector<StoredImage>> DatabaseImageStore::FindPulled(std::string_view name_space,
+                                                                        const Digest& blob) {
+  std::vector<Digest> manifests;
+  RETURN_IF_ERROR(parts_.database->Read([&](Connection& connection) -> absl::Status {
+    ASSIGN_OR_RETURN(manifests, FindImagesToPull(connection, name_space, blob));
+    return absl::OkStatus();
+  }));
+  std::vector<StoredImage> images;
+  for (const Digest& manifest : manifests) {
+    if (!parts_.used_manifests->TryTouch(manifest)) {
+      continue;
+    }
+    absl::StatusOr<StoredImage> image = LoadManifest(name_space, manifest);
+    if (image.ok()) {
+      images.push_back(*std::move(image));
+    } else if (!absl::IsNotFound(image.status())) {
+      return image.status();
+    }
+  }
+  return images;
 }
 
 absl::StatusOr<StoredImage> DatabaseImageStore::LoadManifest(std::string_view name_space,
@@ -346,11 +383,15 @@ absl::StatusOr<ImagePage> DatabaseImageStore::List(std::string_view name_space,
 }
 
 absl::Status DatabaseImageStore::Insert(std::string_view name_space, const ImageRow& row,
-                                        const std::vector<std::string>& names) {
+                                        const std::vector<std::string>& names,
+                                        std::string_view source_hash) {
   return parts_.database->Write([&](Connection& connection) -> absl::Status {
     RETURN_IF_ERROR(InsertImage(connection, row));
     for (const std::string& name : names) {
       RETURN_IF_ERROR(SetTag(connection, name_space, name, row.manifest, parts_.clock->NowNs()));
+    }
+    if (!names.empty() && !source_hash.empty()) {
+      RETURN_IF_ERROR(SetSourceHash(connection, name_space, names[0], source_hash));
     }
     return SetTag(connection, name_space, "", row.manifest, parts_.clock->NowNs());
   });
@@ -396,6 +437,7 @@ absl::StatusOr<StoredImage> DatabaseImageStore::Commit(std::string_view name_spa
   NewImage complete = image;
   for (ImageLayer& layer : complete.layers) {
     RETURN_IF_ERROR(DescribeLayer(image.layer_epoch, &layer, &lease));
+    layer.media_type = LayerMediaTypeIn(image.format, layer.media_type);
   }
   std::string config = WriteConfig(complete);
   ImageRow row{{}, {}, complete.created_ns, complete.layers};
@@ -403,8 +445,24 @@ absl::StatusOr<StoredImage> DatabaseImageStore::Commit(std::string_view name_spa
   ASSIGN_OR_RETURN(row.config, WriteDocument(config, &lease));
   ASSIGN_OR_RETURN(row.manifest,
                    WriteDocument(WriteManifest(complete, row.config, config.size()), &lease));
-  RETURN_IF_ERROR(Insert(name_space, row, names));
+  RETURN_IF_ERROR(Insert(name_space, row, names, image.source_hash));
   return LoadManifest(name_space, row.manifest);
+}
+
+absl::StatusOr<StoredImage> DatabaseImageStore::FindBySourceHash(std::string_view name_space,
+                                                                 std::string_view name,
+                                                                 std::string_view source_hash) {
+  ASSIGN_OR_RETURN(const std::string normalized, ParseName(name));
+  std::optional<Digest> manifest;
+  RETURN_IF_ERROR(parts_.database->Read([&](Connection& connection) -> absl::Status {
+    ASSIGN_OR_RETURN(manifest,
+                     zlayer::FindBySourceHash(connection, name_space, normalized, source_hash));
+    return absl::OkStatus();
+  }));
+  if (!manifest.has_value() || !parts_.used_manifests->TryTouch(*manifest)) {
+    return NoSuchImage(name);
+  }
+  return LoadManifest(name_space, *manifest);
 }
 
 absl::StatusOr<StoredImage> DatabaseImageStore::Tag(std::string_view name_space,
@@ -539,6 +597,9 @@ absl::StatusOr<std::vector<StoredImage>> DatabaseImageStore::ImportImages(
   RETURN_IF_ERROR(parts_.database->Write([&](Connection& connection) -> absl::Status {
     for (const ImportedImage& image : images) {
       RETURN_IF_ERROR(InsertImage(connection, image.row));
+      for (const ImageLayer& layer : image.row.layers) {
+        RETURN_IF_ERROR(EndClaim(connection, name_space, layer.digest));
+      }
       RETURN_IF_ERROR(
           SetTag(connection, name_space, image.name, image.row.manifest, parts_.clock->NowNs()));
     }

@@ -42,6 +42,12 @@ struct ImageLayer {
   std::vector<std::string> urls;
 };
 
+// Which names the documents give to what they consist of; the rest is the same.
+enum class ImageFormat {
+  kOci,
+  kDocker,  // manifest version 2, schema 2, which has no annotations
+};
+
 struct ImageHistory {
   int64_t created_ns = 0;
   std::string created_by;
@@ -60,6 +66,7 @@ struct IndexedImage {
 // indexes and artifacts, too, of which most members say nothing.
 struct StoredImage {
   ManifestKind kind = ManifestKind::kImage;
+  std::string name_space;  // that asked
   Digest manifest;
   Digest config_digest;
   std::string manifest_json;
@@ -89,6 +96,10 @@ struct NewImage {
   std::optional<int64_t> layer_epoch;
   // Where layers of the base can be had that nobody has fetched (StoredImage.source).
   std::string source;
+  ImageFormat format = ImageFormat::kOci;
+  // What says of another build that it would make the same; remembered with the image's first name
+  // (FindBySourceHash). Empty for nothing.
+  std::string source_hash;
 };
 
 // A place in the list of a namespace's images: sorted by name, then by manifest. The name is
@@ -158,7 +169,9 @@ class ImageStore {
   virtual absl::StatusOr<RepositoryManifest> GetManifest(std::string_view name_space,
                                                          std::string_view reference) = 0;
   // Makes the layers of an image known that nobody has read yet, and returns the image with them.
-  // Blobs that are missing are fetched first, all at once. kNotFound where the image is gone;
+  // Blobs that are missing are fetched first, all at once. So are those that the image's namespace
+  // has not had, whoever else has them: the registry that named them has to give them to it, too.
+  // kNotFound where the image is gone;
   // kDataLoss, or what `fetch` returned, where a blob cannot be had; kInvalidArgument where one is
   // not the layer that the configuration says. Two calls for the same image share the work. Of an
   // image for Windows, layers that are not distributed stay unknown unless their blobs are here.
@@ -169,6 +182,12 @@ class ImageStore {
   // nor what is not distributed.
   virtual absl::Status EnsureBlobs(const StoredImage& image, const BlobFetcher& fetch,
                                    std::stop_token stop) = 0;
+  // The same for one of its layers.
+  virtual absl::Status EnsureBlob(const StoredImage& image, const ImageLayer& layer,
+                                  const BlobFetcher& fetch, std::stop_token stop) = 0;
+  // Images of the namespace that a registry has (`source`) with this blob as a layer, some of them.
+  virtual absl::StatusOr<std::vector<StoredImage>> FindPulled(std::string_view name_space,
+                                                              const Digest& blob) = 0;
   // One entry a name. kInvalidArgument: the pattern is malformed.
   virtual absl::StatusOr<ImagePage> List(std::string_view name_space, const ImageQuery& query) = 0;
   // Writes configuration and manifest and names the image (without a tag it stays, nameless). The
@@ -176,6 +195,11 @@ class ImageStore {
   // with it, is described like one that the build made.
   virtual absl::StatusOr<StoredImage> Commit(std::string_view name_space, const NewImage& image,
                                              const std::vector<std::string>& tags) = 0;
+  // The image that has this name and got it, as its first one, by a commit with this hash. kNotFound
+  // where the name means something else by now.
+  virtual absl::StatusOr<StoredImage> FindBySourceHash(std::string_view name_space,
+                                                       std::string_view name,
+                                                       std::string_view source_hash) = 0;
   // A name that is taken moves; the image that had it stays, nameless if that was its last name.
   virtual absl::StatusOr<StoredImage> Tag(std::string_view name_space, std::string_view source,
                                           std::string_view target) = 0;

@@ -98,6 +98,47 @@ TEST_F(ImageStoreTest, TheSameImageIsCommittedOnce) {
   EXPECT_EQ(Count("images"), 1);
 }
 
+TEST_F(ImageStoreTest, ASourceHashIsOfTheFirstNameWhileThatMeansTheImage) {
+  NewImage image = MakeImage({{"f", "content"}});
+  image.source_hash = "h1";
+  const StoredImage stored = Commit(image, {"app", "other"});
+  ASSERT_OK_AND_ASSIGN(const StoredImage found, images_->FindBySourceHash("n", "app", "h1"));
+  EXPECT_EQ(found.manifest, stored.manifest);
+  const auto is_unknown = StatusIs(absl::StatusCode::kNotFound);
+  EXPECT_THAT(images_->FindBySourceHash("n", "app", "h2"), is_unknown);
+  EXPECT_THAT(images_->FindBySourceHash("n", "other", "h1"), is_unknown);
+  EXPECT_THAT(images_->FindBySourceHash("m", "app", "h1"), is_unknown);
+  // The same image for another reason.
+  image.source_hash = "h2";
+  Commit(image, {"app"});
+  EXPECT_THAT(images_->FindBySourceHash("n", "app", "h1"), is_unknown);
+  EXPECT_OK(images_->FindBySourceHash("n", "app", "h2"));
+  Commit(MakeImage({{"g", ""}}), {"app"});
+  EXPECT_THAT(images_->FindBySourceHash("n", "app", "h2"), is_unknown);
+}
+
+TEST_F(ImageStoreTest, DockersFormatIsInNamesAlone) {
+  const StoredImage base = Commit(MakeImage({{"base", "x"}}), {"base"});
+  NewImage image = MakeImage({{"f", "content"}});
+  image.layers.insert(image.layers.begin(), base.layers[0]);
+  const StoredImage oci = Commit(image, {"oci"});
+  image.format = ImageFormat::kDocker;
+  const StoredImage docker = Commit(image, {"docker"});
+  EXPECT_EQ(docker.config_digest, oci.config_digest);
+  ASSERT_OK_AND_ASSIGN(const ManifestDocument manifest, ParseManifest(docker.manifest_json));
+  EXPECT_EQ(manifest.media_type, kDockerManifestMediaType);
+  EXPECT_EQ(manifest.config.media_type, kDockerConfigMediaType);
+  for (size_t i = 0; i < 2; ++i) {
+    EXPECT_EQ(manifest.layers[i].media_type, kDockerTarMediaType);
+    EXPECT_EQ(docker.layers[i].media_type, kDockerTarMediaType);
+    EXPECT_EQ(docker.layers[i].digest, oci.layers[i].digest);
+  }
+  EXPECT_EQ(LayerMediaTypeIn(ImageFormat::kDocker, kTarGzipMediaType),
+            "application/vnd.docker.image.rootfs.diff.tar.gzip");
+  EXPECT_EQ(LayerMediaTypeIn(ImageFormat::kDocker, "application/vnd.docker.x"),
+            "application/vnd.docker.x");
+}
+
 TEST_F(ImageStoreTest, AnUnnamedCommitStaysNameless) {
   StoredImage image = Commit(MakeImage({{"f", "x"}}), {});
   EXPECT_THAT(image.references, IsEmpty());

@@ -13,6 +13,7 @@
 #include "registry/image/image_json.h"
 #include "registry/image/image_rows.h"
 #include "registry/image/layer_import.h"
+#include "registry/image/repository_rows.h"
 
 namespace zlayer {
 namespace {
@@ -46,6 +47,47 @@ absl::StatusOr<std::vector<Digest>> FindKnown(Connection& connection, const Stor
   }
 }
 
+// What comes of a blob: kept where it is missing, else only compared with its digest.
+class BlobTaker {
+ public:
+  explicit BlobTaker(const ImageLayer& layer) : layer_(layer) {}
+
+  absl::Status Keep(BlobStore& blobs) {
+    ASSIGN_OR_RETURN(writer_, blobs.NewBlob());
+    return absl::OkStatus();
+  }
+
+  absl::Status Append(std::string_view data) {
+    size_ += data.size();
+    if (size_ > layer_.size) {
+      return DataLoss(fmt::format("the blob {} has more than the {} bytes that its manifest says",
+                                  layer_.digest.ToString(), layer_.size));
+    }
+    if (writer_ != nullptr) {
+      return writer_->Append(data);
+    }
+    sha256_.Update(data);
+    return absl::OkStatus();
+  }
+
+  absl::Status Finish() {
+    if (writer_ != nullptr) {
+      return writer_->Commit(layer_.digest).status();
+    }
+    const Digest found = sha256_.Finish();
+    return found == layer_.digest
+               ? absl::OkStatus()
+               : DataLoss(fmt::format("what came as the blob {} has the digest {}",
+                                      layer_.digest.ToString(), found.ToString()));
+  }
+
+ private:
+  const ImageLayer& layer_;
+  std::unique_ptr<BlobWriter> writer_;
+  Sha256 sha256_;
+  uint64_t size_ = 0;
+};
+
 }  // namespace
 
 bool MayStayAway(const StoredImage& image, const ImageLayer& layer) {
@@ -65,52 +107,87 @@ absl::StatusOr<bool> LayerFetch::IsHere(const ImageLayer& layer) const {
   return absl::IsNotFound(made.status()) ? absl::StatusOr<bool>(false) : made;
 }
 
+absl::StatusOr<bool> LayerFetch::IsClaimed(const StoredImage& image,
+                                           const ImageLayer& layer) const {
+  bool claimed = false;
+  RETURN_IF_ERROR(parts_.database->Read([&](Connection& connection) -> absl::Status {
+    ASSIGN_OR_RETURN(claimed, zlayer::IsClaimed(connection, image.name_space, layer.digest));
+    return absl::OkStatus();
+  }));
+  return claimed;
+}
+
 absl::Status LayerFetch::FetchBlob(const StoredImage& image, const ImageLayer& layer,
                                    const BlobFetcher& fetch, std::stop_token stop) {
   const auto work = [&]() -> absl::StatusOr<bool> {
     ASSIGN_OR_RETURN(const bool here, IsHere(layer));
-    if (here) {
+    ASSIGN_OR_RETURN(const bool claimed, IsClaimed(image, layer));
+    if (here && !claimed) {
       return true;
     }
-    ASSIGN_OR_RETURN(const std::unique_ptr<BlobWriter> writer, parts_.blobs->NewBlob());
-    uint64_t size = 0;
+    BlobTaker taker(layer);
+    if (!here) {
+      RETURN_IF_ERROR(taker.Keep(*parts_.blobs));
+    }
     RETURN_IF_ERROR(fetch(
-        image, layer,
-        [&](std::string_view data) -> absl::Status {
-          size += data.size();
-          return size > layer.size
-                     ? DataLoss(fmt::format("the blob {} has more than the {} bytes that its "
-                                            "manifest says",
-                                            layer.digest.ToString(), layer.size))
-                     : writer->Append(data);
-        },
-        stop));
-    RETURN_IF_ERROR(writer->Commit(layer.digest).status());
+        image, layer, [&](std::string_view data) { return taker.Append(data); }, stop));
+    RETURN_IF_ERROR(taker.Finish());
+    if (claimed) {
+      RETURN_IF_ERROR(parts_.database->WriteUnsynced([&](Connection& connection) {
+        return EndClaim(connection, image.name_space, layer.digest);
+      }));
+    }
     return true;
   };
-  return blobs_.Do(layer.digest, stop, work).status();
+  return blobs_.Do(fmt::format("{} {}", layer.digest.ToString(), image.name_space), stop, work)
+      .status();
 }
 
-absl::Status LayerFetch::FetchBlobs(const WantedBlobs& wanted, const BlobFetcher& fetch,
-                                    BlobLeases::Lease* lease, std::stop_token stop) {
-  const StoredImage& image = wanted.image;
+absl::Status LayerFetch::FetchBlobs(const StoredImage& image, const std::vector<ImageLayer>& layers,
+                                    const How& how) {
   std::vector<const ImageLayer*> missing;
   std::set<Digest> seen;
-  for (size_t i = wanted.first; i < image.layers.size(); ++i) {
-    const ImageLayer& layer = image.layers[i];
-    if (!wanted.is_wanted(layer) || !seen.insert(layer.digest).second) {
+  for (const ImageLayer& layer : layers) {
+    if (!seen.insert(layer.digest).second) {
       continue;
     }
-    lease->AddNew(layer.digest);
+    how.lease->AddNew(layer.digest);
     ASSIGN_OR_RETURN(const bool here, IsHere(layer));
-    if (!here) {
+    ASSIGN_OR_RETURN(const bool claimed, IsClaimed(image, layer));
+    if (!here || claimed) {
       missing.push_back(&layer);
     }
   }
-  return ForEachInParallel(missing.size(), kMaxThreads, std::move(stop),
+  return ForEachInParallel(missing.size(), kMaxThreads, how.stop,
                            [&](size_t i, std::stop_token stopped) {
-                             return FetchBlob(image, *missing[i], fetch, std::move(stopped));
+                             return FetchBlob(image, *missing[i], how.fetch, std::move(stopped));
                            });
+}
+
+absl::Status LayerFetch::FetchClaimed(const StoredImage& image, const BlobFetcher& fetch,
+                                      std::stop_token stop) {
+  std::vector<ImageLayer> layers;
+  for (const ImageLayer& layer : image.layers) {
+    ASSIGN_OR_RETURN(const bool claimed, IsClaimed(image, layer));
+    if (claimed && !MayStayAway(image, layer)) {
+      layers.push_back(layer);
+    }
+  }
+  BlobLeases::Lease lease(parts_.leases);
+  return FetchBlobs(image, layers, {fetch, &lease, std::move(stop)});
+}
+
+absl::StatusOr<StoredImage> LayerFetch::WithoutClaimed(StoredImage image) const {
+  for (ImageLayer& layer : image.layers) {
+    if (layer.layer.IsNone() || !MayStayAway(image, layer)) {
+      continue;
+    }
+    ASSIGN_OR_RETURN(const bool claimed, IsClaimed(image, layer));
+    if (claimed) {
+      layer.layer = Digest();
+    }
+  }
+  return image;
 }
 
 // The lowest layers, as far as somebody has read them on the same ones below.
@@ -139,8 +216,13 @@ absl::StatusOr<std::vector<Digest>> LayerFetch::ReadLayers(const StoredImage& im
   }
   ASSIGN_OR_RETURN(const std::vector<LayerRef> known, KnownLayers(image));
   BlobLeases::Lease lease(parts_.leases);
-  const auto is_needed = [&image](const ImageLayer& layer) { return !MayStayAway(image, layer); };
-  RETURN_IF_ERROR(FetchBlobs({image, is_needed, known.size()}, fetch, &lease, stop));
+  std::vector<ImageLayer> needed;
+  for (size_t i = known.size(); i < image.layers.size(); ++i) {
+    if (!MayStayAway(image, image.layers[i])) {
+      needed.push_back(image.layers[i]);
+    }
+  }
+  RETURN_IF_ERROR(FetchBlobs(image, needed, {fetch, &lease, stop}));
   std::vector<LayerSource> sources;
   for (size_t i = 0; i < image.layers.size(); ++i) {
     LayerSource& source = sources.emplace_back();
@@ -148,7 +230,7 @@ absl::StatusOr<std::vector<Digest>> LayerFetch::ReadLayers(const StoredImage& im
     source.diff_id = image.layers[i].diff_id;
     if (i < known.size()) {
       source.known = known[i];
-    } else if (is_needed(image.layers[i]) || parts_.blobs->Has(source.blob)) {
+    } else if (!MayStayAway(image, image.layers[i]) || parts_.blobs->Has(source.blob)) {
       lease.Add(source.blob);
       ASSIGN_OR_RETURN(source.file, parts_.blobs->Open(source.blob));
     }

@@ -6,8 +6,9 @@
 #include <absl/status/statusor.h>
 
 #include <cstddef>
-#include <functional>
+#include <set>
 #include <stop_token>
+#include <string>
 #include <vector>
 
 #include "base/digest.h"
@@ -21,21 +22,29 @@ namespace zlayer {
 // distributed.
 bool MayStayAway(const StoredImage& image, const ImageLayer& layer);
 
-// Thread-safe. What two callers want at once is fetched once.
+// Thread-safe. What two callers of a namespace want at once is fetched once.
 class LayerFetch {
  public:
+  struct How {
+    const BlobFetcher& fetch;
+    BlobLeases::Lease* lease;  // keeps the blobs until a row names them
+    std::stop_token stop;
+  };
+
   // `parts` must outlive it.
   explicit LayerFetch(const ImageParts& parts) : parts_(parts) {}
 
-  struct WantedBlobs {
-    const StoredImage& image;
-    std::function<bool(const ImageLayer&)> is_wanted;
-    size_t first = 0;  // of the layers
-  };
-  // Brings the blobs here that are missing and that the store cannot make. `lease` keeps them until
-  // a row names them.
-  absl::Status FetchBlobs(const WantedBlobs& wanted, const BlobFetcher& fetch,
-                          BlobLeases::Lease* lease, std::stop_token stop);
+  // Brings the blobs of these layers of the image here that are missing and that the store cannot
+  // make, or that the image's namespace has not had (ImageStore::EnsureLayers): where others have
+  // one, it is fetched once more, and only its digest is looked at.
+  absl::Status FetchBlobs(const StoredImage& image, const std::vector<ImageLayer>& layers,
+                          const How& how);
+  // Only those that the namespace has not had, but for such as may stay away.
+  absl::Status FetchClaimed(const StoredImage& image, const BlobFetcher& fetch,
+                            std::stop_token stop);
+  // The image without the ids of layers that may stay away and that its namespace has not had:
+  // that others have one is nothing to it.
+  absl::StatusOr<StoredImage> WithoutClaimed(StoredImage image) const;
 
   // Brings an image's layers here, reads those that nobody has read, and returns the ids of all:
   // none for a layer that may stay away and is not here.
@@ -44,12 +53,13 @@ class LayerFetch {
 
  private:
   absl::StatusOr<bool> IsHere(const ImageLayer& layer) const;
+  absl::StatusOr<bool> IsClaimed(const StoredImage& image, const ImageLayer& layer) const;
   absl::Status FetchBlob(const StoredImage& image, const ImageLayer& layer,
                          const BlobFetcher& fetch, std::stop_token stop);
   absl::StatusOr<std::vector<LayerRef>> KnownLayers(const StoredImage& image) const;
 
   const ImageParts& parts_;
-  SingleFlight<bool> blobs_;
+  SingleFlight<bool, std::string> blobs_;  // by namespace and digest
 };
 
 }  // namespace zlayer

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/errors.h"
+#include "base/read_ahead.h"
 #include "base/status_macros.h"
 #include "base/strings.h"
 #include "registry/image/image_json.h"
@@ -14,13 +15,15 @@
 #include "registry/image/image_rows.h"
 #include "registry/image/manifest_document.h"
 #include "registry/image/repository_rows.h"
-#include "registry/image/tar_stream.h"
 
 namespace zlayer {
 namespace {
 
 // A blob that nothing names goes when it is older.
 constexpr int64_t kUploadNs = int64_t{24} * 3600 * 1'000'000'000;
+
+// What compressing a layer made is forgotten when no push asked for it so long.
+constexpr int64_t kCompressedNs = 30 * kUploadNs;
 
 absl::Status NoSuchManifest(const std::string& repository, const std::string& reference) {
   return NotFound(
@@ -32,6 +35,18 @@ absl::Status NoSuchBlob(const Digest& digest) {
 }
 
 bool IsDigest(const std::string& reference) { return reference.find(':') != std::string::npos; }
+
+// An image's layers, but for those that it was given by their ids. The other blobs of what is
+// pulled come before its manifest.
+std::vector<Digest> BlobsToFetch(const ImageRow& row) {
+  std::vector<Digest> blobs;
+  for (const ImageLayer& layer : row.layers) {
+    if (row.kind == ManifestKind::kImage && layer.layer.IsNone()) {
+      blobs.push_back(layer.digest);
+    }
+  }
+  return blobs;
+}
 
 // Bytes that the store has.
 class FileReader : public BlobReader {
@@ -95,7 +110,7 @@ class TarReader : public BlobReader {
     at_ = offset;
     from_start_ = offset == 0;
     digest_ = Sha256();
-    stream_ = std::make_unique<TarStream>(
+    stream_ = std::make_unique<ReadAhead>(
         [layers = layers_, layer = layer_, wanted = WantedTar(diff_id_, offset)](
             const std::function<absl::Status(std::string_view)>& sink, std::stop_token stop) {
           return layers->WriteTar(layer, wanted, sink, std::move(stop));
@@ -109,7 +124,7 @@ class TarReader : public BlobReader {
   uint64_t at_ = 0;
   bool from_start_ = false;
   Sha256 digest_;
-  std::unique_ptr<TarStream> stream_;
+  std::unique_ptr<ReadAhead> stream_;
 };
 
 class StoredUpload : public BlobUpload {
@@ -191,7 +206,7 @@ class StoreRepositories : public Repositories {
     return std::make_unique<StoredUpload>(parts_, name_space, std::move(writer));
   }
   absl::Status DeleteBlob(std::string_view name_space, const Digest& digest) override;
-  absl::Status DropOldUploads() override;
+  absl::Status DropStaleRows() override;
 
  private:
   absl::StatusOr<ImageRow> Describe(const AnyManifest& document, const ManifestPut& put);
@@ -309,7 +324,9 @@ absl::StatusOr<Digest> StoreRepositories::PutManifest(std::string_view name_spac
   lease.AddNew(digest);
   RETURN_IF_ERROR(parts_.blobs->Write(put.bytes).status());
   parts_.used_manifests->Touch(digest);
+  const std::vector<Digest> claims = put.sparse ? BlobsToFetch(row) : std::vector<Digest>();
   RETURN_IF_ERROR(parts_.database->Write([&](Connection& connection) -> absl::Status {
+    RETURN_IF_ERROR(ClaimBlobs(connection, name_space, claims));
     RETURN_IF_ERROR(InsertImage(connection, row));
     RETURN_IF_ERROR(AddToRepository(connection, name_space, put.repository, digest));
     const std::string name = put.tag.empty() ? "" : put.repository + ":" + put.tag;
@@ -408,9 +425,12 @@ absl::Status StoreRepositories::DeleteBlob(std::string_view name_space, const Di
   return parts_.leases->DropUnused({digest});
 }
 
-absl::Status StoreRepositories::DropOldUploads() {
-  return parts_.database->Write([&](Connection& connection) {
-    return RemoveUploadedBefore(connection, parts_.clock->NowNs() - kUploadNs);
+absl::Status StoreRepositories::DropStaleRows() {
+  return parts_.database->Write([&](Connection& connection) -> absl::Status {
+    const int64_t now_ns = parts_.clock->NowNs();
+    RETURN_IF_ERROR(RemoveVainClaims(connection));
+    RETURN_IF_ERROR(RemoveCompressed(connection, now_ns - kCompressedNs));
+    return RemoveUploadedBefore(connection, now_ns - kUploadNs);
   });
 }
 

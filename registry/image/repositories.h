@@ -117,9 +117,10 @@ class Repositories {
   // kNotFound; kFailedPrecondition where a manifest names it.
   virtual absl::Status DeleteBlob(std::string_view name_space, const Digest& digest) = 0;
 
-  // For the garbage collector: forgets blobs that were sent more than a day ago. Those that no
-  // manifest names are garbage then.
-  virtual absl::Status DropOldUploads() = 0;
+  // For the garbage collector: forgets blobs that were sent more than a day ago (those that no
+  // manifest names are garbage then), claims to blobs that no manifest names any more, and what
+  // pushes compressed of layers that are gone, or that none has asked for in a month.
+  virtual absl::Status DropStaleRows() = 0;
 };
 
 // The stores of `parts` must outlive the repositories.

@@ -61,12 +61,13 @@ class RepositoriesTest : public ImageStoreFixture {
   }
 
   // As a pull does: configuration and manifest, no layer.
-  absl::StatusOr<Digest> Pull(const Remote& remote, const std::string& tag) {
+  absl::StatusOr<Digest> Pull(const Remote& remote, const std::string& tag,
+                              const std::string& name_space = "n") {
     ASSIGN_OR_RETURN(const ManifestDocument document, ParseManifest(remote.manifest));
     const std::string& config = remote.layout.blobs.at(document.config.digest.Hex());
-    RETURN_IF_ERROR(Send(config, document.config.digest));
+    RETURN_IF_ERROR(Send(config, document.config.digest, name_space));
     return repositories_->PutManifest(
-        "n", {kRepository, tag, std::string(kManifestMediaType), remote.manifest, true});
+        name_space, {kRepository, tag, std::string(kManifestMediaType), remote.manifest, true});
   }
 
   absl::StatusOr<Digest> Put(const std::string& manifest, const std::string& tag,
@@ -187,6 +188,53 @@ TEST_F(RepositoriesTest, APulledImageFetchesLayersOnceItNeedsThem) {
   ASSERT_OK_AND_ASSIGN(second, images_->EnsureLayers(second, Fetcher(above), {}));
   EXPECT_THAT(fetched_, ElementsAre(second.layers[2].digest));
   EXPECT_EQ(second.layers[0].layer, image.layers[0].layer);
+}
+
+// Whoever knows a digest could otherwise have a registry of its own name it.
+TEST_F(RepositoriesTest, AnotherTenantsLayerIsFetchedBeforeItIsUsed) {
+  const Remote secret = MakeRemote({MakeTar({{"secret", "s"}})});
+  ASSERT_OK(Pull(secret, "v1"));
+  ASSERT_OK_AND_ASSIGN(StoredImage owned, images_->Get("n", "app:v1"));
+  ASSERT_OK_AND_ASSIGN(owned, images_->EnsureLayers(owned, Fetcher(secret), {}));
+  const Digest layer = owned.layers[0].digest;
+
+  ASSERT_OK(Pull(secret, "v1", "thief"));
+  ASSERT_OK_AND_ASSIGN(const StoredImage image, images_->Get("thief", "app:v1"));
+  const BlobFetcher nothing = [](const StoredImage&, const ImageLayer&, const auto&,
+                                 std::stop_token) { return absl::NotFoundError("it lacks it"); };
+  const BlobFetcher wrong = [](const StoredImage&, const ImageLayer&, const auto& sink,
+                               std::stop_token) { return sink("wrong"); };
+  EXPECT_THAT(images_->EnsureLayers(image, nothing, {}), StatusIs(absl::StatusCode::kNotFound));
+  EXPECT_THAT(images_->EnsureBlobs(image, nothing, {}), StatusIs(absl::StatusCode::kNotFound));
+  EXPECT_THAT(images_->EnsureLayers(image, wrong, {}), StatusIs(absl::StatusCode::kDataLoss));
+  EXPECT_THAT(repositories_->OpenBlob("thief", layer), StatusIs(absl::StatusCode::kNotFound));
+  // Neither does another manifest that names it help, nor a look at the first one again.
+  EXPECT_THAT(repositories_->PutManifest(
+                  "thief", {kRepository, "v2", std::string(kManifestMediaType), secret.manifest}),
+              StatusIs(absl::StatusCode::kFailedPrecondition));
+  ASSERT_OK(Pull(secret, "v1", "thief"));
+  ASSERT_OK(repositories_->DropStaleRows());
+  EXPECT_THAT(images_->EnsureLayers(image, nothing, {}), StatusIs(absl::StatusCode::kNotFound));
+
+  // Its owner goes on using it.
+  ASSERT_OK(images_->EnsureLayers(owned, nothing, {}));
+  ASSERT_OK(repositories_->OpenBlob("n", layer));
+
+  // Who gets it from the registry has it from then on.
+  fetched_.clear();
+  ASSERT_OK(images_->EnsureLayers(image, Fetcher(secret), {}));
+  EXPECT_THAT(fetched_, ElementsAre(layer));
+  ASSERT_OK(images_->EnsureLayers(image, nothing, {}));
+  ASSERT_OK(repositories_->OpenBlob("thief", layer));
+}
+
+TEST_F(RepositoriesTest, WhoSendsABlobHasIt) {
+  const Remote remote = MakeRemote({MakeTar({{"a", "A"}})});
+  ASSERT_OK(Pull(remote, "v1"));
+  ASSERT_OK_AND_ASSIGN(const StoredImage image, images_->Get("n", "app:v1"));
+  SendBlobs(remote);
+  ASSERT_OK(repositories_->OpenBlob("n", image.layers[0].digest));
+  ASSERT_OK(images_->EnsureLayers(image, nullptr, {}));
 }
 
 TEST_F(RepositoriesTest, WhatARegistrySendsWrongIsNotKept) {
@@ -396,14 +444,14 @@ TEST_F(RepositoriesTest, BlobsThatNothingNamesGo) {
               StatusIs(absl::StatusCode::kNotFound));
 
   ASSERT_OK(Send("y", Digest::Of("y")));
-  ASSERT_OK(repositories_->DropOldUploads());
+  ASSERT_OK(repositories_->DropStaleRows());
   ASSERT_OK(images_->DropUnusedBlobs({Digest::Of("y")}));
   EXPECT_TRUE(blobs_->Has(Digest::Of("y")));
   EXPECT_OK(database_->Write([](Connection& connection) -> absl::Status {
     ASSIGN_OR_RETURN(Statement age, connection.Prepare("UPDATE uploaded_blobs SET created = 0"));
     return age.Run();
   }));
-  ASSERT_OK(repositories_->DropOldUploads());
+  ASSERT_OK(repositories_->DropStaleRows());
   ASSERT_OK(images_->DropUnusedBlobs({Digest::Of("y")}));
   EXPECT_FALSE(blobs_->Has(Digest::Of("y")));
 }

@@ -154,12 +154,14 @@ absl::StatusOr<bool> HasBlob(Connection& connection, std::string_view name_space
   ASSIGN_OR_RETURN(
       Statement query,
       connection.Prepare(
+          "SELECT 1 FROM ("
           "SELECT 1 FROM uploaded_blobs WHERE namespace = ?1 AND digest = ?2 UNION ALL "
           "SELECT 1 FROM tags WHERE manifest = ?2 AND namespace = ?1 UNION ALL "
           "SELECT 1 FROM images i JOIN tags t ON t.manifest = i.manifest "
           "WHERE i.config = ?2 AND t.namespace = ?1 UNION ALL "
           "SELECT 1 FROM image_layers l JOIN tags t ON t.manifest = l.manifest "
-          "WHERE l.digest = ?2 AND t.namespace = ?1 LIMIT 1"));
+          "WHERE l.digest = ?2 AND t.namespace = ?1) WHERE NOT EXISTS ("
+          "SELECT 1 FROM claimed_blobs WHERE namespace = ?1 AND digest = ?2) LIMIT 1"));
   return query.BindText(1, name_space).BindDigest(2, blob).Step();
 }
 
@@ -179,6 +181,29 @@ absl::StatusOr<std::optional<ImageLayer>> FindLayer(Connection& connection, cons
   return std::optional<ImageLayer>(std::move(layer));
 }
 
+absl::StatusOr<std::vector<Digest>> FindImagesToPull(Connection& connection,
+                                                     std::string_view name_space,
+                                                     const Digest& blob) {
+  constexpr int64_t kMost = 3;
+  ASSIGN_OR_RETURN(
+      Statement query,
+      connection.Prepare("SELECT min(i.manifest) FROM image_layers l "
+                         "JOIN images i ON i.manifest = l.manifest "
+                         "JOIN tags t ON t.manifest = l.manifest "
+                         "WHERE l.digest = ?1 AND t.namespace = ?2 AND i.source <> '' AND "
+                         "i.kind = ?3 GROUP BY i.source LIMIT ?4"));
+  query.BindDigest(1, blob).BindText(2, name_space);
+  query.Bind(3, static_cast<int64_t>(ManifestKind::kImage)).Bind(4, kMost);
+  std::vector<Digest> found;
+  while (true) {
+    ASSIGN_OR_RETURN(const bool more, query.Step());
+    if (!more) {
+      return found;
+    }
+    ASSIGN_OR_RETURN(found.emplace_back(), query.DigestAt(0));
+  }
+}
+
 absl::Status AddUploadedBlob(Connection& connection, std::string_view name_space,
                              const Digest& digest, int64_t now_ns) {
   ASSIGN_OR_RETURN(Statement insert,
@@ -186,7 +211,58 @@ absl::Status AddUploadedBlob(Connection& connection, std::string_view name_space
                                       "boot) VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET "
                                       "created = excluded.created, boot = excluded.boot"));
   insert.BindText(1, name_space).BindDigest(2, digest).Bind(3, now_ns).BindText(4, BootId());
-  return insert.Run();
+  RETURN_IF_ERROR(insert.Run());
+  return EndClaim(connection, name_space, digest);
+}
+
+absl::Status ClaimBlobs(Connection& connection, std::string_view name_space,
+                        const std::vector<Digest>& blobs) {
+  ASSIGN_OR_RETURN(Statement insert,
+                   connection.Prepare("INSERT INTO claimed_blobs (namespace, digest) "
+                                      "VALUES (?, ?) ON CONFLICT DO NOTHING"));
+  for (const Digest& blob : blobs) {
+    ASSIGN_OR_RETURN(const bool has, HasBlob(connection, name_space, blob));
+    if (!has) {
+      RETURN_IF_ERROR(insert.BindText(1, name_space).BindDigest(2, blob).Run());
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<bool> IsClaimed(Connection& connection, std::string_view name_space,
+                               const Digest& blob) {
+  ASSIGN_OR_RETURN(
+      Statement query,
+      connection.Prepare("SELECT 1 FROM claimed_blobs WHERE namespace = ? AND digest = ?"));
+  return query.BindText(1, name_space).BindDigest(2, blob).Step();
+}
+
+absl::Status EndClaim(Connection& connection, std::string_view name_space, const Digest& blob) {
+  ASSIGN_OR_RETURN(
+      Statement remove,
+      connection.Prepare("DELETE FROM claimed_blobs WHERE namespace = ? AND digest = ?"));
+  return remove.BindText(1, name_space).BindDigest(2, blob).Run();
+}
+
+absl::Status RemoveVainClaims(Connection& connection) {
+  ASSIGN_OR_RETURN(
+      Statement remove,
+      connection.Prepare("DELETE FROM claimed_blobs WHERE NOT EXISTS ("
+                         "SELECT 1 FROM image_layers l JOIN tags t ON t.manifest = l.manifest "
+                         "WHERE l.digest = claimed_blobs.digest AND "
+                         "t.namespace = claimed_blobs.namespace)"));
+  return remove.Run();
+}
+
+absl::Status RemoveCompressed(Connection& connection, int64_t before_ns) {
+  ASSIGN_OR_RETURN(
+      Statement remove,
+      connection.Prepare(
+          "DELETE FROM compressed_layers WHERE used < ?1 OR NOT ("
+          "EXISTS (SELECT 1 FROM layers WHERE diff_id = compressed_layers.diff_id) OR "
+          "EXISTS (SELECT 1 FROM clamped_tars WHERE diff_id = compressed_layers.diff_id) OR "
+          "EXISTS (SELECT 1 FROM image_layers WHERE digest = compressed_layers.digest))"));
+  return remove.Bind(1, before_ns).Run();
 }
 
 absl::Status RemoveUploadedBlob(Connection& connection, std::string_view name_space,

@@ -49,13 +49,29 @@ absl::StatusOr<std::vector<Digest>> FindReferrers(Connection& connection,
                                                   const std::string& repository,
                                                   const Digest& subject);
 
-// Whether the namespace sent the blob, or has a manifest that is or names it.
+// Whether the namespace sent the blob, or has a manifest that is or names it, and has had it.
 absl::StatusOr<bool> HasBlob(Connection& connection, std::string_view name_space,
                              const Digest& blob);
 // An image's layer that the descriptor stands for and that somebody has read.
 absl::StatusOr<std::optional<ImageLayer>> FindLayer(Connection& connection, const Digest& digest);
+// Images of the namespace that a registry has and whose layer it is; one of each repository, a few.
+absl::StatusOr<std::vector<Digest>> FindImagesToPull(Connection& connection,
+                                                     std::string_view name_space,
+                                                     const Digest& blob);
 absl::Status AddUploadedBlob(Connection& connection, std::string_view name_space,
                              const Digest& digest, int64_t now_ns);
+// A manifest that a registry sent the namespace names these: those that it does not have are
+// claims.
+absl::Status ClaimBlobs(Connection& connection, std::string_view name_space,
+                        const std::vector<Digest>& blobs);
+absl::StatusOr<bool> IsClaimed(Connection& connection, std::string_view name_space,
+                               const Digest& blob);
+// The namespace has had the blob's bytes.
+absl::Status EndClaim(Connection& connection, std::string_view name_space, const Digest& blob);
+// Those to which no manifest of their namespace is left.
+absl::Status RemoveVainClaims(Connection& connection);
+// What pushes compressed: what none asked for since, and what no layer and no image has any more.
+absl::Status RemoveCompressed(Connection& connection, int64_t before_ns);
 absl::Status RemoveUploadedBlob(Connection& connection, std::string_view name_space,
                                 const Digest& digest);
 absl::Status RemoveUploadedBefore(Connection& connection, int64_t before_ns);

@@ -15,7 +15,6 @@
 #include "base/files.h"
 #include "base/status_macros.h"
 #include "base/strings.h"
-#include "registry/layer/gzip_start.h"
 #include "registry/layer/tar_input.h"
 #include "registry/layer/unpack_view.h"
 
@@ -189,20 +188,11 @@ std::optional<ArchivedFile> ArchivedFileOf(const TarInput& input) {
   return file;
 }
 
-bool StartsWithTarEntry(const std::string& bytes) {
-  const std::unique_ptr<archive, decltype(&archive_read_free)> reader(archive_read_new(),
-                                                                      archive_read_free);
-  archive_entry* entry;
-  return reader != nullptr && archive_read_support_format_tar(reader.get()) == ARCHIVE_OK &&
-         archive_read_open_memory(reader.get(), bytes.data(), bytes.size()) == ARCHIVE_OK &&
-         archive_read_next_header(reader.get(), &entry) == ARCHIVE_OK;
-}
-
 }  // namespace
 
 bool IsArchive(const ContentFile& file) {
   auto input = TarInput::Open(file, ArchiveLimits(), {});
-  return (input.ok() && (*input)->Next().value_or(false)) || StartsWithTarEntry(GzipStart(file));
+  return input.ok() && (*input)->Next().value_or(false);
 }
 
 absl::StatusOr<ArchiveResult> ReadArchive(const ContentFile& file, const ArchiveOptions& options,

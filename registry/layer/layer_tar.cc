@@ -12,6 +12,7 @@
 #include "base/status_macros.h"
 #include "base/strings.h"
 #include "base/tar_writer.h"
+#include "registry/layer/content_ahead.h"
 
 namespace zlayer {
 namespace {
@@ -86,34 +87,44 @@ absl::Status Explained(const absl::Status& status, const Entry& entry) {
   return Annotate(status, fmt::format("writing '{}' of a layer's tar", ToUtf8(entry.path)));
 }
 
-// Digests a tar and the contents in it.
+// Digests a tar, and contents in it.
 class TarDigester {
  public:
-  TarDigester(const ContentOpener& open, TarEpoch epoch, std::stop_token stop)
-      : open_(open),
-        newest_ns_(NewestNs(epoch)),
-        stop_(std::move(stop)),
-        tar_([this](std::string_view piece) {
+  using Sink = std::function<absl::Status(std::string_view)>;
+
+  TarDigester(TarEpoch epoch, std::stop_token stop)
+      : newest_ns_(NewestNs(epoch)), stop_(std::move(stop)), tar_([this](std::string_view piece) {
           sha256_.Update(piece);
           return absl::OkStatus();
         }) {}
 
-  // Takes the next entry; the content's digest where it is a file with a content of its own, else
-  // none.
-  absl::StatusOr<Digest> Add(const Entry& entry) {
-    Digest digest;
-    absl::Status added = WriteEntry(entry, newest_ns_, &tar_, [&]() -> absl::Status {
-      sha256_.Begin(entry.size);
-      if (entry.size > 0) {
-        RETURN_IF_ERROR(AddContent(entry));
-      }
-      digest = sha256_.End();
-      return absl::OkStatus();
+  // Takes the next entry; where it HasContent, `read` gives that to the sink that it is called
+  // with.
+  absl::Status Add(const Entry& entry, const std::function<absl::Status(const Sink&)>& read) {
+    return WriteEntry(entry, newest_ns_, &tar_, [&] {
+      return entry.size == 0 ? absl::OkStatus() : read([this](std::string_view piece) {
+        return stop_.stop_requested() ? Stopped() : tar_.Data(piece);
+      });
     });
-    if (!added.ok()) {
-      return Explained(added, entry);
+  }
+
+  // The same; returns the content's digest where the entry is a file with one of its own, else
+  // none.
+  absl::StatusOr<Digest> AddAndDigest(const Entry& entry,
+                                      const std::function<absl::Status(const Sink&)>& read) {
+    if (TypeOf(entry) != TarHeader::Type::kFile || entry.type == EntryType::kWhiteout) {
+      RETURN_IF_ERROR(Add(entry, read));
+      return Digest();
     }
-    return digest;
+    if (entry.size == 0) {
+      RETURN_IF_ERROR(Add(entry, read));
+      return Digest::Of("");
+    }
+    RETURN_IF_ERROR(Add(entry, [&](const Sink& sink) {
+      sha256_.Begin(entry.size);
+      return read(sink);
+    }));
+    return sha256_.End();
   }
 
   absl::StatusOr<TarIdentity> Finish() {
@@ -122,14 +133,6 @@ class TarDigester {
   }
 
  private:
-  absl::Status AddContent(const Entry& entry) {
-    ASSIGN_OR_RETURN(ContentFile content, open_(entry));
-    return ReadContent(content, Digest(), [this](std::string_view piece) {
-      return stop_.stop_requested() ? Stopped() : tar_.Data(piece);
-    });
-  }
-
-  const ContentOpener& open_;
   const int64_t newest_ns_;
   const std::stop_token stop_;
   NestedSha256 sha256_;
@@ -139,15 +142,28 @@ class TarDigester {
 }  // namespace
 
 absl::StatusOr<TarIdentity> DigestLayerTar(const LayerTar& source, std::stop_token stop) {
-  TarDigester digester(source.open, source.epoch, stop);
+  TarDigester digester(source.epoch, stop);
+  ContentAhead contents(source.layer, source.open, stop);
+  const auto take = [&](const TarDigester::Sink& sink) { return contents.Take(sink); };
+  const auto add = [&](const Entry& entry) -> absl::Status {
+    if (!HasContent(entry)) {
+      return digester.Add(entry, take);
+    }
+    ASSIGN_OR_RETURN(const bool verified, contents.NextIsVerified());
+    if (verified) {
+      return digester.Add(entry, take);
+    }
+    ASSIGN_OR_RETURN(const Digest found, digester.AddAndDigest(entry, take));
+    return found == entry.content ? absl::OkStatus()
+                                  : DamagedContent(entry.content, entry.size, found);
+  };
   for (size_t i = 0; i < source.layer.size(); ++i) {
     if (stop.stop_requested()) {
       return Stopped();
     }
-    Entry entry = source.layer.At(i);
-    ASSIGN_OR_RETURN(Digest found, digester.Add(entry));
-    if (!found.IsNone() && entry.size > 0 && found != entry.content) {
-      return Explained(DamagedContent(entry.content, entry.size, found), entry);
+    const Entry entry = source.layer.At(i);
+    if (absl::Status added = add(entry); !added.ok()) {
+      return Explained(added, entry);
     }
   }
   return digester.Finish();
@@ -155,12 +171,17 @@ absl::StatusOr<TarIdentity> DigestLayerTar(const LayerTar& source, std::stop_tok
 
 absl::StatusOr<TarIdentity> DigestContents(LayerIndexBuilder* builder, const ContentOpener& open,
                                            std::stop_token stop) {
-  TarDigester digester(open, /*epoch=*/std::nullopt, stop);
+  TarDigester digester(/*epoch=*/std::nullopt, stop);
   RETURN_IF_ERROR(builder->SetContents([&](const Entry& entry) -> absl::StatusOr<Digest> {
     if (stop.stop_requested()) {
       return Stopped();
     }
-    return digester.Add(entry);
+    absl::StatusOr<Digest> digest =
+        digester.AddAndDigest(entry, [&](const TarDigester::Sink& sink) -> absl::Status {
+          ASSIGN_OR_RETURN(ContentFile content, open(entry));
+          return ReadContent(content, Digest(), sink);
+        });
+    return digest.ok() ? digest : Explained(digest.status(), entry);
   }));
   return digester.Finish();
 }
@@ -190,7 +211,7 @@ absl::Status WriteLayerTar(const LayerTar& source,
     ASSIGN_OR_RETURN(ContentFile file, source.open(entry));
     file.offset += skipped;
     file.size -= skipped;
-    return ReadContent(file, skipped == 0 ? entry.content : Digest(), [&](std::string_view piece) {
+    return ReadContent(file, Digest(), [&](std::string_view piece) {
       return stop.stop_requested() ? Stopped() : tar.Data(piece);
     });
   };

@@ -43,7 +43,8 @@ struct LayerTar {
   uint64_t from = 0;  // WriteLayerTar: what is before this offset is neither written nor read
 };
 
-// What the tar is, without its bytes. Contents are checked as below.
+// What the tar is, without its bytes. Contents are checked against their digests (kDataLoss), but for
+// those that are known to be right (ContentFile::verified).
 absl::StatusOr<TarIdentity> DigestLayerTar(const LayerTar& source, std::stop_token stop);
 
 // The same for a layer under way, whose contents are not known yet: the one read of each file gives
@@ -52,8 +53,8 @@ absl::StatusOr<TarIdentity> DigestLayerTar(const LayerTar& source, std::stop_tok
 absl::StatusOr<TarIdentity> DigestContents(LayerIndexBuilder* builder, const ContentOpener& open,
                                            std::stop_token stop);
 
-// Contents that are written whole are checked against their digests while they stream (kDataLoss);
-// the first error of `sink` ends the writing and is returned.
+// Contents are not checked: whoever takes the whole tar compares its digest, which proves them all.
+// The first error of `sink` ends the writing and is returned.
 absl::Status WriteLayerTar(const LayerTar& source,
                            const std::function<absl::Status(std::string_view)>& sink,
                            std::stop_token stop);

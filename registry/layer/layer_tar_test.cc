@@ -188,14 +188,29 @@ TEST_F(LayerTarTest, FromAnyOffsetOnItIsTheEndOfTheWhole) {
   EXPECT_THAT(opened, ElementsAre("c"));
 }
 
-TEST_F(LayerTarTest, DamagedContentEndsIt) {
-  Digest wrong = Digest::Of("right");
-  auto tar = WriteLayerTar(
-      {*MakeIndex({FileEntry("f", "right")}),
-       [](const Entry&) -> absl::StatusOr<ContentFile> { return MemoryFile("wrong"); },
-       {}},
-      [](std::string_view) { return absl::OkStatus(); }, {});
-  EXPECT_THAT(tar, StatusIs(absl::StatusCode::kDataLoss, ::testing::HasSubstr(wrong.Hex())));
+TEST_F(LayerTarTest, DamagedContentShowsInTheDigest) {
+  const Digest wrong = Digest::Of("right");
+  const auto index = MakeIndex({FileEntry("f", "right")});
+  const auto tar_with = [&](const char* content) {
+    std::string tar;
+    EXPECT_OK(WriteLayerTar(
+        {*index,
+         [&](const Entry&) -> absl::StatusOr<ContentFile> { return MemoryFile(content); },
+         {}},
+        [&tar](std::string_view piece) {
+          tar += piece;
+          return absl::OkStatus();
+        },
+        {}));
+    return Digest::Of(tar);
+  };
+  EXPECT_NE(tar_with("wrong"), tar_with("right"));
+  EXPECT_THAT(DigestLayerTar(
+                  {*index,
+                   [](const Entry&) -> absl::StatusOr<ContentFile> { return MemoryFile("wrong"); },
+                   {}},
+                  {}),
+              StatusIs(absl::StatusCode::kDataLoss, ::testing::HasSubstr(wrong.Hex())));
 }
 
 TEST_F(LayerTarTest, ErrorsOfSinkAndStop) {

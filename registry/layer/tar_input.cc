@@ -49,23 +49,22 @@ absl::StatusOr<std::unique_ptr<TarInput>> TarInput::Open(const ContentFile& file
   if (file.size == 0) {
     return InvalidArgument("the archive is empty, it has not one byte");
   }
-  std::unique_ptr<TarInput> input(new TarInput(file, limits, std::move(stop)));
-  RETURN_IF_ERROR(input->OpenFilter());
+  std::unique_ptr<TarInput> input(new TarInput(file, limits, stop));
+  ASSIGN_OR_RETURN(input->input_, UnpackedInput::Open(file, std::move(stop)));
   RETURN_IF_ERROR(input->OpenTar());
   return input;
 }
 
 absl::StatusOr<bool> TarInput::IsCompressed(const ContentFile& file) {
-  TarInput input(file, ArchiveLimits(), {});
-  RETURN_IF_ERROR(input.OpenFilter());
-  return input.compressed();
+  ASSIGN_OR_RETURN(const std::unique_ptr<UnpackedInput> input, UnpackedInput::Open(file, {}));
+  return input->compressed();
 }
 
 absl::Status TarInput::ReadUncompressed(const ContentFile& file, const ArchiveLimits& limits,
                                         const std::function<absl::Status(std::string_view)>& sink,
                                         std::stop_token stop) {
-  TarInput input(file, limits, std::move(stop));
-  RETURN_IF_ERROR(input.OpenFilter());
+  TarInput input(file, limits, stop);
+  ASSIGN_OR_RETURN(input.input_, UnpackedInput::Open(file, std::move(stop)));
   while (true) {
     ASSIGN_OR_RETURN(std::string_view piece, input.ReadStream());
     if (piece.empty()) {
@@ -75,40 +74,13 @@ absl::Status TarInput::ReadUncompressed(const ContentFile& file, const ArchiveLi
   }
 }
 
-absl::Status TarInput::ArchiveError(archive* reader) const {
+absl::Status TarInput::ArchiveError() const {
   if (!status_.ok()) {
     return status_;
   }
-  const char* message = archive_error_string(reader);
+  const char* message = archive_error_string(tar_.get());
   return InvalidArgument(fmt::format("the archive is damaged or not a tar: {}",
                                      message == nullptr ? "unknown format" : ToUtf8(message)));
-}
-
-absl::Status TarInput::OpenFilter() {
-  Reader filter(archive_read_new());
-  if (filter == nullptr || archive_read_support_format_raw(filter.get()) != ARCHIVE_OK ||
-      archive_read_support_filter_gzip(filter.get()) != ARCHIVE_OK ||
-      archive_read_support_filter_bzip2(filter.get()) != ARCHIVE_OK ||
-      archive_read_support_filter_xz(filter.get()) != ARCHIVE_OK ||
-      archive_read_support_filter_zstd(filter.get()) != ARCHIVE_OK) {
-    return Internal("libarchive lacks gzip, bzip2, xz or zstd");
-  }
-  archive_entry* entry;
-  if (archive_read_open(filter.get(), this, nullptr, FileCallback, nullptr) != ARCHIVE_OK ||
-      archive_read_next_header(filter.get(), &entry) != ARCHIVE_OK) {
-    return ArchiveError(filter.get());
-  }
-  // The last of the filters that libarchive counts is the file itself.
-  int filters = archive_filter_count(filter.get()) - 1;
-  if (filters > 1) {
-    return InvalidArgument("the archive is compressed more than once; unpack it first");
-  }
-  if (filters == 1) {
-    filter_ = std::move(filter);
-  } else {
-    file_offset_ = 0;
-  }
-  return absl::OkStatus();
 }
 
 absl::Status TarInput::OpenTar() {
@@ -117,7 +89,7 @@ absl::Status TarInput::OpenTar() {
     return Internal("libarchive cannot read tars");
   }
   if (archive_read_open(tar_.get(), this, nullptr, StreamCallback, nullptr) != ARCHIVE_OK) {
-    return ArchiveError(tar_.get());
+    return ArchiveError();
   }
   return absl::OkStatus();
 }
@@ -135,32 +107,10 @@ absl::Status TarInput::CheckBytes(uint64_t bytes, uint64_t limit) const {
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::string_view> TarInput::ReadFile() {
-  if (stop_.stop_requested()) {
-    return Cancelled("reading the archive was stopped");
-  }
-  uint64_t size = std::min<uint64_t>(kPiece, file_.size - file_offset_);
-  file_buffer_.resize(size);
-  RETURN_IF_ERROR(
-      PreadFully(file_.fd->get(), file_buffer_.data(), size, file_.offset + file_offset_));
-  file_offset_ += size;
-  return file_buffer_;
-}
-
 absl::StatusOr<std::string_view> TarInput::ReadStream() {
-  std::string_view piece;
-  if (filter_ == nullptr) {
-    ASSIGN_OR_RETURN(piece, ReadFile());
-  } else {
-    const void* buffer = nullptr;
-    size_t size = 0;
-    la_int64_t offset;
-    int result = archive_read_data_block(filter_.get(), &buffer, &size, &offset);
-    if (result != ARCHIVE_OK && result != ARCHIVE_EOF) {
-      return ArchiveError(filter_.get());
-    }
-    recent_.emplace_back(static_cast<const char*>(buffer), result == ARCHIVE_OK ? size : 0);
-    piece = recent_.back();
+  std::string& piece = compressed() || recent_.empty() ? recent_.emplace_back() : recent_.back();
+  RETURN_IF_ERROR(input_->Next(&piece));
+  if (compressed()) {
     recent_bytes_ += piece.size();
     while (recent_.size() > 1 && recent_bytes_ > kRecent) {
       recent_bytes_ -= recent_.front().size();
@@ -168,22 +118,9 @@ absl::StatusOr<std::string_view> TarInput::ReadStream() {
     }
   }
   size_ += piece.size();
-  sha256_.Update(piece);
   uint64_t headers = SaturatedProduct(limits_.entries, kHeaders);
   RETURN_IF_ERROR(CheckBytes(size_, SaturatedSum(limits_.bytes, headers)));
-  return piece;
-}
-
-ssize_t TarInput::FileCallback(archive* reader, void* self, const void** buffer) {
-  auto* input = static_cast<TarInput*>(self);
-  absl::StatusOr<std::string_view> piece = input->ReadFile();
-  if (!piece.ok()) {
-    input->status_ = piece.status();
-    archive_set_error(reader, EIO, "reading the file failed");
-    return -1;
-  }
-  *buffer = piece->data();
-  return static_cast<ssize_t>(piece->size());
+  return std::string_view(piece);
 }
 
 ssize_t TarInput::StreamCallback(archive* reader, void* self, const void** buffer) {
@@ -194,6 +131,7 @@ ssize_t TarInput::StreamCallback(archive* reader, void* self, const void** buffe
     archive_set_error(reader, EIO, "reading the archive failed");
     return -1;
   }
+  input->sha256_.Update(*piece);
   *buffer = piece->data();
   return static_cast<ssize_t>(piece->size());
 }
@@ -209,7 +147,7 @@ absl::StatusOr<bool> TarInput::Next() {
   // A warning concerns names in other character sets, which are used as the bytes they are.
   if ((result != ARCHIVE_OK && result != ARCHIVE_WARN) ||
       archive_entry_pathname(entry_) == nullptr) {
-    return ArchiveError(tar_.get());
+    return ArchiveError();
   }
   if (++entries_ > limits_.entries) {
     return InvalidArgument(
@@ -236,7 +174,7 @@ std::optional<std::string> TarInput::Bytes(uint64_t offset, size_t size) const {
     return std::nullopt;
   }
   std::string bytes;
-  if (filter_ == nullptr) {
+  if (!compressed()) {
     bytes.resize(size);
     absl::Status read = PreadFully(file_.fd->get(), bytes.data(), size, file_.offset + offset);
     return read.ok() ? std::optional(std::move(bytes)) : std::nullopt;
@@ -283,7 +221,7 @@ absl::Status TarInput::ReadData(const std::function<absl::Status(std::string_vie
       return fill(size);
     }
     if (result != ARCHIVE_OK && result != ARCHIVE_WARN) {
-      return ArchiveError(tar_.get());
+      return ArchiveError();
     }
     if (length == 0) {
       continue;
@@ -304,6 +242,7 @@ absl::Status TarInput::Drain() {
     if (piece.empty()) {
       return absl::OkStatus();
     }
+    sha256_.Update(piece);
   }
 }
 

@@ -19,6 +19,7 @@
 #include "registry/content/content_store.h"
 #include "registry/layer/archive.h"
 #include "registry/layer/tar_header.h"
+#include "registry/layer/unpacked_input.h"
 
 struct archive;
 struct archive_entry;
@@ -58,7 +59,7 @@ class TarInput {
   absl::Status Drain();
   Digest digest() { return sha256_.Finish(); }  // once, after Drain
   uint64_t size() const { return size_; }
-  bool compressed() const { return filter_ != nullptr; }
+  bool compressed() const { return input_->compressed(); }
 
  private:
   struct Free {
@@ -69,17 +70,13 @@ class TarInput {
   TarInput(const ContentFile& file, const ArchiveLimits& limits, std::stop_token stop)
       : file_(file), limits_(limits), stop_(std::move(stop)) {}
 
-  absl::Status OpenFilter();
   absl::Status OpenTar();
-  absl::Status ArchiveError(archive* reader) const;
+  absl::Status ArchiveError() const;
   absl::Status CheckBytes(uint64_t bytes, uint64_t limit) const;
-  // The next piece of the file as it is; empty at its end.
-  absl::StatusOr<std::string_view> ReadFile();
   // The next piece of the uncompressed stream; empty at its end. Stays valid until the next call.
   absl::StatusOr<std::string_view> ReadStream();
   std::optional<std::string> Bytes(uint64_t offset, size_t size) const;
-  // libarchive's callbacks: store an error in status_.
-  static ssize_t FileCallback(archive* reader, void* self, const void** buffer);
+  // libarchive's: stores an error in status_.
   static ssize_t StreamCallback(archive* reader, void* self, const void** buffer);
 
   const ContentFile file_;
@@ -87,11 +84,8 @@ class TarInput {
   const std::stop_token stop_;
   absl::Status status_;
 
-  uint64_t file_offset_ = 0;
-  std::string file_buffer_;
-  Reader filter_;  // none for a plain tar
-
-  // The last pieces of the uncompressed stream of a compressed file, for RawHeader.
+  std::unique_ptr<UnpackedInput> input_;
+  // The last pieces of the uncompressed stream: of a compressed file some, for RawHeader.
   std::deque<std::string> recent_;
   uint64_t recent_bytes_ = 0;
   uint64_t size_ = 0;

@@ -17,7 +17,7 @@
 namespace zlayer {
 namespace {
 
-constexpr int64_t kSchemaVersion = 5;
+constexpr int64_t kSchemaVersion = 6;
 // Of what came since this version the schema, run again, adds tables and indexes that are missing.
 constexpr int64_t kOldestVersion = 2;
 

@@ -353,7 +353,7 @@ TEST_F(DatabaseTest, AnOlderSchemaIsBroughtUpToDate) {
     EXPECT_THAT(Count(connection, "image_layers WHERE layer = x'01' AND digest = x'04'"),
                 IsOkAndHolds(1));
     EXPECT_THAT(Count(connection, "pragma_index_list('image_layers')"), IsOkAndHolds(3));
-    EXPECT_THAT(Count(connection, "pragma_user_version WHERE user_version = 5"), IsOkAndHolds(1));
+    EXPECT_THAT(Count(connection, "pragma_user_version WHERE user_version = 6"), IsOkAndHolds(1));
     return absl::OkStatus();
   }));
 }

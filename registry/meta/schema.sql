@@ -1,4 +1,4 @@
--- Version 5 (PRAGMA user_version); run again, it adds the tables and indexes that an older version
+-- Version 6 (PRAGMA user_version); run again, it adds the tables and indexes that an older version
 -- lacks (columns: database.cc). Times are nanoseconds since 1970; digests are 32-byte blobs.
 --
 -- `boot` is empty once a row's files are known to be synced, else the id of the boot that wrote
@@ -100,6 +100,14 @@ CREATE INDEX IF NOT EXISTS uploaded_blobs_by_digest ON uploaded_blobs (digest);
 CREATE INDEX IF NOT EXISTS uploaded_blobs_by_created ON uploaded_blobs (created);
 CREATE INDEX IF NOT EXISTS uploaded_blobs_not_synced ON uploaded_blobs (digest) WHERE boot <> '';
 
+-- Blobs that an image which a namespace pulled names, and that the namespace has not had: that others
+-- have them is no reason to give them to it. A row goes once it has fetched the blob, or sent it.
+CREATE TABLE IF NOT EXISTS claimed_blobs (
+  namespace TEXT NOT NULL,
+  digest BLOB NOT NULL,
+  PRIMARY KEY (namespace, digest)
+) WITHOUT ROWID;
+
 -- What compressing a layer's tar made for a push. The bytes are in registries.
 CREATE TABLE IF NOT EXISTS compressed_layers (
   diff_id BLOB NOT NULL,
@@ -122,6 +130,18 @@ CREATE TABLE IF NOT EXISTS tags (
 ) WITHOUT ROWID;
 CREATE UNIQUE INDEX IF NOT EXISTS tags_by_reference ON tags (namespace, reference) WHERE reference <> '';
 CREATE INDEX IF NOT EXISTS tags_by_manifest ON tags (manifest);
+
+-- Names that a build gave with a digest or text for what it was made from, as long as they name what
+-- it made.
+CREATE TABLE IF NOT EXISTS source_hashes (
+  namespace TEXT NOT NULL,
+  reference TEXT NOT NULL,
+  manifest BLOB NOT NULL,
+  hash TEXT NOT NULL,
+  PRIMARY KEY (namespace, reference, manifest),
+  FOREIGN KEY (namespace, reference, manifest)
+    REFERENCES tags (namespace, reference, manifest) ON DELETE CASCADE
+) WITHOUT ROWID;
 
 -- Build contexts: an index of a tree-less layer, for one namespace, until `expires`.
 CREATE TABLE IF NOT EXISTS contexts (

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <cstring>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -59,9 +60,8 @@ HttpResponse Unknown(const Route& route) {
                        route.reference);
 }
 
-HttpResponse ReadBlob(const RegistryContext& context, const Route& route,
-                      const HttpRequest& request, const Digest& digest) {
-  auto reader = context.repositories->OpenBlob(context.name_space, digest);
+HttpResponse ReadBlob(const Route& route, const HttpRequest& request, const Digest& digest,
+                      absl::StatusOr<std::unique_ptr<BlobReader>> reader) {
   if (absl::IsNotFound(reader.status())) {
     return Unknown(route);
   }
@@ -97,6 +97,27 @@ HttpResponse ReadBlob(const RegistryContext& context, const Route& route,
   }
   response.content = std::make_unique<BlobContent>(*std::move(reader), range);
   return response;
+}
+
+// One that a registry has is brought here first, whole, so that nobody gets what it should not be.
+HttpLater FetchBlob(const RegistryContext& context, const Route& route, const HttpRequest& request,
+                    const Digest& digest) {
+  return [&context, route, request, digest](std::stop_token stop,
+                                            std::function<void(HttpResponse)> ready) {
+    context.fetchers->Submit([=, &context] {
+      absl::Status fetched = context.fetch(context.name_space, digest, stop);
+      if (fetched.ok() || absl::IsNotFound(fetched)) {
+        ready(ReadBlob(route, request, digest,
+                       context.repositories->OpenBlob(context.name_space, digest)));
+        return;
+      }
+      HttpResponse response =
+          ErrorResponse(502, OciError::kBlobUnknown,
+                        "the registry that has this blob did not give it", route.reference);
+      response.error = std::move(fetched);
+      ready(std::move(response));
+    });
+  };
 }
 
 HttpResponse DeleteBlob(const RegistryContext& context, const Route& route, const Digest& digest) {
@@ -135,8 +156,14 @@ HttpOutcome HandleBlob(const RegistryContext& context, const Route& route,
   if (!digest.ok()) {
     return Unknown(route);
   }
-  return request.method == "DELETE" ? DeleteBlob(context, route, *digest)
-                                    : ReadBlob(context, route, request, *digest);
+  if (request.method == "DELETE") {
+    return DeleteBlob(context, route, *digest);
+  }
+  auto reader = context.repositories->OpenBlob(context.name_space, *digest);
+  if (absl::IsNotFound(reader.status()) && context.fetch != nullptr) {
+    return FetchBlob(context, route, request, *digest);
+  }
+  return ReadBlob(route, request, *digest, std::move(reader));
 }
 
 }  // namespace zlayer

@@ -3,20 +3,15 @@
 #ifndef ZLAYER_REGISTRY_SERVER_HANDLERS_H_
 #define ZLAYER_REGISTRY_SERVER_HANDLERS_H_
 
-#include <string>
+#include <string_view>
 
 #include "registry/image/repositories.h"
 #include "registry/server/http_message.h"
+#include "registry/server/registry_server.h"
 #include "registry/server/route.h"
 #include "registry/server/upload_sessions.h"
 
 namespace zlayer {
-
-struct RegistryContext {
-  Repositories* repositories;
-  UploadSessions* uploads;
-  std::string name_space;
-};
 
 // Each for the methods that its endpoint has. `context` must outlive what they return.
 HttpOutcome HandleManifest(const RegistryContext& context, const Route& route,

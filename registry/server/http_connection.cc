@@ -31,6 +31,8 @@ constexpr uint64_t kFileSlice = uint64_t{8} << 20;
 // costs more than a peer that keeps up needs.
 constexpr int kPatienceMs = 5;
 constexpr std::chrono::milliseconds kLinger{2000};
+// A peer that moves this much a second is waited for.
+constexpr uint64_t kLeastRate = 1024;
 
 bool BecomesWritable(int fd) {
   pollfd waited{.fd = fd, .events = POLLOUT, .revents = 0};
@@ -90,7 +92,8 @@ void HttpConnection::Abort() {
   });
 }
 
-void HttpConnection::Arm(std::chrono::milliseconds limit) {
+void HttpConnection::Arm(std::chrono::nanoseconds limit) {
+  armed_ = std::chrono::steady_clock::now();
   timer_.expires_after(limit);
   timer_.async_wait([weak = weak_from_this()](const error_code& error) {
     const auto self = weak.lock();
@@ -102,6 +105,16 @@ void HttpConnection::Arm(std::chrono::milliseconds limit) {
 }
 
 void HttpConnection::Disarm() { timer_.cancel(); }
+
+void HttpConnection::Moved(uint64_t bytes) {
+  const std::chrono::nanoseconds most = host_->limits.stall;
+  const uint64_t enough = static_cast<uint64_t>(most.count()) / 1'000'000'000 * kLeastRate;
+  const std::chrono::nanoseconds earned(
+      static_cast<int64_t>(std::min(bytes, enough + kLeastRate) * 1'000'000'000 / kLeastRate));
+  patience_ = std::min(most, patience_ + earned);
+}
+
+void HttpConnection::Waited() { patience_ -= std::chrono::steady_clock::now() - armed_; }
 
 // What is under way fails, and with its callback goes the last that holds this. The descriptor
 // stays open until then: a task of the pool may use it.
@@ -120,13 +133,15 @@ void HttpConnection::OnPool(Continuation task, Continuation then) {
 }
 
 // Without a limit the one that is armed goes on to count.
-void HttpConnection::ReadMore(std::chrono::milliseconds limit, Continuation then) {
-  if (limit.count() > 0) {
+void HttpConnection::ReadMore(std::chrono::nanoseconds limit, Continuation then) {
+  if (limit.count() != 0) {
     Arm(limit);
   }
   transport_->ReadSome(asio::buffer(in_.get() + end_, kBufferBytes - end_),
                        [self = shared_from_this(), then](const error_code& error, size_t size) {
                          self->end_ += size;
+                         self->Waited();
+                         self->Moved(size);
                          if (error) {
                            self->OnReadError();
                          } else {
@@ -137,10 +152,12 @@ void HttpConnection::ReadMore(std::chrono::milliseconds limit, Continuation then
 
 // What it writes must stay where it is.
 void HttpConnection::WriteAll(std::string_view data, Continuation then) {
-  Arm(host_->limits.stall);
+  Arm(patience_);
   transport_->WriteSome(
       asio::buffer(data.data(), data.size()),
       [self = shared_from_this(), data, then](const error_code& error, size_t size) {
+        self->Waited();
+        self->Moved(size);
         if (error) {
           self->ShutDown();
         } else if (size < data.size()) {
@@ -199,6 +216,7 @@ void HttpConnection::OnHead() {
     return;
   }
   request_ = RequestOf(*parser_);
+  BePatient();
   OnPool(&HttpConnection::CallHandler, &HttpConnection::AfterHandler);
 }
 
@@ -206,6 +224,8 @@ void HttpConnection::CallHandler() {
   HttpOutcome outcome = host_->handler->Handle(request_);
   if (auto* response = std::get_if<HttpResponse>(&outcome)) {
     response_ = std::move(*response);
+  } else if (auto* later = std::get_if<HttpLater>(&outcome)) {
+    later_ = std::move(*later);
   } else {
     sink_ = std::move(std::get<std::unique_ptr<HttpBodySink>>(outcome));
   }
@@ -214,12 +234,29 @@ void HttpConnection::CallHandler() {
 void HttpConnection::AfterHandler() {
   if (response_) {
     Respond();
+  } else if (later_ != nullptr) {
+    AnswerLater();
   } else if (!parser_->is_done() && begin_ == end_ && parser_->get().version() >= 11 &&
              !request_.Header("expect").empty()) {
     WriteAll("HTTP/1.1 100 Continue\r\n\r\n", &HttpConnection::ParseBody);
   } else {
     ParseBody();
   }
+}
+
+// No thread and no timer waits with it: whoever fetches has limits of its own.
+void HttpConnection::AnswerLater() {
+  const HttpLater later = std::exchange(later_, nullptr);
+  // Given on with the answer: the thread that has that may outlive the server's.
+  const auto held = std::make_shared<std::shared_ptr<HttpConnection>>(shared_from_this());
+  later(host_->stop, [held](HttpResponse response) {
+    auto answer = std::make_shared<HttpResponse>(std::move(response));
+    const auto executor = (*held)->timer_.get_executor();
+    asio::post(executor, [self = std::move(*held), answer = std::move(answer)] {
+      self->response_ = std::move(*answer);
+      self->Respond();
+    });
+  });
 }
 
 void HttpConnection::ParseBody() {
@@ -238,7 +275,7 @@ void HttpConnection::ParseBody() {
   } else if (full || parser_->is_done()) {
     OnPool(&HttpConnection::TakeBody, &HttpConnection::AfterBody);
   } else {
-    ReadMore(host_->limits.stall, &HttpConnection::ParseBody);
+    ReadMore(std::max(patience_, std::chrono::nanoseconds(1)), &HttpConnection::ParseBody);
   }
 }
 
@@ -299,6 +336,8 @@ void HttpConnection::Respond() {
     head_ += response_->body;
   }
   sent_ = 0;
+  credited_ = 0;
+  BePatient();
   WriteAll(head_, &HttpConnection::SendContent);
 }
 
@@ -347,15 +386,19 @@ void HttpConnection::AfterSendFile() {
       host_->log(request_, send_error_);
     }
     ShutDown();
-  } else if (would_block_) {
-    Arm(host_->limits.stall);
-    transport_->socket().async_wait(Tcp::socket::wait_write,
-                                    [self = shared_from_this()](const error_code& error) {
-                                      error ? self->ShutDown() : self->SendContent();
-                                    });
-  } else {
-    SendContent();
+    return;
   }
+  Moved(sent_ - std::exchange(credited_, sent_));
+  if (!would_block_) {
+    SendContent();
+    return;
+  }
+  Arm(patience_);
+  transport_->socket().async_wait(Tcp::socket::wait_write,
+                                  [self = shared_from_this()](const error_code& error) {
+                                    self->Waited();
+                                    error ? self->ShutDown() : self->SendContent();
+                                  });
 }
 
 void HttpConnection::ReadContent() {

@@ -50,12 +50,16 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   using Continuation = void (HttpConnection::*)();
 
   // Hanging up when nothing happens until then.
-  void Arm(std::chrono::milliseconds limit);
+  void Arm(std::chrono::nanoseconds limit);
   void Disarm();
+  // A body or an answer begins, something of it has moved, a wait for more has ended.
+  void BePatient() { patience_ = host_->limits.stall; }
+  void Moved(uint64_t bytes);
+  void Waited();
   void ShutDown();
   // Runs `task` on the pool, then `then` on the executor.
   void OnPool(Continuation task, Continuation then);
-  void ReadMore(std::chrono::milliseconds limit, Continuation then);
+  void ReadMore(std::chrono::nanoseconds limit, Continuation then);
   void WriteAll(std::string_view data, Continuation then);
 
   void Compact();
@@ -64,6 +68,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   void OnHead();
   void CallHandler();
   void AfterHandler();
+  void AnswerLater();
   void ParseBody();
   void TakeBody();
   void AfterBody();
@@ -91,6 +96,10 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   bool idle_ = false;      // waits for the first byte of a request
   bool draining_ = false;  // this request is the last
   bool broken_ = false;    // the peer sends no more
+  // How much longer the peer may keep the connection waiting: what moves earns more, up to
+  // `limits.stall`, so that a byte now and then does not hold it for ever.
+  std::chrono::nanoseconds patience_{};
+  std::chrono::steady_clock::time_point armed_;
 
   // What came and was not used yet: in_[begin_, end_). Pieces of the parser's body lie before it.
   std::unique_ptr<char[]> in_;
@@ -101,6 +110,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   std::optional<RequestParser> parser_;
   HttpRequest request_;
   std::unique_ptr<HttpBodySink> sink_;
+  HttpLater later_;
   std::optional<HttpResponse> response_;
   bool keep_alive_ = false;
 
@@ -108,7 +118,8 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   std::string head_;
   std::unique_ptr<char[]> out_;
   size_t out_size_ = 0;
-  uint64_t sent_ = 0;  // of the content
+  uint64_t sent_ = 0;      // of the content
+  uint64_t credited_ = 0;  // of that, what patience was earned with
   bool would_block_ = false;
   absl::Status send_error_;
 };

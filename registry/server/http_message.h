@@ -8,6 +8,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <stop_token>
@@ -71,7 +72,13 @@ class HttpBodySink {
   virtual HttpResponse Finish() = 0;
 };
 
-using HttpOutcome = std::variant<HttpResponse, std::unique_ptr<HttpBodySink>>;
+// An answer for which something has to come from elsewhere first. It is called once, must not
+// block, and calls `ready` once, from any thread. `stop` is requested when the server ends, after
+// which the answer reaches nobody but must still come.
+using HttpLater =
+    std::function<void(std::stop_token stop, std::function<void(HttpResponse)> ready)>;
+
+using HttpOutcome = std::variant<HttpResponse, std::unique_ptr<HttpBodySink>, HttpLater>;
 
 // Thread-safe. All calls come on threads of the server's pool and may block.
 class HttpHandler {

@@ -21,8 +21,9 @@ struct HttpLimits {
   size_t connections = 512;
   // Of request line and headers. What has more is answered with 431.
   size_t head_bytes = size_t{16} << 10;
-  // A peer that neither sends nor takes a byte for so long is hung up on; so is one that takes
-  // longer for the head of a request, for TLS, or between two requests.
+  // A peer that neither sends nor takes a byte for so long is hung up on, or that keeps the server
+  // waiting so much longer than one does that moves 1 KiB/s; so is one that takes longer for the
+  // head of a request, for TLS, or between two requests.
   std::chrono::milliseconds stall{60'000};
   // What requests under way get to end when the server stops.
   std::chrono::milliseconds drain{5'000};

@@ -466,6 +466,21 @@ TEST_F(HttpServerTest, HangsUpOnPeersThatStall) {
   handler_.record.WaitForNone();
 }
 
+// A byte now and then is no stall, but no transfer either.
+TEST_F(HttpServerTest, HangsUpOnPeersThatTrickle) {
+  constexpr int kBytes = 500;
+  Start({.stall = milliseconds(200)});
+  RawClient client(Address());
+  ASSERT_TRUE(client.Send("PUT /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 500\r\n\r\n"));
+  int sent = 0;
+  while (sent < kBytes && client.Send("x")) {
+    ++sent;
+    std::this_thread::sleep_for(milliseconds(20));
+  }
+  EXPECT_LT(sent, kBytes);
+  EXPECT_EQ(client.ReadToEnd(), "");
+}
+
 TEST_F(HttpServerTest, SlowPeersHoldNoThread) {
   options_.threads = 1;
   Start();

@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <future>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -42,6 +43,11 @@ class RegistryHandlerTest : public ::testing::Test {
                                             .target = std::move(target),
                                             .headers = std::move(headers),
                                             .content_length = body.size()});
+    if (auto* later = std::get_if<HttpLater>(&outcome)) {
+      std::promise<HttpResponse> answer;
+      (*later)({}, [&answer](HttpResponse response) { answer.set_value(std::move(response)); });
+      return Read(answer.get_future().get());
+    }
     if (auto* sink = std::get_if<std::unique_ptr<HttpBodySink>>(&outcome)) {
       std::optional<HttpResponse> early;
       for (size_t at = 0; at < body.size() && !early; at += 100'000) {
@@ -66,7 +72,18 @@ class RegistryHandlerTest : public ::testing::Test {
 
   void Restart(bool writable, size_t uploads = 256) {
     sessions_ = std::make_unique<UploadSessions>(UploadLimits{.sessions = uploads}, SystemClock());
-    handler_ = NewRegistryHandler({.writable = writable}, &repositories_, sessions_.get());
+    handler_ =
+        NewRegistryHandler({.repositories = &repositories_, .uploads = sessions_.get()}, writable);
+  }
+
+  // Blobs that are not here are asked for with `fetch`.
+  void FetchWith(BlobFetch fetch) {
+    handler_ = NewRegistryHandler({.repositories = &repositories_,
+                                   .uploads = sessions_.get(),
+                                   .name_space = "tenant",
+                                   .fetch = std::move(fetch),
+                                   .fetchers = &fetchers_},
+                                  /*writable=*/true);
   }
 
   std::string Manifest(const std::string& more = "") {
@@ -79,8 +96,9 @@ class RegistryHandlerTest : public ::testing::Test {
   MemoryRepositories repositories_;
   std::unique_ptr<UploadSessions> sessions_ =
       std::make_unique<UploadSessions>(UploadLimits(), SystemClock());
-  std::unique_ptr<HttpHandler> handler_ =
-      NewRegistryHandler({.writable = true}, &repositories_, sessions_.get());
+  ThreadPool fetchers_{2};
+  std::unique_ptr<HttpHandler> handler_ = NewRegistryHandler(
+      {.repositories = &repositories_, .uploads = sessions_.get()}, /*writable=*/true);
 };
 
 TEST_F(RegistryHandlerTest, IsReadOnlyUntilToldOtherwise) {
@@ -101,6 +119,44 @@ TEST_F(RegistryHandlerTest, IsReadOnlyUntilToldOtherwise) {
   }
   EXPECT_EQ(Ask("GET", "/v2/app/manifests/1").status, 200);
   EXPECT_EQ(Ask("GET", "/v2/app/blobs/" + blob.ToString()).body, "blob");
+}
+
+TEST_F(RegistryHandlerTest, BlobsThatAreElsewhereAreFetched) {
+  const Digest here = repositories_.AddBlob("here");
+  const Digest there = Digest::Of("there");
+  std::vector<std::string> asked;
+  absl::Status status;
+  FetchWith([&](const std::string& name_space, const Digest& blob, std::stop_token) {
+    asked.push_back(name_space + " " + blob.ToString());
+    if (status.ok()) {
+      repositories_.AddBlob("there");
+    }
+    return status;
+  });
+  const std::string target = "/v2/app/blobs/" + there.ToString();
+  EXPECT_EQ(Ask("GET", "/v2/app/blobs/" + here.ToString()).body, "here");
+  EXPECT_EQ(Ask("DELETE", target).status, 404);
+  EXPECT_TRUE(asked.empty());
+
+  status = absl::NotFoundError("nobody has it");
+  Answer answer = Ask("GET", target);
+  EXPECT_EQ(answer.status, 404);
+  EXPECT_EQ(answer.Code(), "BLOB_UNKNOWN");
+  EXPECT_OK(answer.error);
+  status = absl::UnavailableError("secret host is down");
+  answer = Ask("HEAD", target);
+  EXPECT_EQ(answer.status, 502);
+  EXPECT_EQ(answer.body.find("secret"), std::string::npos);
+  EXPECT_FALSE(answer.error.ok());
+
+  status = absl::OkStatus();
+  answer = Ask("GET", target, "", {{"range", "bytes=1-2"}});
+  EXPECT_EQ(answer.status, 206);
+  EXPECT_EQ(answer.body, "he");
+  EXPECT_EQ(asked.size(), 3u);
+  EXPECT_EQ(asked.back(), "tenant " + there.ToString());
+  EXPECT_EQ(Ask("GET", target).body, "there");
+  EXPECT_EQ(asked.size(), 3u);
 }
 
 TEST_F(RegistryHandlerTest, RefusesMethodsThatAnEndpointLacks) {

@@ -110,7 +110,13 @@ class HttpRegistryServer : public RegistryServer {
  public:
   HttpRegistryServer(const RegistryServerOptions& options, Repositories* repositories)
       : uploads_(options.uploads, options.clock),
-        handler_(NewRegistryHandler(options, repositories, &uploads_)),
+        fetchers_(options.fetches),
+        handler_(NewRegistryHandler({.repositories = repositories,
+                                     .uploads = &uploads_,
+                                     .name_space = options.name_space,
+                                     .fetch = options.fetch,
+                                     .fetchers = &fetchers_},
+                                    options.writable)),
         sweeper_([this](std::stop_token stop) { Sweep(std::move(stop)); }) {}
 
   absl::Status Listen(const HttpServerOptions& options) {
@@ -133,6 +139,7 @@ class HttpRegistryServer : public RegistryServer {
   }
 
   UploadSessions uploads_;
+  ThreadPool fetchers_;
   const std::unique_ptr<HttpHandler> handler_;
   std::jthread sweeper_;
   std::unique_ptr<HttpServer> http_;
@@ -147,13 +154,8 @@ absl::StatusOr<std::unique_ptr<RegistryServer>> RegistryServer::Start(
   return server;
 }
 
-std::unique_ptr<HttpHandler> NewRegistryHandler(const RegistryServerOptions& options,
-                                                Repositories* repositories,
-                                                UploadSessions* uploads) {
-  return std::make_unique<RegistryHandler>(
-      RegistryContext{
-          .repositories = repositories, .uploads = uploads, .name_space = options.name_space},
-      options.writable);
+std::unique_ptr<HttpHandler> NewRegistryHandler(const RegistryContext& context, bool writable) {
+  return std::make_unique<RegistryHandler>(context, writable);
 }
 
 }  // namespace zlayer

@@ -9,16 +9,26 @@
 
 #include <absl/status/statusor.h>
 
+#include <cstddef>
+#include <functional>
 #include <memory>
+#include <stop_token>
 #include <string>
 #include <vector>
 
 #include "base/clock.h"
+#include "base/digest.h"
+#include "base/thread_pool.h"
 #include "registry/image/repositories.h"
 #include "registry/server/http_server.h"
 #include "registry/server/upload_sessions.h"
 
 namespace zlayer {
+
+// Brings a blob here that the name space's images name and that another registry has. Blocks.
+// kNotFound: no registry is known that has it, or it has it no more.
+using BlobFetch = std::function<absl::Status(const std::string& name_space, const Digest& blob,
+                                             std::stop_token stop)>;
 
 struct RegistryServerOptions {
   HttpServerOptions http;
@@ -27,6 +37,10 @@ struct RegistryServerOptions {
   bool writable = false;
   UploadLimits uploads;
   const Clock* clock = SystemClock();
+  // For blobs that are asked for and not here; where it is empty they are unknown. It runs on
+  // threads of its own, `fetches` of them: others wait in line.
+  BlobFetch fetch;
+  size_t fetches = 8;
 };
 
 class RegistryServer {
@@ -40,10 +54,17 @@ class RegistryServer {
   virtual const std::vector<std::string>& addresses() const = 0;
 };
 
-// The same without connections: what the server answers. All must outlive it.
-std::unique_ptr<HttpHandler> NewRegistryHandler(const RegistryServerOptions& options,
-                                                Repositories* repositories,
-                                                UploadSessions* uploads);
+// What its answers are made from. Nothing is owned.
+struct RegistryContext {
+  Repositories* repositories = nullptr;
+  UploadSessions* uploads = nullptr;
+  std::string name_space;
+  BlobFetch fetch;                 // may be empty
+  ThreadPool* fetchers = nullptr;  // where it runs
+};
+
+// The same without connections: what the server answers.
+std::unique_ptr<HttpHandler> NewRegistryHandler(const RegistryContext& context, bool writable);
 
 }  // namespace zlayer
 

@@ -63,26 +63,26 @@ absl::StatusOr<UploadSessions::Lease> UploadSessions::Take(const std::string& re
                                                            const std::string& id) {
   Expire();
   MutexLock lock(&mutex_);
-  const auto found = sessions_.find(id);
-  if (found == sessions_.end() || found->second->repository != repository) {
+  std::shared_ptr<Session> session = Find(repository, id);
+  if (session == nullptr) {
     return Unknown();
   }
-  if (std::exchange(found->second->taken, true)) {
+  if (std::exchange(session->taken, true)) {
     return Unavailable("another request is using this upload");
   }
-  return Lease(this, id, found->second);
+  return Lease(this, id, std::move(session));
 }
 
 absl::StatusOr<uint64_t> UploadSessions::Size(const std::string& repository,
                                               const std::string& id) {
   Expire();
   MutexLock lock(&mutex_);
-  const auto found = sessions_.find(id);
-  if (found == sessions_.end() || found->second->repository != repository) {
+  const std::shared_ptr<Session> session = Find(repository, id);
+  if (session == nullptr) {
     return Unknown();
   }
-  found->second->used_ns = clock_->NowNs();
-  return found->second->size;
+  session->used_ns = clock_->NowNs();
+  return session->size;
 }
 
 void UploadSessions::Expire() {
@@ -97,6 +97,13 @@ void UploadSessions::Expire() {
       ++at;
     }
   }
+}
+
+std::shared_ptr<UploadSessions::Session> UploadSessions::Find(const std::string& repository,
+                                                              const std::string& id) {
+  const auto found = sessions_.find(id);
+  return found != sessions_.end() && found->second->repository == repository ? found->second
+                                                                             : nullptr;
 }
 
 void UploadSessions::Return(Session* session) {

@@ -73,6 +73,9 @@ class UploadSessions {
     int64_t used_ns = 0;
   };
 
+  // None of this id in this repository: null.
+  std::shared_ptr<Session> Find(const std::string& repository, const std::string& id)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Return(Session* session);
 
   const UploadLimits limits_;

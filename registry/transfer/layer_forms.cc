@@ -7,11 +7,35 @@
 
 #include "base/errors.h"
 #include "base/files.h"
+#include "base/read_ahead.h"
 #include "base/status_macros.h"
 #include "registry/image/image_json.h"
 #include "registry/layer/archive.h"
 
 namespace zlayer {
+namespace {
+
+// Times of use are written anew when they are older.
+constexpr int64_t kStaleNs = int64_t{24} * 3600 * 1'000'000'000;
+
+using Sink = std::function<absl::Status(std::string_view)>;
+
+// What `produce` writes is the tar of this digest.
+absl::Status Checked(const Digest& diff_id, const Sink& sink,
+                     const std::function<absl::Status(const Sink&)>& produce) {
+  Sha256 digest;
+  RETURN_IF_ERROR(produce([&](std::string_view piece) {
+    digest.Update(piece);
+    return sink(piece);
+  }));
+  return digest.Finish() == diff_id
+             ? absl::OkStatus()
+             : DataLoss(fmt::format("the store cannot make the layer {} again: its contents are "
+                                    "damaged",
+                                    diff_id.ToString()));
+}
+
+}  // namespace
 
 std::optional<Compression> CompressionOf(std::string_view media_type) {
   if (media_type.ends_with("gzip")) {
@@ -44,9 +68,10 @@ BlobSource SourceOf(const Digest& digest, const ContentFile& file) {
 absl::StatusOr<std::optional<ImageLayer>> LayerForms::Find(const Digest& diff_id,
                                                            const CompressorOptions& options) {
   std::optional<ImageLayer> found;
+  bool stale = false;
   RETURN_IF_ERROR(parts_.database->Read([&](Connection& connection) -> absl::Status {
     ASSIGN_OR_RETURN(Statement query,
-                     connection.Prepare("SELECT digest, size FROM compressed_layers WHERE "
+                     connection.Prepare("SELECT digest, size, used FROM compressed_layers WHERE "
                                         "diff_id = ? AND compression = ?"));
     query.BindDigest(1, diff_id).BindText(2, CompressionName(options));
     ASSIGN_OR_RETURN(const bool any, query.Step());
@@ -56,34 +81,38 @@ absl::StatusOr<std::optional<ImageLayer>> LayerForms::Find(const Digest& diff_id
       ASSIGN_OR_RETURN(layer.digest, query.DigestAt(0));
       layer.size = static_cast<uint64_t>(query.Int(1));
       layer.media_type = LayerMediaType(options.compression);
+      stale = query.Int(2) < parts_.clock->NowNs() - kStaleNs;
     }
     return absl::OkStatus();
   }));
+  if (stale) {
+    RETURN_IF_ERROR(Remember(diff_id, options, {found->digest, found->media_type, found->size}));
+  }
   return found;
 }
 
-absl::Status LayerForms::WriteTar(const ImageLayer& layer,
-                                  const std::function<absl::Status(std::string_view)>& sink,
-                                  std::stop_token stop) {
-  Sha256 digest;
-  const auto write = [&](std::string_view piece) {
-    digest.Update(piece);
-    return sink(piece);
-  };
+absl::Status LayerForms::WriteTar(const ImageLayer& layer, const Sink& sink,
+                                  const std::stop_token& stop) {
   absl::StatusOr<ContentFile> blob = parts_.blobs->Open(layer.digest);
   if (blob.ok()) {
-    RETURN_IF_ERROR(ReadUncompressed(*blob, ArchiveLimits(), write, std::move(stop)));
-  } else if (absl::IsNotFound(blob.status()) && !layer.layer.IsNone()) {
-    ASSIGN_OR_RETURN(const LayerRef index, parts_.layers->Get(layer.layer));
-    RETURN_IF_ERROR(parts_.layers->WriteTar(index, layer.diff_id, write, std::move(stop)));
-  } else {
+    return Checked(layer.diff_id, sink, [&](const Sink& write) {
+      return ReadUncompressed(*blob, ArchiveLimits(), write, stop);
+    });
+  }
+  if (!absl::IsNotFound(blob.status()) || layer.layer.IsNone()) {
     return blob.status();
   }
-  return digest.Finish() == layer.diff_id
-             ? absl::OkStatus()
-             : DataLoss(fmt::format("the store cannot make the layer {} again: its contents are "
-                                    "damaged",
-                                    layer.diff_id.ToString()));
+  ASSIGN_OR_RETURN(const LayerRef index, parts_.layers->Get(layer.layer));
+  return WriteMade(index, layer.diff_id, sink, stop);
+}
+
+// A tar of the layer that is not stored, or its end, which cannot be checked.
+absl::Status LayerForms::WriteMade(const LayerRef& layer, const WantedTar& wanted, const Sink& sink,
+                                   const std::stop_token& stop) {
+  const auto produce = [&](const Sink& write) {
+    return parts_.layers->WriteTar(layer, wanted, write, stop);
+  };
+  return wanted.from == 0 ? Checked(wanted.diff_id, sink, produce) : produce(sink);
 }
 
 absl::StatusOr<RemoteDescriptor> LayerForms::Compress(
@@ -100,8 +129,10 @@ absl::StatusOr<RemoteDescriptor> LayerForms::Compress(
                                                                        return sink(piece);
                                                                      },
                                                                      stop));
-  RETURN_IF_ERROR(WriteTar(
-      layer, [&](std::string_view piece) { return compressor->Append(piece); }, stop));
+  RETURN_IF_ERROR(
+      CopyAhead([&](const auto& tar,
+                    const std::stop_token& stopped) { return WriteTar(layer, tar, stopped); },
+                [&](std::string_view piece) { return compressor->Append(piece); }, stop));
   RETURN_IF_ERROR(compressor->Finish());
   made.digest = digest.Finish();
   RETURN_IF_ERROR(Remember(layer.diff_id, options, made));
@@ -135,7 +166,11 @@ absl::StatusOr<BlobSource> LayerForms::Open(const ImageLayer& layer, std::stop_t
       layer.digest, layer.size,
       [this, index, digest = layer.digest, stop = std::move(stop)](
           uint64_t offset, const std::function<absl::Status(std::string_view)>& sink) {
-        return parts_.layers->WriteTar(index, {digest, offset}, sink, stop);
+        return CopyAhead(
+            [&](const auto& tar, const std::stop_token& stopped) {
+              return WriteMade(index, {digest, offset}, tar, stopped);
+            },
+            sink, stop);
       }};
 }
 

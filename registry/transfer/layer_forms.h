@@ -19,6 +19,7 @@
 #include "registry/content/content_file.h"
 #include "registry/image/image_parts.h"
 #include "registry/image/image_store.h"
+#include "registry/layer/layer_store.h"
 
 namespace zlayer {
 
@@ -48,7 +49,10 @@ class LayerForms {
                         const RemoteDescriptor& made);
   absl::Status WriteTar(const ImageLayer& layer,
                         const std::function<absl::Status(std::string_view)>& sink,
-                        std::stop_token stop);
+                        const std::stop_token& stop);
+  absl::Status WriteMade(const LayerRef& layer, const WantedTar& wanted,
+                         const std::function<absl::Status(std::string_view)>& sink,
+                         const std::stop_token& stop);
 
   const ImageParts parts_;
 };

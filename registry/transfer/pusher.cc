@@ -28,6 +28,17 @@ constexpr size_t kThreads = 8;
 // Between two reports on a blob.
 constexpr int64_t kProgressNs = 250'000'000;
 
+TransferUpdate::State StateOf(BlobPut put) {
+  switch (put) {
+    case BlobPut::kPresent:
+      return TransferUpdate::State::kPresent;
+    case BlobPut::kMounted:
+      return TransferUpdate::State::kMounted;
+    default:
+      return TransferUpdate::State::kDone;
+  }
+}
+
 // One destination of one push, or one copy.
 struct Target {
   RemoteRepository where;
@@ -38,6 +49,12 @@ struct Target {
 
   Target(RemoteRepository w, std::string n, const ProgressSink& p)
       : where(std::move(w)), name(std::move(n)), progress(p) {}
+
+  // A blob is in the registry.
+  void Ended(const std::string& item, BlobPut how, uint64_t size) {
+    sent += how == BlobPut::kSent ? size : 0;
+    Report(progress, {item, StateOf(how), size, size});
+  }
 };
 
 // The sink, and progress is told of what it gets. What it refers to must outlive it.
@@ -257,8 +274,10 @@ absl::StatusOr<RegistryPusher::Sent> RegistryPusher::SendImage(const PushRequest
     sent.layers.push_back(image.layers[i].layer);
   }
   if (changed) {
-    sent.manifest.media_type = kManifestMediaType;
-    sent.manifest.bytes = WithLayers(manifest.bytes, layers);
+    const bool docker = manifest.media_type == kDockerManifestMediaType;
+    sent.manifest.media_type = docker ? kDockerManifestMediaType : kManifestMediaType;
+    sent.manifest.bytes =
+        WithLayers(docker ? ImageFormat::kDocker : ImageFormat::kOci, manifest.bytes, layers);
     sent.manifest.digest = Digest::Of(sent.manifest.bytes);
   }
   return sent;
@@ -290,10 +309,10 @@ absl::StatusOr<ImageLayer> RegistryPusher::SendLayer(const PushRequest& request,
       IsLoopback(target.where.registry) ? Compression::kNone : Compression::kGzip);
   const std::optional<Compression> is = CompressionOf(layer.media_type);
   const bool keeps = !is.has_value() || is == wanted || (*is != Compression::kNone && !form.force);
+  const BlobFetcher fetch = puller_->Fetcher(request.credentials, target.progress);
   if (!keeps) {
     // To compress it, its bytes must be here.
-    RETURN_IF_ERROR(
-        images_->EnsureBlobs(image, puller_->Fetcher(request.credentials, target.progress), stop));
+    RETURN_IF_ERROR(images_->EnsureBlob(image, layer, fetch, stop));
     return SendCompressed(target, layer, {wanted, form.level, 0}, std::move(stop));
   }
   const std::string item = fmt::format("layer {}", layer.digest.ToString());
@@ -302,14 +321,9 @@ absl::StatusOr<ImageLayer> RegistryPusher::SendLayer(const PushRequest& request,
     Report(target.progress, {item, TransferUpdate::State::kPresent, layer.size, layer.size});
     return layer;
   }
-  absl::StatusOr<BlobSource> source = forms_.Open(layer, stop);
-  if (absl::IsNotFound(source.status())) {
-    RETURN_IF_ERROR(
-        images_->EnsureBlobs(image, puller_->Fetcher(request.credentials, target.progress), stop));
-    source = forms_.Open(layer, stop);
-  }
-  RETURN_IF_ERROR(source.status());
-  RETURN_IF_ERROR(SendBlob(target, item, *source, std::move(stop)));
+  RETURN_IF_ERROR(images_->EnsureBlob(image, layer, fetch, stop));
+  ASSIGN_OR_RETURN(const BlobSource source, forms_.Open(layer, stop));
+  RETURN_IF_ERROR(SendBlob(target, item, source, std::move(stop)));
   return layer;
 }
 
@@ -353,12 +367,9 @@ absl::Status RegistryPusher::SendBlob(Target& target, const std::string& item,
   told.read = [&](uint64_t offset, const std::function<absl::Status(std::string_view)>& sink) {
     return blob.read(offset, Told(target, item, offset, blob.size, sink));
   };
-  ASSIGN_OR_RETURN(const bool sent,
+  ASSIGN_OR_RETURN(const BlobPut put,
                    client_->PutBlob(target.where, told, mount_from, std::move(stop)));
-  target.sent += sent ? blob.size : 0;
-  Report(target.progress,
-         {item, sent ? TransferUpdate::State::kDone : TransferUpdate::State::kPresent, blob.size,
-          blob.size});
+  target.Ended(item, put, blob.size);
   return absl::OkStatus();
 }
 
@@ -456,21 +467,18 @@ absl::Status RegistryPusher::CopyBlob(const RemoteRepository& from, Target& targ
     return absl::OkStatus();
   }
   // Within a registry it is fetched only if that does not take it from where it has it.
-  absl::StatusOr<bool> sent = absl::AbortedError("not fetched");
+  absl::StatusOr<BlobPut> put = absl::AbortedError("not fetched");
   if (from.registry == target.where.registry) {
     const BlobSource nothing{blob.digest, blob.size,
-                             [&](uint64_t, const auto&) -> absl::Status { return sent.status(); }};
-    sent = client_->PutBlob(target.where, nothing, {from.repository}, stop);
+                             [&](uint64_t, const auto&) -> absl::Status { return put.status(); }};
+    put = client_->PutBlob(target.where, nothing, {from.repository}, stop);
   }
-  if (absl::IsAborted(sent.status())) {
+  if (absl::IsAborted(put.status())) {
     ASSIGN_OR_RETURN(const ContentFile file, FetchToFile(from, blob, stop));
-    sent = client_->PutBlob(target.where, SourceOf(blob.digest, file), {}, stop);
+    put = client_->PutBlob(target.where, SourceOf(blob.digest, file), {}, stop);
   }
-  RETURN_IF_ERROR(sent.status());
-  target.sent += *sent ? blob.size : 0;
-  Report(target.progress,
-         {item, *sent ? TransferUpdate::State::kDone : TransferUpdate::State::kMounted, blob.size,
-          blob.size});
+  RETURN_IF_ERROR(put.status());
+  target.Ended(item, *put, blob.size);
   return absl::OkStatus();
 }
 

@@ -8,10 +8,12 @@
 #include <thread>
 #include <vector>
 
+#include "base/mutex.h"
 #include "registry/image/image_json.h"
 #include "registry/image/platform.h"
 #include "registry/image/testing/archives.h"
 #include "registry/image/testing/image_store_fixture.h"
+#include "registry/transfer/blob_pull.h"
 #include "registry/transfer/make_index.h"
 #include "registry/transfer/puller.h"
 #include "registry/transfer/pusher.h"
@@ -329,12 +331,117 @@ TEST_F(TransferTest, WhatWasPulledIsPushedVerbatimUnlessForced) {
   EXPECT_EQ(forced.config, pushed.config);
 }
 
+TEST_F(TransferTest, ADockerImageStaysOne) {
+  NewImage image = MakeImage({{"a", "A"}});
+  image.format = ImageFormat::kDocker;
+  ASSERT_OK(images_->Commit("n", image, {"app:v1"}));
+  ASSERT_OK(Push("app:v1", "reg.example/app:gzip", {Compression::kGzip, {}, true}).status());
+  const ManifestDocument sent = ManifestAt("reg.example/app", "gzip");
+  EXPECT_EQ(sent.media_type, kDockerManifestMediaType);
+  EXPECT_EQ(sent.config.media_type, kDockerConfigMediaType);
+  EXPECT_EQ(sent.layers[0].media_type, "application/vnd.docker.image.rootfs.diff.tar.gzip");
+}
+
 TEST_F(TransferTest, BlobsAreTakenFromOtherRepositoriesOfTheRegistry) {
   AddRemote("reg.example/base", "v1", {MakeTar({{"a", "A"}})});
   ASSERT_OK(Resolve("reg.example/base:v1"));
   registry_.Forget();
   ASSERT_OK_AND_ASSIGN(const PushResult pushed, Push("reg.example/base:v1", "reg.example/app:v1"));
   EXPECT_EQ(registry_.repositories["reg.example/app"].blobs.size(), 2);
+}
+
+TEST_F(TransferTest, APushSaysHowABlobCameThere) {
+  AddRemote("reg.example/base", "v1", {MakeTar({{"a", "A"}})});
+  ASSERT_OK(Resolve("reg.example/base:v1"));
+  std::vector<TransferUpdate::State> states;
+  Mutex mutex;
+  const ProgressSink progress = [&](const TransferUpdate& update) {
+    MutexLock lock(&mutex);
+    if (update.state != TransferUpdate::State::kRunning && update.item.starts_with("blob")) {
+      states.push_back(update.state);
+    }
+  };
+  const PushRequest push{"n", "reg.example/base:v1", {"reg.example/app:v1"}, {}, false, {}};
+  ASSERT_OK(pusher_->Push(push, progress, {}));
+  ASSERT_OK(pusher_->Push(push, progress, {}));
+  EXPECT_THAT(states,
+              ElementsAre(TransferUpdate::State::kDone, TransferUpdate::State::kPresent));
+}
+
+TEST_F(TransferTest, ABlobThatOnlyARegistryHasIsBroughtHere) {
+  AddRemote("docker.io/library/app", "v1", {MakeTar({{"a", "A"}})});
+  ASSERT_OK_AND_ASSIGN(const PulledImage pulled, Resolve("app:v1"));
+  const Digest layer = pulled.image.layers[0].digest;
+  BlobPull pull(images_.get(), puller_.get());
+  EXPECT_THAT(repositories_->OpenBlob("n", layer), StatusIs(absl::StatusCode::kNotFound));
+  EXPECT_THAT(pull.Fetch("other", layer, {}), StatusIs(absl::StatusCode::kNotFound));
+  EXPECT_THAT(pull.Fetch("n", Digest::Of("x"), {}), StatusIs(absl::StatusCode::kNotFound));
+
+  registry_.Forget();
+  {
+    std::vector<std::jthread> many;
+    for (int i = 0; i < 5; ++i) {
+      many.emplace_back([&] { EXPECT_OK(pull.Fetch("n", layer, {})); });
+    }
+  }
+  EXPECT_EQ(registry_.Count("GET blob"), 1);
+  ASSERT_OK(repositories_->OpenBlob("n", layer));
+
+  // A registry that lost it.
+  AddRemote("reg.example/gone", "v1", {MakeTar({{"b", "B"}})});
+  ASSERT_OK_AND_ASSIGN(const PulledImage gone, Resolve("reg.example/gone:v1"));
+  registry_.repositories.erase("reg.example/gone");
+  EXPECT_THAT(pull.Fetch("n", gone.image.layers[0].digest, {}),
+              StatusIs(absl::StatusCode::kNotFound));
+}
+
+TEST_F(TransferTest, ABlobThatOnlyAPushMadeIsBroughtBack) {
+  ASSERT_OK(images_->Commit("n", MakeImage({{"a", "A"}}), {"app:v1"}));
+  ASSERT_OK(Push("app:v1", "reg.example/app:v1"));
+  const Digest layer = ManifestAt("reg.example/app", "v1").layers[0].digest;
+  EXPECT_THAT(repositories_->OpenBlob("n", layer), StatusIs(absl::StatusCode::kNotFound));
+  BlobPull pull(images_.get(), puller_.get());
+  ASSERT_OK(pull.Fetch("n", layer, {}));
+  ASSERT_OK_AND_ASSIGN(const auto reader, repositories_->OpenBlob("n", layer));
+  EXPECT_EQ(reader->size(), registry_.repositories["reg.example/app"].blobs[layer].size());
+}
+
+TEST_F(TransferTest, TheDaemonsOwnServerIsNotAskedForWhatItLacks) {
+  AddRemote("localhost:5000/app", "v1", {MakeTar({{"a", "A"}})});
+  ASSERT_OK_AND_ASSIGN(const PulledImage pulled, Resolve("localhost:5000/app:v1"));
+  BlobPull pull(images_.get(), puller_.get());
+  pull.ServesOn({"127.0.0.1:5000"});
+  registry_.Forget();
+  EXPECT_THAT(pull.Fetch("n", pulled.image.layers[0].digest, {}),
+              StatusIs(absl::StatusCode::kNotFound));
+  EXPECT_EQ(registry_.Count("GET blob"), 0);
+  pull.ServesOn({"127.0.0.1:5001"});
+  EXPECT_OK(pull.Fetch("n", pulled.image.layers[0].digest, {}));
+}
+
+TEST_F(TransferTest, WhatCompressingMadeIsForgotten) {
+  const auto rows = [&] { return Count("compressed_layers"); };
+  ASSERT_OK(images_->Commit("n", MakeImage({{"a", "A"}}), {"app:v1"}));
+  ASSERT_OK(Push("app:v1", "reg.example/app:v1"));
+  ASSERT_OK(repositories_->DropStaleRows());
+  EXPECT_EQ(rows(), 1);
+  const auto change = [&](const char* sql) {
+    ASSERT_OK(database_->Write(
+        [&](Connection& connection) { return connection.Prepare(sql)->Run(); }));
+  };
+  // A push that asks for it keeps it.
+  change("UPDATE compressed_layers SET used = 0");
+  ASSERT_OK(Push("app:v1", "reg.example/app:v2"));
+  ASSERT_OK(repositories_->DropStaleRows());
+  EXPECT_EQ(rows(), 1);
+  change("UPDATE compressed_layers SET used = 0");
+  ASSERT_OK(repositories_->DropStaleRows());
+  EXPECT_EQ(rows(), 0);
+  // So is that of a layer which is gone.
+  ASSERT_OK(Push("app:v1", "second.example/app:v1"));
+  change("UPDATE compressed_layers SET diff_id = zeroblob(32), digest = zeroblob(32)");
+  ASSERT_OK(repositories_->DropStaleRows());
+  EXPECT_EQ(rows(), 0);
 }
 
 TEST_F(TransferTest, APushByDigestHasNoTag) {

@@ -84,14 +84,14 @@ std::vector<std::pair<std::string, std::string>> Files() {
 }
 
 void Measure(const std::string& name, const std::string& text) {
-  DockerfileRequest request;
+  ConvertRequest request;
   request.name = "Dockerfile";
   request.text = text;
   request.platform.set_os("linux");
   request.platform.set_architecture("amd64");
   AnyImage images;
   const std::clock_t begin = std::clock();
-  const absl::StatusOr<DockerfileGraph> graph = ConvertDockerfile(request, images, {});
+  const absl::StatusOr<FileGraph> graph = ConvertFile(request, images, {});
   const double milliseconds = 1e3 * static_cast<double>(std::clock() - begin) / CLOCKS_PER_SEC;
   const std::string result = graph.ok() ? fmt::format("{} stages", graph->graph.stages_size())
                                         : std::string(Message(graph.status())).substr(0, 100);

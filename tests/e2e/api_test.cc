@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include <algorithm>
 #include <chrono>
 #include <filesystem>
 #include <memory>
@@ -226,8 +227,8 @@ TEST_F(ApiTest, APlanIsTheGraphWithItsDigests) {
   absl::Status unknown = Plan(spec).status();
   EXPECT_THAT(unknown, StatusIs(absl::StatusCode::kNotFound, HasSubstr("nothing:here")));
   EXPECT_EQ(DetailOf(unknown).source().first_line(), 1u);
-  spec.set_squash(true);
-  EXPECT_THAT(Plan(spec), StatusIs(absl::StatusCode::kUnimplemented, HasSubstr("squash")));
+  spec.add_cache_to("x");
+  EXPECT_THAT(Plan(spec), StatusIs(absl::StatusCode::kUnimplemented, HasSubstr("cache_to")));
   EXPECT_THAT(Plan({}), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("contexts")));
 }
 
@@ -382,6 +383,26 @@ TEST_F(ApiTest, InfoSaysThatTheDaemonDrains) {
   ASSERT_OK(Cancel(id));
   EXPECT_EQ(daemon_->Wait().exit_code, 0);
   daemon_.reset();
+}
+
+TEST_F(ApiTest, RuntimesAreListedAndRefusedByName) {
+  v1::ListRuntimesResponse runtimes;
+  ASSERT_OK(Call(*system_, &v1::SystemService::Stub::ListRuntimes, v1::ListRuntimesRequest(),
+                 &runtimes));
+  std::vector<std::string> names;
+  for (const v1::Runtime& runtime : runtimes.runtimes()) {
+    names.push_back(runtime.name());
+    EXPECT_THAT(runtime.dockerfile(), HasSubstr("\nFROM ")) << runtime.name();
+  }
+  EXPECT_THAT(names, Contains("node24"));
+  EXPECT_TRUE(std::is_sorted(names.begin(), names.end()));
+
+  v1::SubmitBuildRequest request;
+  request.mutable_spec()->set_runtime("pyhton");
+  const absl::Status status = Submit(request).status();
+  EXPECT_THAT(status, StatusIs(absl::StatusCode::kInvalidArgument,
+                               HasSubstr("did you mean python?")));
+  EXPECT_EQ(DetailOf(status).reason(), "UNKNOWN_RUNTIME");
 }
 
 TEST_F(ApiTest, AnIdempotencyKeyMakesOneBuild) {

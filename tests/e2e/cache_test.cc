@@ -153,6 +153,103 @@ RUN echo begun; sleep 2; head -c 8 /dev/urandom > /r
   EXPECT_THAT(Reasons(ParseEvents(finished.out)), ElementsAre(StartsWith("shared with build")));
 }
 
+// Builds whose RUN uses cache mounts that only one may have at a time.
+class LockedMountTest : public CacheTest {
+ protected:
+  static std::string Mount(const std::string& id, const std::string& target) {
+    return "--mount=type=cache,sharing=locked,id=" + id + ",target=" + target + " ";
+  }
+
+  std::unique_ptr<Process> Start(const std::string& run) {
+    WriteContext("Dockerfile", "FROM busybox\nRUN " + run + "\n");
+    return std::make_unique<Process>(Cli({"build", "--progress", "json", Context()}));
+  }
+  // A build that has `id` until EndHolder.
+  std::unique_ptr<Process> StartHolder(const std::string& id) {
+    std::unique_ptr<Process> holder =
+        Start(Mount(id, "/m") + "echo has it; while [ ! -e /m/end ]; do sleep 0.02; done");
+    EXPECT_TRUE(WaitUntil([&] { return !Find(SoFar(*holder), "output").is_null(); }));
+    return holder;
+  }
+  void EndHolder() {
+    Execute({"sh", "-c", "for mount in " + Root() + "/cache-mounts/*; do touch $mount/end; done"});
+  }
+
+  static std::vector<Json> SoFar(const Process& build) {
+    const std::string out = build.OutSoFar();
+    return ParseEvents(out.substr(0, out.rfind('\n') + 1));
+  }
+  static std::string IdOf(const Process& build) {
+    const std::vector<Json> events = SoFar(build);
+    return events.empty() ? "" : events.front()["build_id"].get<std::string>();
+  }
+  // Until the build has said that many times that it waits. The last reason.
+  static std::string WaitsFor(const Process& build, size_t times = 1) {
+    std::vector<std::string> reasons;
+    EXPECT_TRUE(WaitUntil([&] {
+      reasons.clear();
+      for (const Json& event : SoFar(build)) {
+        if (event.contains("instruction_waiting")) {
+          reasons.push_back(event["instruction_waiting"]["reason"].get<std::string>());
+        }
+      }
+      return reasons.size() >= times;
+    }));
+    return reasons.empty() ? "" : reasons.back();
+  }
+};
+
+TEST_F(LockedMountTest, OrdersThatCrossDoNotBlockEachOther) {
+  const std::unique_ptr<Process> holder = StartHolder("b");
+  const std::unique_ptr<Process> one = Start(Mount("a", "/1") + Mount("b", "/2") + "echo one");
+  EXPECT_EQ(WaitsFor(*one), "build " + IdOf(*holder) + " uses the cache mount b");
+  // It asks for b first, which would be the holder's, and gets none before a.
+  const std::unique_ptr<Process> two = Start(Mount("b", "/1") + Mount("a", "/2") + "echo two");
+  EXPECT_EQ(WaitsFor(*two), "build " + IdOf(*one) + " uses the cache mount a");
+  EndHolder();
+  for (Process* build : {holder.get(), one.get(), two.get()}) {
+    const Finished finished = build->Wait();
+    EXPECT_EQ(finished.exit_code, 0) << finished.out << finished.err;
+  }
+}
+
+TEST_F(LockedMountTest, WorkThatIsSharedWaitsOnWhenOneOfItsBuildsIsCanceled) {
+  const std::unique_ptr<Process> holder = StartHolder("a");
+  const std::string run = Mount("a", "/m") + "echo shared; head -c 8 /dev/urandom > /r";
+  const std::unique_ptr<Process> first = Start(run);
+  EXPECT_EQ(WaitsFor(*first), "build " + IdOf(*holder) + " uses the cache mount a");
+  const std::unique_ptr<Process> second = Start(run);
+  // For the work, and what that waits for.
+  EXPECT_EQ(WaitsFor(*second, 2), "build " + IdOf(*holder) + " uses the cache mount a");
+  first->Signal(SIGINT);
+  EXPECT_NE(first->Wait().exit_code, 0);
+  EndHolder();
+  const Finished finished = second->Wait();
+  EXPECT_EQ(finished.exit_code, 0) << finished.out << finished.err;
+  EXPECT_THAT(Reasons(ParseEvents(finished.out)), ElementsAre(StartsWith("shared with build")));
+  EXPECT_EQ(holder->Wait().exit_code, 0);
+}
+
+TEST_F(LockedMountTest, AWaitThatAllHaveLeftEnds) {
+  const std::unique_ptr<Process> holder = StartHolder("a");
+  const std::string run = Mount("a", "/m") + "echo shared";
+  const std::unique_ptr<Process> first = Start(run);
+  WaitsFor(*first);
+  const std::unique_ptr<Process> second = Start(run);
+  WaitsFor(*second, 2);
+  for (Process* build : {first.get(), second.get()}) {
+    build->Signal(SIGINT);
+    EXPECT_NE(build->Wait().exit_code, 0);
+  }
+  // Nothing of it is left that would take the mount, or that later builds would share.
+  EndHolder();
+  EXPECT_EQ(holder->Wait().exit_code, 0);
+  const std::unique_ptr<Process> third = Start(run);
+  const Finished finished = third->Wait();
+  EXPECT_EQ(finished.exit_code, 0) << finished.out << finished.err;
+  EXPECT_THAT(Reasons(ParseEvents(finished.out)), ElementsAre(StartsWith("miss: ")));
+}
+
 TEST_F(CacheTest, ABuildIsExplained) {
   WriteContext("Dockerfile", "FROM busybox AS app\nRUN echo a\nRUN echo b\n");
   Build({"-t", "app:1"});

@@ -80,7 +80,7 @@ TEST_F(ErrorsTest, RequestsThatCannotBe) {
   EXPECT_THAT(BuildFails(), testing::AllOf(StartsWith("Dockerfile:2: "), HasSubstr("--moun")));
   WriteContext("Dockerfile", "FROM busybox\n");
   EXPECT_THAT(BuildFails({"--target", "none"}), HasSubstr("none"));
-  EXPECT_THAT(BuildFails({"--squash"}), HasSubstr("squash"));
+  EXPECT_THAT(BuildFails({"--cache-to", "x"}), HasSubstr("cache_to"));
   EXPECT_THAT(BuildFails({"-t", "Upper:Case"}), HasSubstr("Upper"));
   WriteContext("Dockerfile", "FROM busybox\nRUN [\"/no/such/program\"]\n");
   EXPECT_THAT(BuildFails(), testing::AllOf(StartsWith("Dockerfile:2: "),

@@ -7,13 +7,16 @@
 #include <thread>
 #include <vector>
 
+#include "base/files.h"
 #include "base/strings.h"
 #include "tests/e2e/daemon.h"
+#include "tests/status_matchers.h"
 
 namespace zlayer::e2e {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 
 class GcTest : public BusyboxTest {
  protected:
@@ -91,6 +94,37 @@ TEST_F(GcTest, WhatRemovedImagesLeaveGoes) {
   EXPECT_EQ(Removed(prune, "layer"), 2u);
   EXPECT_GE(std::stoull(prune["freed_bytes"].get<std::string>()), 2'000'000u);
   EXPECT_EQ(Unused(), 0u);
+}
+
+// A cache that may have one megabyte, and steps that write half of one each.
+TEST_F(GcTest, TheDaemonKeepsItsLimitsByItself) {
+  StopDaemon();
+  ASSERT_OK(WriteFileAtomically(Path("zlayerd.yaml"),
+                                "gc:\n  interval: 100ms\n  policies:\n    - max_used: 1MB\n"));
+  StartDaemon({"--config", Path("zlayerd.yaml")});
+  for (int i = 0; i < 6; ++i) {
+    WriteContext("Dockerfile", "FROM busybox\nRUN head -c 500000 /dev/urandom >/r; echo " +
+                                   std::to_string(i) + "\n");
+    Build({"-t", "app"});
+    ASSERT_EQ(Zlayer({"rmi", "app"}).exit_code, 0);
+  }
+  // Without a command to do so. What was made last is what stays.
+  EXPECT_TRUE(WaitUntil([&] { return List({"type=record"}).size() == 2u; }));
+  EXPECT_TRUE(WaitUntil([&] { return Unused() == 0; }));
+  EXPECT_THAT(Executed(Build({"-t", "app"})), IsEmpty());
+}
+
+TEST_F(GcTest, TheDaemonMakesRoomOnAFullDisk) {
+  WriteContext("Dockerfile", "FROM busybox\nRUN head -c 500000 /dev/urandom >/r\n");
+  Build({"-t", "app"});
+  ASSERT_EQ(Zlayer({"rmi", "app"}).exit_code, 0);
+  EXPECT_EQ(List({"type=record"}).size(), 1u);
+  StopDaemon();
+  // No disk is so empty; and between two looks for changes there are hours.
+  ASSERT_OK(WriteFileAtomically(Path("zlayerd.yaml"),
+                                "gc:\n  interval: 24h\n  policies:\n    - min_free: 100%\n"));
+  StartDaemon({"--config", Path("zlayerd.yaml")});
+  EXPECT_TRUE(WaitUntil([&] { return List().empty(); }, 60));
 }
 
 TEST_F(GcTest, BuildsNeverNotice) {

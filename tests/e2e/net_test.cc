@@ -171,6 +171,22 @@ TEST_F(NetTest, SaysWhyAUrlCannotBeAdded) {
   EXPECT_THAT(TemporaryFiles(), IsEmpty());
 }
 
+TEST_F(NetTest, SaysThatLibcurlIsMissing) {
+  StopDaemon();
+  // Is found before the system's, and is none.
+  ASSERT_OK(WriteFileAtomically(Path("libcurl.so.4"), ""));
+  ASSERT_EQ(setenv("LD_LIBRARY_PATH", directory_.path().c_str(), 1), 0);
+  StartDaemon();
+  unsetenv("LD_LIBRARY_PATH");
+  const Result result = Run(Spec(Http("http://127.0.0.1:1/file"), "file", "/"));
+  ASSERT_TRUE(result.last().has_build_failed());
+  EXPECT_THAT(result.last().build_failed().error(),
+              AllOf(HasSubstr("libcurl.so.4 cannot be loaded"), HasSubstr("install")));
+  EXPECT_EQ(Zlayer({"pull", "registry.example/app"}).exit_code, 1);
+  // The rest of the daemon works.
+  EXPECT_EQ(Zlayer({"images"}).exit_code, 0);
+}
+
 TEST_F(NetTest, ACancelEndsADownload) {
   std::string build;
   FakeHttpServer server([&](const FakeHttpServer::Request&, FakeHttpServer::Peer& peer) {

@@ -164,6 +164,28 @@ TEST_F(RegistryTest, ABaseIsPulledAsFarAsItIsNeeded) {
   ASSERT_EQ(Zlayer({"export", "-o", Path("derived.tar"), "derived"}).exit_code, 0);
 }
 
+TEST_F(RegistryTest, LayersThatOnlyARegistryHasAreServed) {
+  BuildSmall("app:1");
+  const std::string name = host_ + "/app:1";
+  ASSERT_EQ(Zlayer({"push", "--compression", "gzip", "app:1", name}).exit_code, 0);
+  StopDaemon();
+  ASSERT_OK(RemoveTree(Root()));
+  StartDaemon({"--config", Path("zlayerd.yaml")});
+  WriteContext("Dockerfile", "FROM " + name + "\nENV X=y\n");
+  Build({"-t", "derived"});
+  const std::string ours = "docker://127.0.0.1:" + ServerPort() + "/derived";
+  const size_t before = Requests("\"GET /v2/app/blobs/");
+  for (const char* to : {"once", "twice"}) {
+    const Finished copied = Execute({"skopeo", "copy", "--insecure-policy",
+                                     "--src-tls-verify=false", ours, "oci:" + Path(to)});
+    EXPECT_EQ(copied.exit_code, 0) << copied.err;
+    EXPECT_EQ(Requests("\"GET /v2/app/blobs/") - before, 3);  // the base's layers, once each
+  }
+  Build({"-t", "derived"});
+  registry_.reset();
+  EXPECT_EQ(Zlayer({"export", "-o", Path("derived.tar"), "derived"}).exit_code, 0);
+}
+
 TEST_F(RegistryTest, ABuildPushesAndReportsWhatIsThere) {
   WriteContext("Dockerfile", "FROM busybox\nRUN echo x > /x\n");
   const std::string name = host_ + "/built:1";

@@ -32,7 +32,7 @@ class FakeImages : public zlayer::ImageResolver {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  zlayer::DockerfileRequest request;
+  zlayer::ConvertRequest request;
   request.name = "Dockerfile";
   request.text.assign(reinterpret_cast<const char*>(data), size);
   request.build_args = {{"A", "given"}, {"http_proxy", "proxy"}};
@@ -43,7 +43,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   request.contexts["git"].mutable_git()->set_url("git://h/r");
   request.contexts["http"].mutable_http()->set_url("http://h/f");
   FakeImages images;
-  const auto converted = zlayer::ConvertDockerfile(request, images, {});
+  const auto converted = zlayer::ConvertFile(request, images, {});
   if (!converted.ok()) {
     FUZZ_CHECK(!converted.status().message().empty());
     return 0;

@@ -7,7 +7,7 @@ set -eu
 cd "$(dirname "$0")/../.."
 seconds=${1:-60}
 [ $# -eq 0 ] || shift
-targets=${*:-dockerfile heredocs ignore lexer words}
+targets=${*:-challenge decompress detect dockerfile heredocs http_head ignore lexer manifest pipeline words zimagefile}
 findings=tests/fuzz/findings
 corpus=$(mktemp -d)
 trap 'rm -rf "$corpus"' EXIT

@@ -8,6 +8,7 @@
 #include "base/errors.h"
 #include "base/glob.h"
 #include "base/status_macros.h"
+#include "proto/error_detail.h"
 #include "registry/layer/archive.h"
 
 namespace zlayer {
@@ -279,9 +280,16 @@ std::string LayerDraft::ArchiveKey() const {
 absl::Status LayerDraft::Unpack(const Archive& archive, PackWriter* pack, std::stop_token stop) {
   ASSIGN_OR_RETURN(const ContentFile content, archive.from->Open(archive.file));
   LayerIndexBuilder unpacked;
-  RETURN_IF_ERROR(Annotate(
-      ReadArchive(content, ArchiveOptions(), /*in_place=*/false, pack, &unpacked, stop).status(),
-      fmt::format("unpacking /{}", archive.file.entry.path)));
+  const absl::Status read =
+      ReadArchive(content, ArchiveOptions(), /*in_place=*/false, pack, &unpacked, stop).status();
+  if (!read.ok() && !absl::IsCancelled(read)) {
+    v1::ErrorDetail detail;
+    detail.set_reason("TAR_EXTRACT_FAILED");
+    detail.set_subject(archive.file.entry.path);
+    return WithDetail(Annotate(read, fmt::format("unpacking /{}", archive.file.entry.path)),
+                      detail);
+  }
+  RETURN_IF_ERROR(read);
   ASSIGN_OR_RETURN(std::string bytes, unpacked.Serialize());
   ASSIGN_OR_RETURN(const std::shared_ptr<const LayerIndex> index,
                    LayerIndex::FromBytes(std::move(bytes)));

@@ -1,15 +1,14 @@
 #include "backends/native/net/http_download.h"
 
-#include <curl/curl.h>
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <memory>
-#include <mutex>
 #include <utility>
 
 #include "base/errors.h"
+#include "base/http_proxy.h"
+#include "base/libcurl.h"
 #include "base/mutex.h"
 #include "base/status_macros.h"
 #include "base/strings.h"
@@ -64,14 +63,6 @@ bool MayPass(CURLcode code) {
       return true;
     default:
       return false;
-  }
-}
-
-// curl takes HTTP_PROXY for a header's name in a CGI program, which this is not.
-void SetProxy(CURL* easy, const RemoteUrl& url) {
-  const char* upper = getenv("HTTP_PROXY");
-  if (url.scheme == "http" && getenv("http_proxy") == nullptr && upper != nullptr) {
-    curl_easy_setopt(easy, CURLOPT_PROXY, upper);
   }
 }
 
@@ -147,8 +138,7 @@ class HttpDownload {
 };
 
 absl::StatusOr<CURLcode> HttpDownload::Attempt() {
-  static std::once_flag initialized;
-  std::call_once(initialized, [] { curl_global_init(CURL_GLOBAL_DEFAULT); });
+  RETURN_IF_ERROR(LoadCurl());
   const Easy easy(curl_easy_init());
   if (easy == nullptr) {
     return ResourceExhausted("no memory is left for a download");
@@ -191,7 +181,7 @@ absl::Status HttpDownload::SetUp(CURL* easy, HeaderList* headers) {
   curl_easy_setopt(easy, CURLOPT_HEADERDATA, this);
   curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, &OnBody);
   curl_easy_setopt(easy, CURLOPT_WRITEDATA, this);
-  SetProxy(easy, request_.url);
+  curl_easy_setopt(easy, CURLOPT_PROXY, UpperCaseHttpProxy(request_.url.text));
   // Never sent to the host of a redirect.
   if (!request_.url.user.empty() || !request_.url.password.empty()) {
     curl_easy_setopt(easy, CURLOPT_USERNAME, request_.url.user.c_str());

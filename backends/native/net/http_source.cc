@@ -1,6 +1,5 @@
 #include "backends/native/net/http_source.h"
 
-#include <curl/curl.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -9,6 +8,7 @@
 #include <vector>
 
 #include "base/errors.h"
+#include "base/libcurl.h"
 #include "base/status_macros.h"
 
 namespace zlayer {
@@ -21,7 +21,8 @@ Digest SourceKey(const HttpSource::Wanted& wanted) {
 }
 
 // 1970 where the server said nothing that reads as a time.
-int64_t ModificationTime(const std::string& last_modified) {
+absl::StatusOr<int64_t> ModificationTime(const std::string& last_modified) {
+  RETURN_IF_ERROR(LoadCurl());
   const time_t seconds = last_modified.empty() ? 0 : curl_getdate(last_modified.c_str(), nullptr);
   return TimeInNs(std::max<time_t>(seconds, 0), 0);
 }
@@ -61,11 +62,12 @@ absl::StatusOr<std::optional<FetchedSource>> HttpSource::Known() {
 }
 
 absl::StatusOr<LayerRef> HttpSource::Keep(FetchedSource fetched, uint64_t size) {
+  ASSIGN_OR_RETURN(const int64_t modified, ModificationTime(fetched.last_modified));
   LayerIndexBuilder builder;
   RETURN_IF_ERROR(builder.Add({.path = wanted_.name,
                                .type = EntryType::kFile,
                                .mode = kFileMode,
-                               .mtime_ns = ModificationTime(fetched.last_modified),
+                               .mtime_ns = modified,
                                .size = size,
                                .content = fetched.content}));
   ASSIGN_OR_RETURN(const std::string index, builder.Serialize());

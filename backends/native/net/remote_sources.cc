@@ -11,6 +11,7 @@
 #include "base/errors.h"
 #include "base/status_macros.h"
 #include "base/strings.h"
+#include "proto/error_detail.h"
 #include "registry/layer/single_flight.h"
 
 namespace zlayer {
@@ -75,7 +76,10 @@ class StoreRemoteSources : public RemoteSources {
     // Who has other credentials asks for themselves.
     const Digest flight = Digest::Of(
         fmt::format("{} {} {} {}", scope.name_space, wanted.name, input.url(), input.checksum()));
-    return Once(flight, scope, [&]() -> absl::StatusOr<LayerRef> {
+    v1::ErrorDetail failure;
+    failure.set_reason("HTTP_FETCH_FAILED");
+    failure.set_subject(wanted.url.text);
+    return Once(flight, scope, failure, [&]() -> absl::StatusOr<LayerRef> {
       return HttpSource(options_.store, options_.http, wanted)
           .Fetch([&](uint64_t done, uint64_t total,
                      bool complete) { scope.progress(wanted.url.text, done, total, complete); },
@@ -88,19 +92,29 @@ class StoreRemoteSources : public RemoteSources {
     ASSIGN_OR_RETURN(const RemoteUrl url, ParseGitUrl(input.url()));
     const Digest flight =
         Digest::Of(fmt::format("{} {}", scope.name_space, input.SerializeAsString()));
-    return Once(flight, scope, [&] { return FetchGit(input, url, scope); });
+    v1::ErrorDetail failure;
+    failure.set_reason("GIT_FETCH_FAILED");
+    failure.set_subject(url.text);
+    return Once(flight, scope, failure, [&] { return FetchGit(input, url, scope); });
   }
 
  private:
   // Once for a build, and once for all that ask at the same time.
+  // `failure` is what an error says besides.
   absl::StatusOr<LayerRef> Once(const Digest& question, const FetchScope& scope,
+                                const v1::ErrorDetail& failure,
                                 const std::function<absl::StatusOr<LayerRef>()>& fetch) {
     if (scope.memo != nullptr) {
       if (LayerRef known = scope.memo->Find(question); known != nullptr) {
         return known;
       }
     }
-    ASSIGN_OR_RETURN(LayerRef layer, flights_.Do(question, scope.stop, fetch));
+    absl::StatusOr<LayerRef> fetched = flights_.Do(question, scope.stop, fetch);
+    if (!fetched.ok()) {
+      return absl::IsCancelled(fetched.status()) ? fetched.status()
+                                                 : WithDetail(fetched.status(), failure);
+    }
+    LayerRef layer = *std::move(fetched);
     if (scope.memo != nullptr) {
       scope.memo->Put(question, layer);
     }

@@ -1,12 +1,12 @@
 #include "backends/native/net/remote_url.h"
 
-#include <curl/curl.h>
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <memory>
 
 #include "base/errors.h"
+#include "base/libcurl.h"
 #include "base/status_macros.h"
 #include "base/strings.h"
 #include "base/url_text.h"
@@ -53,6 +53,7 @@ absl::StatusOr<RemoteUrl> ParseRemoteUrl(const std::string& text,
                   [](unsigned char c) { return c <= ' ' || c == 0x7f; })) {
     return bad("is no URL: white space must be written %20");
   }
+  RETURN_IF_ERROR(LoadCurl());
   const Handle url(curl_url(), curl_url_cleanup);
   if (CURLUcode code =
           curl_url_set(url.get(), CURLUPART_URL, text.c_str(), CURLU_NON_SUPPORT_SCHEME);

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <string>
 #include <utility>
 #include <vector>
@@ -10,16 +11,20 @@
 #include "backends/graph/image_config.h"
 #include "backends/native/file/layer_draft.h"
 #include "backends/native/file/owner.h"
+#include "backends/native/solver/emulation.h"
 #include "backends/native/solver/mount_points.h"
 #include "backends/native/solver/output_lines.h"
+#include "backends/native/solver/retries.h"
 #include "backends/native/solver/run_mounts.h"
 #include "backends/native/solver/store_operations.h"
 #include "backends/native/solver/url_file.h"
 #include "base/errors.h"
 #include "base/files.h"
+#include "base/mutex.h"
 #include "base/status_macros.h"
 #include "base/strings.h"
 #include "proto/error_detail.h"
+#include "registry/image/platform.h"
 
 namespace zlayer {
 namespace {
@@ -48,6 +53,13 @@ std::vector<std::string> Environment(const v1::Run& run, const ProcessUser& user
 
 // NETWORK_DEFAULT means the host's.
 bool HostNetwork(const v1::Run& run) { return run.network() != v1::NETWORK_NONE; }
+
+void PauseFor(std::chrono::nanoseconds duration, const std::stop_token& stop) {
+  Mutex mutex;
+  CondVar never;
+  MutexLock lock(&mutex);
+  never.WaitFor(&mutex, duration, stop, [] { return false; });
+}
 
 absl::Status RunFailed(const v1::Run& run, int exit_code) {
   const bool shell = run.argv_size() == 3 && run.argv(1) == "-c";
@@ -96,6 +108,7 @@ struct RunWork {
   std::string name_space;
   std::shared_ptr<SpanSink> spans;
   KeyScope scope;
+  uint32_t retries = 0;
   Filesystem files;
   ProcessUser user;
   std::vector<std::string> environment;
@@ -110,6 +123,8 @@ struct RunWork {
                           std::vector<ContainerMount>* made);
   absl::Status Execute(const ContainerRun& container, const StepSink& sink,
                        std::stop_token stop) const;
+  absl::StatusOr<ScopedDirectory> Attempt(ContainerRun container, const StepSink& sink,
+                                          std::stop_token stop);
 };
 
 absl::StatusOr<ContainerRun> RunWork::Container(std::stop_token stop) {
@@ -218,7 +233,22 @@ absl::Status RunWork::Execute(const ContainerRun& container, const StepSink& sin
   return exit->exit_code == 0 ? absl::OkStatus() : RunFailed(*run, exit->exit_code);
 }
 
+// The directory with what the command wrote. That of one that failed is gone.
+absl::StatusOr<ScopedDirectory> RunWork::Attempt(ContainerRun container, const StepSink& sink,
+                                                 std::stop_token stop) {
+  if (mounts.has_caches()) {
+    RETURN_IF_ERROR(TakeCaches(sink, stop, &container.mounts));
+  }
+  ASSIGN_OR_RETURN(ScopedDirectory scratch, ScopedDirectory::Make(resources.store->tmp(), "run-"));
+  container.scratch = scratch.path();
+  const absl::Status executed = Execute(container, sink, std::move(stop));
+  mounts.ReleaseCaches();
+  RETURN_IF_ERROR(executed);
+  return scratch;
+}
+
 absl::StatusOr<LayerRef> RunWork::Do(const StepSink& sink, std::stop_token stop) {
+  RETURN_IF_ERROR(CheckCanRun(scope.platform, HostPlatform(), resources.binfmt_directory));
   if (const std::string why = resources.executor->unavailable_reason(); !why.empty()) {
     return FailedPrecondition(fmt::format("RUN needs an OCI runtime: {}", why));
   }
@@ -228,15 +258,19 @@ absl::StatusOr<LayerRef> RunWork::Do(const StepSink& sink, std::stop_token stop)
     return MountedLayer(layer, index);
   };
   ASSIGN_OR_RETURN(container.mounts, mounts.Prepare(&resources.store->layers(), add_layer, stop));
-  if (mounts.has_caches()) {
-    RETURN_IF_ERROR(TakeCaches(sink, stop, &container.mounts));
-  }
-  ASSIGN_OR_RETURN(const ScopedDirectory scratch,
-                   ScopedDirectory::Make(resources.store->tmp(), "run-"));
-  container.scratch = scratch.path();
-  const absl::Status executed = Execute(container, sink, stop);
-  mounts.ReleaseCaches();
-  RETURN_IF_ERROR(executed);
+  ScopedDirectory scratch;
+  const RetryOptions retry{.retries = retries,
+                           .pause = resources.retry_pause,
+                           .wait = [this](std::chrono::nanoseconds pause, std::stop_token stopped) {
+                             resources.pool->Outside([&] { PauseFor(pause, stopped); });
+                           }};
+  RETURN_IF_ERROR(WithRetries(
+      retry,
+      [&]() -> absl::Status {
+        ASSIGN_OR_RETURN(scratch, Attempt(container, sink, stop));
+        return absl::OkStatus();
+      },
+      sink, stop));
   const ScopedSpan span(spans.get(), "index");
   return resources.store->layers().AddTree(scratch.path() + "/upper", std::move(stop));
 }
@@ -295,6 +329,7 @@ absl::StatusOr<Step> StoreOperations::Run(const v1::Run& run, const Site& site) 
                                                 .name_space = job_.name_space,
                                                 .spans = job_.spans,
                                                 .scope = site.scope,
+                                                .retries = job_.retries,
                                                 .files = site.state.files,
                                                 .user = std::move(user),
                                                 .environment = std::move(environment),

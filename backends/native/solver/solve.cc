@@ -136,6 +136,7 @@ class Solver {
     started.mutable_stage_started()->set_index(index);
     started.mutable_stage_started()->set_name(stage.name());
     started.mutable_stage_started()->set_base_image(stage.base_text());
+    started.mutable_stage_started()->set_build(stage.build());
     events_.Emit(std::move(started));
     ASSIGN_OR_RETURN(stages_[index],
                      options_.operations->Base(operation, stages_, stop_.get_token()));
@@ -216,6 +217,8 @@ class Solver {
         place(event.mutable_output());
       } else if (event.has_progress()) {
         place(event.mutable_progress());
+      } else if (event.has_instruction_retried()) {
+        place(event.mutable_instruction_retried());
       } else if (event.has_instruction_waiting()) {
         place(event.mutable_instruction_waiting());
       }
@@ -251,9 +254,10 @@ class Solver {
     }
   }
 
+  // Layers that will be put together are not the image's.
   bool IsKept(uint32_t stage) {
     MutexLock lock(&mutex_);
-    return plan_.kept(stage);
+    return plan_.kept(stage) && job_.layering == Layering::kPerInstruction;
   }
 
   // What neither makes a layer nor says what to write (ONBUILD, labels of the request) leaves no
@@ -291,7 +295,7 @@ class Solver {
   absl::StatusOr<NewImage> Image() {
     const uint32_t target = graph_.targets(0);
     StageState& state = stages_[target];
-    if (state.layers.size() > kPortableLayers) {
+    if (state.layers.size() > kPortableLayers && job_.layering == Layering::kPerInstruction) {
       v1::BuildEvent warning;
       warning.mutable_warning()->set_rule("TooManyLayers");
       warning.mutable_warning()->set_message(

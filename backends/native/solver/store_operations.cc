@@ -14,6 +14,7 @@
 #include "backends/native/solver/url_file.h"
 #include "base/errors.h"
 #include "base/status_macros.h"
+#include "registry/layer/subtree.h"
 
 namespace zlayer {
 namespace {
@@ -128,7 +129,7 @@ absl::StatusOr<StageState> StoreOperations::ImageState(const v1::ImageBase& base
   ASSIGN_OR_RETURN(StoredImage image,
                    resources_.store->images().Get(
                        job_.name_space, base.digest().empty() ? base.reference() : base.digest()));
-  if (UsesFiles(*job_.graph)) {
+  if (job_.layering == Layering::kOneForImage || UsesFiles(*job_.graph)) {
     const ScopedSpan span(job_.spans.get(), "fetch", base.reference());
     ASSIGN_OR_RETURN(
         image, resources_.store->images().EnsureLayers(image, job_.fetch_blob, std::move(stop)));
@@ -238,9 +239,27 @@ absl::StatusOr<Filesystem> StoreOperations::Image(const v1::ImageBase& image,
   return SeenOn(state.platform, std::move(state.files));
 }
 
+absl::StatusOr<LayerRef> StoreOperations::Context(const std::string& id,
+                                                  const std::string& directory) {
+  ASSIGN_OR_RETURN(const StoredContext stored,
+                   resources_.store->contexts().Get(job_.name_space, id));
+  ASSIGN_OR_RETURN(LayerRef layer, resources_.store->layers().Get(stored.layer));
+  if (directory.empty()) {
+    return layer;
+  }
+  MutexLock lock(&mutex_);
+  LayerRef& below = directories_[{stored.layer, directory}];
+  if (below == nullptr) {
+    absl::StatusOr<Subtree> subtree = SubtreeOf(layer, directory);
+    RETURN_IF_ERROR(Annotate(subtree.status(), "the build context"));
+    below = std::move(subtree->index);
+  }
+  return below;
+}
+
 absl::StatusOr<Filesystem> StoreOperations::Input(const v1::Input& input, std::string_view name,
                                                   const Site& site) {
-  const auto remote = [&](absl::StatusOr<LayerRef> layer) -> absl::StatusOr<Filesystem> {
+  const auto files = [&](absl::StatusOr<LayerRef> layer) -> absl::StatusOr<Filesystem> {
     RETURN_IF_ERROR(layer.status());
     return Filesystem{.view = Rootfs({*std::move(layer)}), .layers = &resources_.store->layers()};
   };
@@ -271,15 +290,12 @@ absl::StatusOr<Filesystem> StoreOperations::Input(const v1::Input& input, std::s
                 ? "the build copies from the build context, but the request has none"
                 : fmt::format("the request has no context named \"{}\"", input.context()));
       }
-      ASSIGN_OR_RETURN(const StoredContext stored,
-                       resources_.store->contexts().Get(job_.name_space, context->second));
-      ASSIGN_OR_RETURN(LayerRef layer, resources_.store->layers().Get(stored.layer));
-      return Filesystem{.view = Rootfs({std::move(layer)}), .layers = &resources_.store->layers()};
+      return files(Context(context->second, input.directory()));
     }
     case v1::Input::kHttp:
-      return remote(resources_.remote->Http(input.http(), name, scope));
+      return files(resources_.remote->Http(input.http(), name, scope));
     case v1::Input::kGit:
-      return remote(resources_.remote->Git(input.git(), scope));
+      return files(resources_.remote->Git(input.git(), scope));
     default:
       return Filesystem{.view = Rootfs(), .layers = &resources_.store->layers()};
   }

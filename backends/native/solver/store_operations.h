@@ -4,9 +4,12 @@
 
 #include <absl/status/statusor.h>
 
+#include <map>
+#include <chrono>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "backends/api/backend.h"
@@ -16,6 +19,8 @@
 #include "backends/native/solver/key.h"
 #include "backends/native/solver/operations.h"
 #include "base/clock.h"
+#include "base/digest.h"
+#include "base/mutex.h"
 #include "base/thread_pool.h"
 #include "registry/store.h"
 
@@ -32,6 +37,8 @@ struct NativeResources {
   // Runs the steps of all builds; its size is the limit of how many run at once.
   ThreadPool* pool = nullptr;
   CopyPlans* plans = nullptr;
+  std::chrono::nanoseconds retry_pause{0};  // before a RUN that failed is tried again
+  std::string binfmt_directory;             // see CheckCanRun
 };
 
 class StoreOperations : public Operations {
@@ -70,6 +77,8 @@ class StoreOperations : public Operations {
   absl::StatusOr<LayerRef> Open(const ImageLayer& layer) const;
   absl::StatusOr<StageState> ImageState(const v1::ImageBase& base, std::stop_token stop);
   absl::StatusOr<Filesystem> Image(const v1::ImageBase& image, std::stop_token stop);
+  // What an uploaded context has below a directory of it ("" is all).
+  absl::StatusOr<LayerRef> Context(const std::string& id, const std::string& directory);
   // What comes from a URL is one file, called `name` (see RemoteSources::Http).
   absl::StatusOr<Filesystem> Input(const v1::Input& input, std::string_view name, const Site& site);
   absl::StatusOr<Filesystem> InlineFile(const v1::Mount& mount, std::stop_token stop) const;
@@ -77,6 +86,9 @@ class StoreOperations : public Operations {
   const NativeResources resources_;
   const BuildJob& job_;
   FetchMemo fetched_;
+  Mutex mutex_;
+  // Directories of contexts, by the context's layer and path: several steps look at one.
+  std::map<std::pair<Digest, std::string>, LayerRef> directories_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace zlayer

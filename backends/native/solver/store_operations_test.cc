@@ -1,5 +1,6 @@
 #include "backends/native/solver/store_operations.h"
 
+#include <gmock/gmock.h>
 #include <google/protobuf/text_format.h>
 
 #include <memory>
@@ -16,7 +17,10 @@ namespace {
 // COPY . /src of a context, on nothing.
 class CopyTest : public StoreTest {
  protected:
-  CopyTest() {
+  CopyTest() { CopyFrom(""); }
+
+  // From here on it is of this directory of the context.
+  void CopyFrom(const std::string& directory) {
     auto graph = std::make_shared<v1::Graph>();
     EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(
         R"pb(stages {
@@ -32,6 +36,12 @@ class CopyTest : public StoreTest {
                }
              })pb",
         graph.get()));
+    graph->mutable_stages(0)
+        ->mutable_operations(1)
+        ->mutable_copy()
+        ->mutable_sources(0)
+        ->mutable_from()
+        ->set_directory(directory);
     job_.name_space = "default";
     job_.graph = std::move(graph);
   }
@@ -88,6 +98,17 @@ TEST_F(CopyTest, WithoutARecordItIsPlannedAgain) {
   EXPECT_EQ(again.key, first.key);
   EXPECT_NE(again.parts[0].files, first.parts[0].files);
   EXPECT_EQ(PathsOf(*Make(again)), (std::vector<std::string>{"src", "src/a"}));
+}
+
+TEST_F(CopyTest, TakesADirectoryOfTheContextAsIfItWereTheContext) {
+  ASSERT_OK_AND_ASSIGN(const Step whole, Prepare({Dir("d"), File("d/a", "a")}));
+  CopyFrom("deps");
+  ASSERT_OK_AND_ASSIGN(const Step directory, Prepare({Dir("deps"), Dir("deps/d"),
+                                                      File("deps/d/a", "a"), File("other", "o")}));
+  EXPECT_EQ(directory.key, whole.key);
+  EXPECT_EQ(PathsOf(*Make(directory)), (std::vector<std::string>{"src", "src/d", "src/d/a"}));
+  EXPECT_THAT(Prepare({File("other", "o")}).status(),
+              StatusIs(absl::StatusCode::kNotFound, ::testing::HasSubstr("deps")));
 }
 
 // Stage 0 is for Windows, on a layer that may not be readable; stage 1 for Linux copies from it.

@@ -22,16 +22,18 @@ absl::Status Check(const std::string& text) {
   return CheckSupported(graph, host);
 }
 
-TEST(SupportedTest, OnlyCommandsNeedThePlatformOfTheHost) {
-  const std::string stage = R"(stages { platform { os: "linux" architecture: "arm64" }
+TEST(SupportedTest, OnlyCommandsNeedTheSystemOfTheHost) {
+  const std::string stage = R"(stages { platform { os: "windows" architecture: "amd64" }
                                         operations { scratch {} } operations { copy {} })";
   EXPECT_OK(Check(stage + "}"));
   const absl::Status refused =
       Check(stage + R"(operations { source { file: "D" first_line: 3 } run {} } })");
   EXPECT_THAT(refused, StatusIs(absl::StatusCode::kUnimplemented,
-                                AllOf(HasSubstr("linux/arm64"), HasSubstr("linux/amd64"))));
+                                AllOf(HasSubstr("windows/amd64"), HasSubstr("linux/amd64"))));
   EXPECT_EQ(DetailOf(refused).source().first_line(), 3u);
   EXPECT_OK(Check("stages { operations { run {} } }"));
+  EXPECT_OK(Check(R"(stages { platform { os: "linux" architecture: "arm64" }
+                              operations { run {} } })"));
 }
 
 TEST(SupportedTest, ACommandOfWindowsNeedsItsBackend) {

@@ -54,6 +54,9 @@ void StageChecks::Begin(size_t stage, std::optional<size_t> base, bool base_is_k
 }
 
 void StageChecks::Check(const Instruction& instruction, const StageState& state) {
+  if (!is_dockerfile_) {
+    return;
+  }
   if (const auto* cmd = std::get_if<CmdInstruction>(&instruction.body)) {
     CheckOnce(instruction);
     CheckCommand(instruction, cmd->command, state);

@@ -19,9 +19,10 @@ namespace zlayer {
 
 class StageChecks {
  public:
-  // `ignore` may be null; all outlive the object.
-  StageChecks(const IgnoreFile* ignore, Findings* findings)
-      : ignore_(ignore), findings_(findings) {}
+  // `ignore` may be null; all outlive the object. What a Dockerfile says in a way that is not
+  // recommended is looked for in Dockerfiles alone.
+  StageChecks(const IgnoreFile* ignore, bool is_dockerfile, Findings* findings)
+      : ignore_(ignore), is_dockerfile_(is_dockerfile), findings_(findings) {}
 
   // The instructions that follow are of `stage`, which begins with what `base`, if it is another
   // stage, ends with. Where the base's configuration is not known, what depends on it is not
@@ -56,6 +57,7 @@ class StageChecks {
   }
 
   const IgnoreFile* const ignore_;
+  const bool is_dockerfile_;
   Findings* const findings_;
   size_t stage_ = 0;
   std::set<size_t> unknown_;       // stages whose base is not known

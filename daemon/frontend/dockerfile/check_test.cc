@@ -53,9 +53,9 @@ class CheckTest : public ::testing::Test {
     request_.platform.set_architecture("amd64");
   }
 
-  DockerfileExamination Examine(std::string_view text) {
+  FileExamination Examine(std::string_view text) {
     request_.text = text;
-    return ExamineDockerfile(request_, resolver_, {});
+    return ExamineFile(request_, resolver_, {});
   }
 
   // "LINE: MESSAGE" of the findings of a rule.
@@ -85,7 +85,7 @@ class CheckTest : public ::testing::Test {
   }
 
   FakeResolver resolver_;
-  DockerfileRequest request_;
+  ConvertRequest request_;
 };
 
 TEST(RulesTest, EveryRuleHasItsRow) {
@@ -140,7 +140,7 @@ TEST_F(CheckTest, ConsistentInstructionCasing) {
 TEST_F(CheckTest, DuplicateStageName) {
   EXPECT_THAT(Find("DuplicateStageName", "FROM scratch AS a\nFROM scratch AS a\n"),
               ElementsAre("2: Duplicate stage name \"a\", stage names should be unique"));
-  const DockerfileExamination both = Examine("FROM scratch AS a\nFROM scratch AS A\n");
+  const FileExamination both = Examine("FROM scratch AS a\nFROM scratch AS A\n");
   EXPECT_OK(both.status);
   EXPECT_THAT(Rules("FROM scratch AS a\nFROM scratch AS b\n"), IsEmpty());
 }
@@ -312,7 +312,7 @@ TEST_F(CheckTest, ExposeInvalidFormat) {
 }
 
 TEST_F(CheckTest, FindingsHaveDescriptionAndUrl) {
-  const DockerfileExamination found = Examine("FROM busybox\nMAINTAINER me\n");
+  const FileExamination found = Examine("FROM busybox\nMAINTAINER me\n");
   ASSERT_EQ(found.warnings.size(), 1u);
   EXPECT_EQ(found.warnings[0].description(), TextOf(CheckRule::kMaintainerDeprecated).description);
   EXPECT_EQ(found.warnings[0].url(), TextOf(CheckRule::kMaintainerDeprecated).url());
@@ -340,13 +340,13 @@ TEST_F(CheckTest, TheBuildArgumentWinsOverTheDirective) {
 
 TEST_F(CheckTest, WarningsCanBeErrors) {
   const std::string text = "# check=error=true\nFROM busybox\nMAINTAINER me\nCMD x\n";
-  const DockerfileExamination found = Examine(text);
+  const FileExamination found = Examine(text);
   EXPECT_TRUE(found.warnings_are_errors);
   EXPECT_THAT(found.status,
               StatusIs(absl::StatusCode::kInvalidArgument,
                        StartsWith("lint violation found for rules: JSONArgsRecommended, "
                                   "MaintainerDeprecated")));
-  const auto graph = ConvertDockerfile(request_, resolver_, {});
+  const auto graph = ConvertFile(request_, resolver_, {});
   ASSERT_OK(graph);
   EXPECT_EQ(graph->violation, found.status);
   EXPECT_EQ(DetailOf(graph->violation).reason(), "LINT_VIOLATION");
@@ -375,14 +375,14 @@ TEST_F(CheckTest, WithoutATargetAllStagesAreChecked) {
   EXPECT_THAT(Rules(text), ElementsAre("JSONArgsRecommended"));
   request_.target = "";
   request_.text = text;
-  const auto built = ConvertDockerfile(request_, resolver_, {});
+  const auto built = ConvertFile(request_, resolver_, {});
   ASSERT_OK(built);
   EXPECT_EQ(built->warnings.size(), 1u);
   EXPECT_EQ(built->graph.stages_size(), 2);
 }
 
 TEST_F(CheckTest, GoesOnBehindAnError) {
-  const DockerfileExamination found = Examine(
+  const FileExamination found = Examine(
       "FROM missing\nSTOPSIGNAL nonsense\nCMD [\"a\"]\nCMD [\"b\"]\nFROM busybox\nENV a b\n");
   EXPECT_THAT(found.status, StatusIs(absl::StatusCode::kNotFound, StartsWith("Dockerfile:1: ")));
   EXPECT_EQ(found.warnings.size(), 2u);
@@ -395,7 +395,7 @@ TEST_F(CheckTest, GoesOnBehindAnError) {
 }
 
 TEST_F(CheckTest, AFileThatDoesNotReadHasAnError) {
-  const DockerfileExamination found = Examine("FROM busybox AS a\nMAINTAINER x\nRNU x\n");
+  const FileExamination found = Examine("FROM busybox AS a\nMAINTAINER x\nRNU x\n");
   EXPECT_THAT(found.status, StatusIs(absl::StatusCode::kInvalidArgument,
                                      StartsWith("Dockerfile:3: unknown instruction \"RNU\"")));
   EXPECT_EQ(found.warnings.size(), 1u);
@@ -412,7 +412,7 @@ TEST_F(CheckTest, FindingsAreBounded) {
 
 TEST_F(CheckTest, TheOutlineHasWhatTheTargetTakes) {
   request_.build_args["VERSION"] = "2";
-  const DockerfileExamination found = Examine(
+  const FileExamination found = Examine(
       "# REGISTRY where images are\nARG REGISTRY=busy\n# BASE what it stands on\n"
       "ARG BASE=${REGISTRY}box\nARG UNUSED=1\n"
       "FROM busybox AS other\nARG NOT_THIS\n"
@@ -444,7 +444,7 @@ TEST_F(CheckTest, TheOutlineHasWhatTheTargetTakes) {
 }
 
 TEST_F(CheckTest, TargetsAreTheStages) {
-  const DockerfileExamination found = Examine(
+  const FileExamination found = Examine(
       "ARG V=1\n# base has tools\nFROM --platform=$BUILDPLATFORM busybox:$V AS Base\nFROM base\n");
   ASSERT_EQ(found.targets.size(), 2u);
   EXPECT_EQ(found.targets[0].name(), "base");

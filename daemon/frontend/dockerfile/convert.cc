@@ -64,19 +64,21 @@ std::optional<size_t> BaseStage(const PlannedStage& plan) {
 class Converter {
  public:
   // An examination resolves with `forgiving`.
-  Converter(const DockerfileRequest& request, ImageResolver& resolver, std::stop_token stop,
-            const ForgivingResolver* forgiving = nullptr)
+  Converter(const ConvertRequest& request, ImageResolver& resolver, v1::Graph* graph,
+            std::stop_token stop)
       : request_(request),
         contexts_(request.contexts),
-        images_(resolver, stop),
+        images_(resolver, request.nested, stop),
         stop_(std::move(stop)),
-        forgiving_(forgiving),
-        checks_(request.ignore ? &*request.ignore : nullptr, &findings_) {}
+        graph_(*graph),
+        checks_(request.ignore ? &*request.ignore : nullptr, IsDockerfile(), &findings_) {}
 
-  absl::StatusOr<DockerfileGraph> Convert();
-  DockerfileExamination Examine();
+  absl::StatusOr<ConvertedFile> Convert();
+  // `forgiving` is what the converter resolves with.
+  FileExamination Examine(const ForgivingResolver& forgiving);
 
  private:
+  bool IsDockerfile() const { return !request_.instructions.has_value(); }
   // Up to where it is known which stages the target needs.
   absl::Status Read();
   absl::Status Parse();
@@ -105,13 +107,15 @@ class Converter {
   absl::Status CheckSize(const StageState& state, const v1::Operation& operation);
   absl::Status SetImagePlatform(const ConvertedStage& target, v1::Stage* stage) const;
   void AddRequestLabels(v1::Stage* stage) const;
+  v1::ImageConfig TargetConfig() const;
   void WarnUnusedBuildArgs();
 
-  const DockerfileRequest& request_;
+  const ConvertRequest& request_;
   const NamedContexts contexts_;
   BaseImages images_;
   std::stop_token stop_;
-  const ForgivingResolver* const forgiving_;
+  v1::Graph& graph_;
+  const ForgivingResolver* forgiving_ = nullptr;  // in an examination
 
   Findings findings_;
   StageChecks checks_;
@@ -127,7 +131,7 @@ class Converter {
   std::map<size_t, ConvertedStage> converted_;              // by stage of the file
   std::map<std::string, uint32_t, std::less<>> downloads_;  // stages of the graph, by context
   size_t bytes_ = 0;
-  DockerfileGraph result_;
+  ConvertedFile result_;
 };
 
 v1::SourceRange Converter::Lines(uint32_t first, uint32_t last) const {
@@ -149,6 +153,10 @@ std::optional<SyntaxDirective> Converter::ForeignFrontend() const {
 }
 
 absl::Status Converter::Parse() {
+  if (!IsDockerfile()) {
+    file_ = *request_.instructions;
+    return absl::OkStatus();
+  }
   if (const size_t nul = request_.text.find('\0'); nul != std::string::npos) {
     const auto line = static_cast<uint32_t>(
         1 + std::count(request_.text.begin(),
@@ -204,9 +212,13 @@ absl::StatusOr<size_t> Converter::FindTarget() const {
   const std::vector<std::string> names = plan_->Names();
   const std::string known =
       names.empty() ? "none of its stages has a name" : "its stages are " + Join(names, ", ");
-  return InvalidArgument(fmt::format("{} has no stage {} to build: {} (or a number below {}){}",
-                                     request_.name, GoQuote(target), known, file_.stages.size(),
-                                     Suggestion(target, names)));
+  v1::ErrorDetail detail;
+  detail.set_reason("STAGE_NOT_FOUND");
+  detail.set_subject(target);
+  return WithDetail(InvalidArgument(fmt::format(
+                        "{} has no stage {} to build: {} (or a number below {}){}", request_.name,
+                        GoQuote(target), known, file_.stages.size(), Suggestion(target, names))),
+                    detail);
 }
 
 absl::StatusOr<Variables> Converter::GlobalArgs(
@@ -259,6 +271,7 @@ absl::StatusOr<v1::Input> Converter::ResolveFrom(const std::string& from, size_t
       return input;
     case FilesOf::Kind::kContext:
       return InputOf(*files.context);
+    case FilesOf::Kind::kBuild:
     case FilesOf::Kind::kImage:
       break;
   }
@@ -290,9 +303,10 @@ absl::Status Converter::Refuse(absl::Status status) {
 // BuildKit unpacks no archive there.
 void Converter::AddDownloads() {
   for (const auto& [name, context] : plan_->downloads()) {
-    downloads_[name] = static_cast<uint32_t>(result_.graph.stages_size());
-    v1::Stage* stage = result_.graph.add_stages();
+    downloads_[name] = static_cast<uint32_t>(graph_.stages_size());
+    v1::Stage* stage = graph_.add_stages();
     stage->set_name(name);
+    stage->set_build(request_.build);
     stage->set_base_text("scratch");
     *stage->mutable_platform() = request_.platform;
     v1::Operation* base = stage->add_operations();
@@ -309,7 +323,9 @@ void Converter::AddDownloads() {
 
 absl::Status Converter::ConvertBaseImage(size_t index, ConvertedStage* converted) {
   const PlannedStage& plan = *plan_->Get(index);
-  RETURN_IF_ERROR(ResolveImage(plan.base.image, plan.platform).status());
+  if (plan.build == nullptr) {
+    RETURN_IF_ERROR(ResolveImage(plan.base.image, plan.platform).status());
+  }
   const v1::Platform& actual = plan.image->platform;
   checks_.CheckPlatform(file_.stages[index].from, plan.base.image, plan.platform, actual);
   RETURN_IF_ERROR(
@@ -318,12 +334,12 @@ absl::Status Converter::ConvertBaseImage(size_t index, ConvertedStage* converted
                          .wanted = plan.platform,
                          .is_asked_for = !PlatformMatches(plan.platform, request_.platform)}));
   converted->platform = plan.platform;
-  converted->base_image = plan.base.image;
+  converted->base_image = plan.build == nullptr ? plan.base.image : plan.build->base_image;
   if (!actual.architecture().empty()) {
     converted->image_platform = CanonicalPlatform(actual);
   }
   converted->state = StageState::FromConfig(plan.image->config, plan.platform.os());
-  converted->state.is_nanoserver = IsNanoserver(plan.base.image);
+  converted->state.is_nanoserver = IsNanoserver(converted->base_image);
   return absl::OkStatus();
 }
 
@@ -343,6 +359,9 @@ absl::StatusOr<v1::Operation> Converter::ConvertBase(size_t index, ConvertedStag
     converted->platform = base.platform;
     converted->image_platform = base.image_platform;
     converted->base_image = base.base_image;
+  } else if (plan.base.kind == FilesOf::Kind::kBuild) {
+    RETURN_IF_ERROR(ConvertBaseImage(index, converted));
+    operation.mutable_stage()->set_stage(plan.build->stage);
   } else if (plan.base.kind == FilesOf::Kind::kImage) {
     RETURN_IF_ERROR(ConvertBaseImage(index, converted));
     operation.mutable_image()->set_reference(plan.image->reference);
@@ -415,9 +434,10 @@ absl::Status Converter::ConvertStage(size_t index) {
   const DockerfileStage& source = file_.stages[index];
   const PlannedStage& plan = *plan_->Get(index);
   ConvertedStage& converted = converted_[index];
-  converted.graph_index = static_cast<uint32_t>(result_.graph.stages_size());
-  v1::Stage* stage = result_.graph.add_stages();
+  converted.graph_index = static_cast<uint32_t>(graph_.stages_size());
+  v1::Stage* stage = graph_.add_stages();
   stage->set_name(source.base().name);
+  stage->set_build(request_.build);
   stage->set_base_text(ToUtf8(plan.base_text));
 
   if (!plan.rewritten.empty()) {
@@ -445,6 +465,8 @@ absl::Status Converter::ConvertStage(size_t index) {
   ConvertScope scope;
   scope.build_args = &request_.build_args;
   scope.global_args = &global_args_;
+  scope.context.set_context("");
+  scope.context.set_directory(request_.directory);
   scope.resolve_from = [this, index](const std::string& from) { return ResolveFrom(from, index); };
   scope.checks = &checks_;
   scope.outline = &outline_;
@@ -523,16 +545,36 @@ absl::Status Converter::Read() {
   ASSIGN_OR_RETURN(global_args_, GlobalArgs(request_.build_args));
   ASSIGN_OR_RETURN(const std::optional<int64_t> epoch,
                    SourceDateEpoch(global_args_, request_.build_args));
-  if (epoch) {
-    result_.graph.set_source_date_epoch(*epoch);
-  }
+  result_.source_date_epoch = epoch;
   outline_.AddGlobals(file_.global_args, escape_, global_args_);
-  const absl::StatusOr<Variables> defaults = GlobalArgs({});
-  CheckBases(file_, escape_, global_args_, defaults.ok() ? *defaults : global_args_, &findings_);
+  if (IsDockerfile()) {
+    const absl::StatusOr<Variables> defaults = GlobalArgs({});
+    CheckBases(file_, escape_, global_args_, defaults.ok() ? *defaults : global_args_, &findings_);
+  }
   return plan_->Plan(target_);
 }
 
-absl::StatusOr<DockerfileGraph> Converter::Convert() {
+// Of the target's image: what its base has, and what the instructions of the stages change.
+v1::ImageConfig Converter::TargetConfig() const {
+  std::vector<size_t> stages = {target_};
+  while (const std::optional<size_t> base = BaseStage(*plan_->Get(stages.back()))) {
+    stages.push_back(*base);
+  }
+  const ResolvedImage* const image = plan_->Get(stages.back())->image;
+  v1::ImageConfig config = image == nullptr ? v1::ImageConfig() : image->config;
+  for (auto stage = stages.rbegin(); stage != stages.rend(); ++stage) {
+    bool command_is_own = false;
+    const uint32_t index = converted_.at(*stage).graph_index;
+    for (const v1::Operation& operation : graph_.stages(static_cast<int>(index)).operations()) {
+      for (const v1::ConfigChange& change : operation.config()) {
+        ApplyConfigChange(change, &config, &command_is_own);
+      }
+    }
+  }
+  return config;
+}
+
+absl::StatusOr<ConvertedFile> Converter::Convert() {
   RETURN_IF_ERROR(Read());
   AddDownloads();
   for (size_t index = 0; index <= target_; ++index) {
@@ -540,14 +582,18 @@ absl::StatusOr<DockerfileGraph> Converter::Convert() {
       RETURN_IF_ERROR(ConvertStage(index));
     }
   }
-  v1::Stage* const target = result_.graph.mutable_stages(result_.graph.stages_size() - 1);
+  v1::Stage* const target = graph_.mutable_stages(graph_.stages_size() - 1);
   if (absl::Status status = SetImagePlatform(converted_.at(target_), target); !status.ok()) {
     return plan_->Located(std::move(status), file_.stages[target_].from, target_);
   }
   AddRequestLabels(target);
-  result_.graph.add_targets(converted_.at(target_).graph_index);
+  result_.target = converted_.at(target_).graph_index;
+  result_.platform = target->platform();
+  result_.config = TargetConfig();
+  result_.base_image = converted_.at(target_).base_image;
   WarnUnusedBuildArgs();
-  if (!request_.windows_ltsc.empty() && !converted_.at(target_).state.is_windows) {
+  const bool is_nested = !request_.build.empty();
+  if (!is_nested && !request_.windows_ltsc.empty() && !converted_.at(target_).state.is_windows) {
     findings_.Warn("WindowsLtscUnused",
                    fmt::format("the option windows_ltsc ({}) has no effect: the image is for {}",
                                request_.windows_ltsc, FormatPlatform(target->platform())),
@@ -572,8 +618,9 @@ absl::Status Converter::ConvertForExamination() {
   return absl::OkStatus();
 }
 
-DockerfileExamination Converter::Examine() {
-  DockerfileExamination examination;
+FileExamination Converter::Examine(const ForgivingResolver& forgiving) {
+  forgiving_ = &forgiving;
+  FileExamination examination;
   examination.status = Read();
   examination.targets = TargetsOf(file_);
   if (examination.status.ok()) {
@@ -600,15 +647,30 @@ DockerfileExamination Converter::Examine() {
 
 }  // namespace
 
-absl::StatusOr<DockerfileGraph> ConvertDockerfile(const DockerfileRequest& request,
-                                                  ImageResolver& resolver, std::stop_token stop) {
-  return Converter(request, resolver, std::move(stop)).Convert();
+absl::StatusOr<ConvertedFile> AddToGraph(const ConvertRequest& request, ImageResolver& resolver,
+                                         v1::Graph* graph, std::stop_token stop) {
+  return Converter(request, resolver, graph, std::move(stop)).Convert();
 }
 
-DockerfileExamination ExamineDockerfile(const DockerfileRequest& request, ImageResolver& resolver,
-                                        std::stop_token stop) {
+absl::StatusOr<FileGraph> ConvertFile(const ConvertRequest& request, ImageResolver& resolver,
+                                      std::stop_token stop) {
+  FileGraph result;
+  ASSIGN_OR_RETURN(ConvertedFile file,
+                   AddToGraph(request, resolver, &result.graph, std::move(stop)));
+  result.graph.add_targets(file.target);
+  if (file.source_date_epoch) {
+    result.graph.set_source_date_epoch(*file.source_date_epoch);
+  }
+  result.warnings = std::move(file.warnings);
+  result.violation = std::move(file.violation);
+  return result;
+}
+
+FileExamination ExamineFile(const ConvertRequest& request, ImageResolver& resolver,
+                            std::stop_token stop) {
   ForgivingResolver forgiving(resolver);
-  return Converter(request, forgiving, std::move(stop), &forgiving).Examine();
+  v1::Graph graph;
+  return Converter(request, forgiving, &graph, std::move(stop)).Examine(forgiving);
 }
 
 }  // namespace zlayer

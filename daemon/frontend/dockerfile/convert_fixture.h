@@ -56,14 +56,14 @@ class ConvertTest : public ::testing::Test {
     }
   }
 
-  absl::StatusOr<DockerfileGraph> Convert(std::string text) {
+  absl::StatusOr<FileGraph> Convert(std::string text) {
     request_.text = std::move(text);
-    return ConvertDockerfile(request_, resolver_, {});
+    return ConvertFile(request_, resolver_, {});
   }
 
   // The graph, which must be valid.
   v1::Graph GraphOf(std::string text) {
-    absl::StatusOr<DockerfileGraph> converted = Convert(std::move(text));
+    absl::StatusOr<FileGraph> converted = Convert(std::move(text));
     EXPECT_OK(converted);
     if (!converted.ok()) {
       return {};
@@ -93,7 +93,7 @@ class ConvertTest : public ::testing::Test {
     return Convert("FROM busybox AS base\n" + text).status();
   }
 
-  DockerfileRequest request_;
+  ConvertRequest request_;
   FakeResolver resolver_;
   std::vector<v1::Warning> warnings_;
 };

@@ -78,7 +78,7 @@ TEST_F(ConvertTest, RefusesBadTriggers) {
 TEST_F(ConvertTest, NamedContextsComeBeforeStagesAndImages) {
   request_.contexts["assets"].set_uploaded("1");
   request_.contexts["build"].set_uploaded("2");
-  ASSERT_OK_AND_ASSIGN(const DockerfileGraph converted,
+  ASSERT_OK_AND_ASSIGN(const FileGraph converted,
                        Convert("FROM unknown AS build\nFROM scratch\nCOPY --from=assets a /\n"
                                "COPY --from=build b /"));
   ASSERT_EQ(converted.graph.stages_size(), 1);

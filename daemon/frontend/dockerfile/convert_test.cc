@@ -427,7 +427,7 @@ TEST_F(ConvertTest, StopsWhenAsked) {
   std::stop_source source;
   source.request_stop();
   request_.text = "FROM busybox\nRUN x\n";
-  EXPECT_THAT(ConvertDockerfile(request_, resolver_, source.get_token()),
+  EXPECT_THAT(ConvertFile(request_, resolver_, source.get_token()),
               StatusIs(absl::StatusCode::kCancelled));
 }
 

@@ -159,7 +159,7 @@ absl::Status CopyConverter::AddInlineSource(const InlineSource& source) {
 
 absl::StatusOr<std::string> CopyConverter::Convert() {
   RETURN_IF_ERROR(SetFlags());
-  files_.set_context("");
+  files_ = scope_.file().context;
   if (!instruction_.from.empty()) {
     ASSIGN_OR_RETURN(files_, scope_.file().resolve_from(instruction_.from));
   }

@@ -25,6 +25,7 @@ struct ConvertScope {
   char escape = '\\';
   const std::map<std::string, std::string>* build_args = nullptr;
   const Variables* global_args = nullptr;  // what ARG without a value means
+  v1::Input context;                       // the build context
   // What --from=TEXT means in a stage.
   std::function<absl::StatusOr<v1::Input>(const std::string& text)> resolve_from;
   StageChecks* checks = nullptr;

@@ -55,6 +55,8 @@ struct RunInstruction {
   v1::NetworkMode network = v1::NETWORK_DEFAULT;
   v1::SecurityMode security = v1::SECURITY_SANDBOX;
   std::vector<RunDevice> devices;
+  // Of this command alone; their values are words. No Dockerfile has it, a ZImagefile has.
+  std::vector<NameValue> environment;
 };
 // A file that COPY or ADD takes from the Dockerfile itself (a heredoc).
 struct InlineSource {

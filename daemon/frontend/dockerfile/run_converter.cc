@@ -38,6 +38,7 @@ class RunConverter {
  private:
   absl::StatusOr<CommandLine> Command();
   absl::Status CheckNanoserver(const CommandLine& command) const;
+  absl::Status ExpandEnvironment();
   absl::Status AddMount(const RunMountText& text);
   absl::Status SetFrom(const RunMount& mount, v1::Mount* out);
   absl::StatusOr<std::string> CacheId(const RunMount& mount) const;
@@ -47,6 +48,9 @@ class RunConverter {
   const RunInstruction& instruction_;
   InstructionScope& scope_;
   v1::Run* run_;
+  Variables own_;                         // of this command alone
+  Variables with_own_;                    // the stage's and its own, where it has some
+  const Variables* variables_ = nullptr;  // all that the command sees but proxies
 };
 
 absl::Status RunConverter::Convert() {
@@ -63,7 +67,8 @@ absl::Status RunConverter::Convert() {
   for (const std::string& word : state.WithShell(command)) {
     run_->add_argv(word);
   }
-  for (const NameValue& variable : state.variables.entries()) {
+  RETURN_IF_ERROR(ExpandEnvironment());
+  for (const NameValue& variable : variables_->entries()) {
     run_->add_env(variable.name + "=" + variable.value);
   }
   AddProxies();
@@ -72,6 +77,22 @@ absl::Status RunConverter::Convert() {
   run_->set_network(instruction_.network);
   run_->set_security(instruction_.security);
   run_->set_hostname(std::string(scope_.file().BuildArg("BUILDKIT_SANDBOX_HOSTNAME")));
+  return absl::OkStatus();
+}
+
+absl::Status RunConverter::ExpandEnvironment() {
+  variables_ = &scope_.state().variables;
+  if (instruction_.environment.empty()) {
+    return absl::OkStatus();
+  }
+  with_own_ = *variables_;
+  variables_ = &with_own_;
+  for (const NameValue& variable : instruction_.environment) {
+    ASSIGN_OR_RETURN(const std::string name, scope_.Expand(variable.name));
+    ASSIGN_OR_RETURN(const std::string value, scope_.Expand(variable.value));
+    own_.Set(name, value);
+    with_own_.Set(name, value);
+  }
   return absl::OkStatus();
 }
 
@@ -155,7 +176,7 @@ absl::Status RunConverter::SetFrom(const RunMount& mount, v1::Mount* out) {
     if (cache) {
       return absl::OkStatus();
     }
-    out->mutable_from()->set_context("");
+    *out->mutable_from() = scope_.file().context;
   } else {
     ASSIGN_OR_RETURN(*out->mutable_from(), scope_.file().resolve_from(mount.from));
   }
@@ -209,7 +230,7 @@ void RunConverter::AddProxies() {
       }
     }
     for (const std::string& name : names) {
-      if (value != nullptr && !scope_.state().variables.Get(name)) {
+      if (value != nullptr && !variables_->Get(name)) {
         run_->add_proxy_env(name + "=" + *value);
       }
     }
@@ -217,14 +238,16 @@ void RunConverter::AddProxies() {
 }
 
 std::string RunConverter::CreatedBy() const {
-  const StageState& state = scope_.state();
-  const std::vector<NameValue>& arguments = state.arguments.entries();
-  std::string text = "RUN";
-  if (!arguments.empty()) {
-    text += fmt::format(" |{}", arguments.size());
+  Variables shown = scope_.state().arguments;
+  for (const NameValue& variable : own_.entries()) {
+    shown.Set(variable.name, "");
   }
-  for (const NameValue& argument : arguments) {
-    text += fmt::format(" {}={}", argument.name, state.variables.Get(argument.name).value_or(""));
+  std::string text = "RUN";
+  if (!shown.entries().empty()) {
+    text += fmt::format(" |{}", shown.entries().size());
+  }
+  for (const NameValue& variable : shown.entries()) {
+    text += fmt::format(" {}={}", variable.name, variables_->Get(variable.name).value_or(""));
   }
   for (const std::string& word : run_->argv()) {
     text += " " + word;

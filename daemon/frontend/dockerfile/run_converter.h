@@ -14,6 +14,7 @@
 namespace zlayer {
 
 // Sets the operation's run, and `created_by` as BuildKit writes it: "RUN |1 V=1 /bin/sh -c make".
+// Variables of the command alone count as arguments there.
 //
 // The document of `RUN <<EOF` alone is the command; where it begins with "#!" it is a file that is
 // mounted and executed. Documents of other commands are left to the shell. kUnimplemented: a mount

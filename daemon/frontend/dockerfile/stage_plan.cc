@@ -68,6 +68,13 @@ FilesOf OfStage(size_t stage) {
   return files;
 }
 
+absl::Status NoStage(std::string message, const std::string& name) {
+  v1::ErrorDetail detail;
+  detail.set_reason("STAGE_NOT_FOUND");
+  detail.set_subject(name);
+  return WithDetail(InvalidArgument(std::move(message)), detail);
+}
+
 }  // namespace
 
 absl::Status SuggestStage(absl::Status status, const std::string& reference,
@@ -88,6 +95,17 @@ absl::StatusOr<const ResolvedImage*> BaseImages::Resolve(const std::string& refe
     }
     ASSIGN_OR_RETURN(ResolvedImage image, resolver_.Resolve(reference, platform, stop_));
     at = images_.emplace(key, std::move(image)).first;
+  }
+  return &at->second;
+}
+
+absl::StatusOr<const NestedImage*> BaseImages::ResolveBuild(const std::string& base,
+                                                            const v1::Platform& platform) {
+  const auto key = std::make_pair(base, FormatPlatform(platform));
+  auto at = builds_.find(key);
+  if (at == builds_.end()) {
+    ASSIGN_OR_RETURN(NestedImage build, nested_->Resolve(base, platform, stop_));
+    at = builds_.emplace(key, std::move(build)).first;
   }
   return &at->second;
 }
@@ -158,8 +176,8 @@ absl::StatusOr<FilesOf> StagePlan::ResolveFrom(const std::string& from, size_t s
   std::optional<size_t> found;
   if (const std::optional<uint64_t> number = ParseUint(from)) {
     if (*number >= file_.stages.size()) {
-      return InvalidArgument(
-          fmt::format("--from={} is not a stage: there are {}", from, file_.stages.size()));
+      return NoStage(
+          fmt::format("--from={} is not a stage: there are {}", from, file_.stages.size()), from);
     }
     found = *number;
   } else {
@@ -167,9 +185,9 @@ absl::StatusOr<FilesOf> StagePlan::ResolveFrom(const std::string& from, size_t s
     found = found ? found : FindStage(from);
   }
   if (found && *found >= stage) {
-    return InvalidArgument(
-        fmt::format("--from={} is {}; files can be taken only from an earlier stage", from,
-                    *found == stage ? "the stage itself" : "a later stage"));
+    return NoStage(fmt::format("--from={} is {}; files can be taken only from an earlier stage",
+                               from, *found == stage ? "the stage itself" : "a later stage"),
+                   from);
   }
   if (found) {
     return OfStage(*found);
@@ -193,7 +211,8 @@ absl::StatusOr<v1::Platform> StagePlan::PlatformOf(const FromInstruction& from) 
 absl::Status StagePlan::PlanBase(size_t index) {
   const FromInstruction& from = file_.stages[index].base();
   PlannedStage& plan = planned_[index].emplace();
-  ASSIGN_OR_RETURN(plan.base_text, expand_(from.base));
+  const bool is_build = images_.IsBuild(from.base);
+  ASSIGN_OR_RETURN(plan.base_text, is_build ? from.base : expand_(from.base));
   if (plan.base_text.empty()) {
     return InvalidArgument(
         fmt::format("the base {} is empty; an ARG before the first FROM, with a value, can set it",
@@ -206,7 +225,10 @@ absl::Status StagePlan::PlanBase(size_t index) {
     plan.replaced = true;
     return absl::OkStatus();
   }
-  if (const std::optional<size_t> stage = EarlierStage(plan.base_text, index)) {
+  if (is_build) {
+    plan.base.kind = FilesOf::Kind::kBuild;
+    plan.base.image = from.base;
+  } else if (const std::optional<size_t> stage = EarlierStage(plan.base_text, index)) {
     plan.base = OfStage(*stage);
     if (contexts_.Find(file_.stages[*stage].base().name) == nullptr) {
       RETURN_IF_ERROR(AddTriggers(TriggersOf(file_.stages[*stage]), index).status());
@@ -295,19 +317,34 @@ absl::Status StagePlan::Mark(size_t target) {
   return absl::OkStatus();
 }
 
+absl::Status StagePlan::ResolveImage(PlannedStage* plan) {
+  if (plan->base.kind == FilesOf::Kind::kBuild) {
+    ASSIGN_OR_RETURN(const NestedImage* build,
+                     images_.ResolveBuild(plan->base.image, plan->platform));
+    plan->image = &build->image;
+    plan->build = build;
+    plan->base_text = build->image.reference;
+    return absl::OkStatus();
+  }
+  const absl::StatusOr<const ResolvedImage*> image =
+      images_.Resolve(plan->base.image, plan->platform);
+  RETURN_IF_ERROR(SuggestStage(image.status(), plan->base.image, Names()));
+  plan->image = *image;
+  return absl::OkStatus();
+}
+
 // Whether an image has triggers that may need further stages.
 absl::StatusOr<bool> StagePlan::ResolveImages() {
   bool more = false;
   for (const size_t index : needed_) {
     PlannedStage& plan = *planned_[index];
-    if (plan.base.kind != FilesOf::Kind::kImage || plan.image != nullptr) {
+    const bool is_image =
+        plan.base.kind == FilesOf::Kind::kImage || plan.base.kind == FilesOf::Kind::kBuild;
+    if (!is_image || plan.image != nullptr) {
       continue;
     }
-    const absl::StatusOr<const ResolvedImage*> image =
-        images_.Resolve(plan.base.image, plan.platform);
-    absl::Status status = SuggestStage(image.status(), plan.base.image, Names());
+    absl::Status status = ResolveImage(&plan);
     if (status.ok()) {
-      plan.image = *image;
       const auto& triggers = plan.image->config.on_build();
       const absl::StatusOr<bool> sources =
           plan.replaced ? false : AddTriggers({triggers.begin(), triggers.end()}, index);
@@ -315,7 +352,10 @@ absl::StatusOr<bool> StagePlan::ResolveImages() {
       more = more || (sources.ok() && *sources);
     }
     if (!status.ok()) {
-      return Located(std::move(status), file_.stages[index].from, index);
+      // An error in the file of a nested build has its place there.
+      const bool is_elsewhere =
+          plan.base.kind == FilesOf::Kind::kBuild && DetailOf(status).has_source();
+      return is_elsewhere ? status : Located(std::move(status), file_.stages[index].from, index);
     }
   }
   return more;

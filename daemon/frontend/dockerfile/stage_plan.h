@@ -17,6 +17,7 @@
 #include "daemon/frontend/dockerfile/instructions.h"
 #include "daemon/frontend/dockerfile/named_contexts.h"
 #include "daemon/frontend/image_resolver.h"
+#include "daemon/frontend/nested_builds.h"
 #include "zlayer/v1/graph.pb.h"
 
 namespace zlayer {
@@ -27,19 +28,21 @@ struct FilesOf {
     kScratch,
     kStage,    // an earlier stage of the file
     kContext,  // a named context that is no image
+    kBuild,    // a nested build
     kImage,
   };
   Kind kind = Kind::kImage;
   size_t stage = 0;
   const NamedContext* context = nullptr;
-  std::string image;  // reference, as written
+  std::string image;  // reference, or name of the build, as written
 };
 
 struct PlannedStage {
   std::string base_text;  // FROM, expanded; on Windows what it means there (WindowsBase)
   std::string rewritten;  // FROM, expanded, where it means something else
   FilesOf base;
-  const ResolvedImage* image = nullptr;  // where the base is one
+  const ResolvedImage* image = nullptr;  // where the base is one, or a build
+  const NestedImage* build = nullptr;    // where it is a build
   v1::Platform platform;                 // that the image is to be for
   // The stage is a named context: its instructions do not run.
   bool replaced = false;
@@ -49,18 +52,26 @@ struct PlannedStage {
 // Looks up each image once for each platform.
 class BaseImages {
  public:
-  BaseImages(ImageResolver& resolver, std::stop_token stop)
-      : resolver_(resolver), stop_(std::move(stop)) {}
+  // `nested` may be null.
+  BaseImages(ImageResolver& resolver, NestedBuilds* nested, std::stop_token stop)
+      : resolver_(resolver), nested_(nested), stop_(std::move(stop)) {}
 
   // kInvalidArgument: not a reference; else what the resolver said. The result lives as long as
   // this object.
   absl::StatusOr<const ResolvedImage*> Resolve(const std::string& reference,
                                                const v1::Platform& platform);
 
+  // The same of bases that are builds.
+  bool IsBuild(const std::string& base) const { return nested_ != nullptr && nested_->Has(base); }
+  absl::StatusOr<const NestedImage*> ResolveBuild(const std::string& base,
+                                                  const v1::Platform& platform);
+
  private:
   ImageResolver& resolver_;
+  NestedBuilds* const nested_;
   const std::stop_token stop_;
   std::map<std::pair<std::string, std::string>, ResolvedImage> images_;  // by name and platform
+  std::map<std::pair<std::string, std::string>, NestedImage> builds_;    // the same
 };
 
 // The error of an image that is not there, which may be a stage whose name is misspelled.
@@ -115,6 +126,7 @@ class StagePlan {
   absl::Status MarkSources(const Instruction& instruction, size_t index);
   void Need(const FilesOf& files);
   absl::StatusOr<bool> ResolveImages();
+  absl::Status ResolveImage(PlannedStage* plan);
   absl::StatusOr<bool> AddTriggers(const std::vector<std::string>& triggers, size_t index);
   std::optional<size_t> EarlierStage(std::string_view name, size_t index) const;
 

@@ -150,7 +150,7 @@ class MemoryRepositories : public Repositories {
     return std::make_unique<Upload>(this);
   }
 
-  absl::Status DropOldUploads() override { return absl::OkStatus(); }
+  absl::Status DropStaleRows() override { return absl::OkStatus(); }
 
   absl::Status DeleteBlob(std::string_view, const Digest& digest) override {
     MutexLock lock(&mutex_);

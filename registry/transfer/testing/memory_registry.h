@@ -118,20 +118,20 @@ class MemoryRegistry : public RegistryClient {
     RETURN_IF_ERROR(Begin("HEAD blob", where, digest.ToString()));
     return repositories[Name(where)].blobs.contains(digest);
   }
-  absl::StatusOr<bool> PutBlob(const RemoteRepository& where, const BlobSource& blob,
-                               const std::vector<std::string>& mount_from,
-                               std::stop_token) override {
+  absl::StatusOr<BlobPut> PutBlob(const RemoteRepository& where, const BlobSource& blob,
+                                  const std::vector<std::string>& mount_from,
+                                  std::stop_token) override {
     {
       MutexLock lock(&mutex_);
       RETURN_IF_ERROR(Begin("PUT blob", where, blob.digest.ToString()));
       if (repositories[Name(where)].blobs.contains(blob.digest)) {
-        return false;
+        return BlobPut::kPresent;
       }
       for (const std::string& from : mount_from) {
         const auto& blobs = repositories[where.registry + "/" + from].blobs;
         if (auto found = blobs.find(blob.digest); can_mount && found != blobs.end()) {
           repositories[Name(where)].blobs[blob.digest] = found->second;
-          return false;
+          return BlobPut::kMounted;
         }
       }
     }
@@ -145,7 +145,7 @@ class MemoryRegistry : public RegistryClient {
     }
     MutexLock lock(&mutex_);
     repositories[Name(where)].blobs[blob.digest] = std::move(bytes);
-    return true;
+    return BlobPut::kSent;
   }
   absl::StatusOr<RemoteDescriptor> PutStream(const RemoteRepository& where, const BlobStream& blob,
                                              std::stop_token stop) override {
@@ -162,12 +162,6 @@ class MemoryRegistry : public RegistryClient {
     }
     repositories[Name(where)].blobs[made.digest] = std::move(bytes);
     return made;
-  }
-  absl::StatusOr<std::vector<std::string>> ListTags(const RemoteRepository& where,
-                                                    std::stop_token) override {
-    MutexLock lock(&mutex_);
-    RETURN_IF_ERROR(Begin("tags", where, ""));
-    return std::vector<std::string>();
   }
   absl::Status CheckCredentials(const RemoteRepository& where, std::stop_token) override {
     MutexLock lock(&mutex_);

@@ -1,0 +1,9 @@
+plugins {
+    java
+}
+
+tasks.jar {
+    manifest {
+        attributes["Main-Class"] = "Hello"
+    }
+}
