@@ -25,6 +25,7 @@ absl::StatusOr<std::string> ReadContextFile(LayerStore& layers, const LayerRef& 
 // symlinks on the way are followed. kNotFound where there is no such directory.
 absl::StatusOr<std::vector<std::string>> ListContextFiles(const LayerRef& context,
                                                           const std::string& directory);
+
 // The first `size` bytes of the file at `path`, symlinks followed within the context; empty where
 // there is no regular file.
 absl::StatusOr<std::string> ReadContextHead(LayerStore& layers, const LayerRef& context,
