@@ -262,17 +262,18 @@ TEST_F(WindowsTest, NanoserverHasNoPackageManager) {
   WriteContext("Dockerfile",
                "FROM mcr.example/windows/nanoserver:1\nRUN echo x && choco install y\n");
   ImportBase("mcr.example/windows/nanoserver:1");
-  const Json failure = Failure(Build({"--target-os", "windows"}, 1));
-  EXPECT_THAT(failure["error"].get<std::string>(),
+  const Finished refused = Zlayer({"build", "--target-os", "windows", Context()});
+  EXPECT_EQ(refused.exit_code, 1);
+  EXPECT_THAT(refused.err,
               AllOf(HasSubstr("Dockerfile:2"), HasSubstr("choco"), HasSubstr("servercore")));
-  EXPECT_EQ(failure["detail"]["reason"], "INVALID_INSTRUCTION");
 }
 
 TEST_F(WindowsTest, ABaseWithoutAVersionIsRefused) {
   ImportBase("mcr.example/windows/old:1", "");
   WriteContext("Dockerfile", "FROM mcr.example/windows/old:1\nCOPY Dockerfile /\n");
-  EXPECT_EQ(Failure(Build({"--target-os", "windows"}, 1))["detail"]["reason"],
-            "OS_VERSION_UNRESOLVED");
+  const Finished refused = Zlayer({"build", "--target-os", "windows", Context()});
+  EXPECT_EQ(refused.exit_code, 1);
+  EXPECT_THAT(refused.err, AllOf(HasSubstr("Dockerfile:1"), HasSubstr("os.version")));
 }
 
 TEST_F(WindowsTest, TheProgramSaysWhatItsImageIsFor) {
