@@ -38,7 +38,7 @@ def check_tests(page, options):
             failures.append(f"{page}: there is no test {test} in {path} (of {name})")
 
 
-CALL = re.compile(r"\b(?:set_reason|WithReason|WithOption|Unavailable|reason ==)")
+CALL = re.compile(r"\b(?:set_reason|WithReason|WithOption|Unavailable|Refused|reason ==)")
 
 
 def reasons():

@@ -39,6 +39,12 @@ void AddSourceOptions(Command& command, BuildFlags* flags) {
               &flags->build_args)
       .Option({"--platform", "OS/ARCH", "Platform of the image (default: the daemon's)"},
               &flags->platforms)
+      .Choice({"--target-os", "",
+               "System of the image, whatever else says it; without RUN for windows"},
+              &flags->target_os, {"linux", "windows"})
+      .Option({"--windows-ltsc", "LINE",
+               "Line of Windows Server that images for Windows stand on (default: ltsc2022)"},
+              &flags->windows_ltsc)
       .Option({"--allow", "ENTITLEMENT",
                "Grant what the daemon's configuration lets builds have: security.insecure"},
               &flags->entitlements)

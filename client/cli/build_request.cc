@@ -422,6 +422,9 @@ absl::StatusOr<v1::SubmitBuildRequest> MakeBuildRequest(const BuildFlags& flags,
     ASSIGN_OR_RETURN(*spec->add_outputs(), ParseOutput(text));
   }
   RETURN_IF_ERROR(CheckText("--target", flags.target));
+  RETURN_IF_ERROR(CheckText("--windows-ltsc", flags.windows_ltsc));
+  spec->set_target_os(flags.target_os);
+  spec->set_windows_ltsc(flags.windows_ltsc);
   RETURN_IF_ERROR(CheckText("--idempotency-key", flags.idempotency_key));
   spec->set_target(flags.target);
   spec->set_no_cache(flags.no_cache);

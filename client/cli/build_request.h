@@ -33,6 +33,8 @@ struct BuildFlags {
   std::vector<std::string> annotations;     // K=V
   std::vector<std::string> build_contexts;  // NAME=DIR, NAME=docker-image://REF, NAME=URL
   std::vector<std::string> platforms;
+  std::string target_os;
+  std::string windows_ltsc;
   std::vector<std::string> cache_from;
   std::vector<std::string> cache_to;
   std::vector<std::string> outputs;  // DIR or type=T,K=V,...

@@ -57,6 +57,8 @@ TEST(MakeBuildRequestTest, EveryFlagReachesItsField) {
   flags.annotations = {"org.x=y"};
   flags.entitlements = {"security.insecure"};
   flags.platforms = {"linux/amd64,linux/arm64"};
+  flags.target_os = "windows";
+  flags.windows_ltsc = "ltsc2025";
   flags.cache_from = {"type=registry,ref=x"};
   flags.cache_to = {"type=inline"};
   flags.outputs = {"out", "type=tar,dest=a.tar"};
@@ -85,6 +87,8 @@ TEST(MakeBuildRequestTest, EveryFlagReachesItsField) {
   EXPECT_THAT(spec.annotations(), ElementsAre(Pair("org.x", "y")));
   EXPECT_THAT(spec.entitlements(), ElementsAre("security.insecure"));
   EXPECT_THAT(spec.platforms(), ElementsAre("linux/amd64", "linux/arm64"));
+  EXPECT_EQ(spec.target_os(), "windows");
+  EXPECT_EQ(spec.windows_ltsc(), "ltsc2025");
   EXPECT_THAT(spec.cache_from(), ElementsAre("type=registry,ref=x"));
   EXPECT_THAT(spec.cache_to(), ElementsAre("type=inline"));
   ASSERT_EQ(spec.outputs_size(), 2);

@@ -62,8 +62,9 @@ std::string Describe(const v1::ImageDetail& detail) {
   rows.push_back({"Manifest digest:", image.manifest_digest()});
   rows.push_back({"Config digest:", image.config_digest()});
   rows.push_back(
-      {"Platform:", fmt::format("{}/{}{}{}", platform.os(), platform.architecture(),
-                                platform.variant().empty() ? "" : "/", platform.variant())});
+      {"Platform:", fmt::format("{}/{}{}{}{}", platform.os(), platform.architecture(),
+                                platform.variant().empty() ? "" : "/", platform.variant(),
+                                platform.os_version().empty() ? "" : " " + platform.os_version())});
   rows.push_back({"Created:", FormatTimestamp(image.created())});
   rows.push_back({"Size:", FormatSize(image.size_bytes())});
   AddConfig(detail.config(), &rows);

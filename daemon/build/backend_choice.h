@@ -22,10 +22,10 @@ struct BackendWish {
 // have for it ("buildah", "sidecar"). kInvalidArgument lists the names.
 absl::StatusOr<BackendKind> ParseBackendKind(std::string_view text);
 
-// What the request names, else the environment, else the native backend, which runs every build that
-// this daemon can. kFailedPrecondition (reason BACKEND_UNAVAILABLE, the name as subject) says why
-// what was named cannot run here, or that nothing can; kInvalidArgument as ParseBackendKind, with
-// the variable where it is that.
+// What the request names, else the environment, else the native backend, which runs every build
+// that this daemon can. kFailedPrecondition (reason BACKEND_UNAVAILABLE, the name as subject) says
+// why what was named cannot run here, or that nothing can; kInvalidArgument as ParseBackendKind,
+// with the variable where it is that.
 absl::StatusOr<BackendKind> SelectBackend(const BackendWish& wish);
 
 }  // namespace zlayer

@@ -1,5 +1,7 @@
 #include "daemon/build/build_file.h"
 
+#include <fmt/format.h>
+
 #include <memory>
 #include <optional>
 #include <string_view>
@@ -11,12 +13,15 @@
 #include "base/strings.h"
 #include "daemon/build/context_files.h"
 #include "daemon/build/context_runtime.h"
+#include "daemon/build/program_platform.h"
 #include "daemon/build/pulling_image_resolver.h"
+#include "daemon/build/target_platform.h"
 #include "daemon/build/zimage_source.h"
 #include "daemon/frontend/build_file_choice.h"
 #include "daemon/frontend/template/template.h"
 #include "daemon/frontend/template/template_messages.h"
 #include "daemon/frontend/zimagefile/file_name.h"
+#include "registry/image/platform.h"
 
 namespace zlayer {
 namespace {
@@ -161,6 +166,49 @@ absl::StatusOr<FileToBuild> ReadTemplate(Store& store, const MainContext& contex
   return file;
 }
 
+// A program of the build context that the image runs.
+struct FoundProgram {
+  std::string path;
+  v1::Platform platform;
+};
+
+absl::StatusOr<std::optional<FoundProgram>> LookAtProgram(Store& store, const MainContext& context,
+                                                          const v1::Graph& graph) {
+  if (context.layer == nullptr) {
+    return std::nullopt;
+  }
+  for (const std::string& path : FindProgram(graph)) {
+    ASSIGN_OR_RETURN(const std::string head,
+                     ReadContextHead(store.layers(), context.layer, path, kProgramHead));
+    if (std::optional<v1::Platform> platform = PlatformOfProgram(head)) {
+      return FoundProgram{path, *std::move(platform)};
+    }
+  }
+  return std::nullopt;
+}
+
+// The plan of a file where nobody says what its image is for, and the program is not of Linux.
+absl::StatusOr<PlannedBuild> ForItsProgram(const FilePlan& how, const FoundProgram& program,
+                                           FileToBuild file) {
+  file.program = program.platform;
+  const std::string what = fmt::format("{} of the build context, which the image runs, is for {}",
+                                       ToUtf8(program.path), program.platform.os());
+  const absl::StatusOr<v1::Platform> target =
+      TargetPlatform(HintsOf(how.spec, file), HostPlatform());
+  if (!target.ok()) {
+    return Annotate(target.status(), what);
+  }
+  ASSIGN_OR_RETURN(PlannedBuild plan, PlanFile(how, std::move(file)));
+  v1::Warning warning;
+  warning.set_rule("TargetOsOfProgram");
+  warning.set_message(
+      fmt::format("{}, and so is the image ({}); --target-os or --platform says it "
+                  "without a look at the program",
+                  what, FormatPlatform(*target)));
+  plan.warnings.insert(plan.warnings.begin(), std::move(warning));
+  return plan;
+}
+
 }  // namespace
 
 absl::StatusOr<MainContext> OpenMainContext(Store& store, const std::string& name_space,
@@ -197,11 +245,17 @@ absl::StatusOr<PlannedBuild> PlanRequest(const PlanSources& sources, const std::
   }
   ASSIGN_OR_RETURN(MainContext context, OpenMainContext(*sources.store, name_space, spec));
   ASSIGN_OR_RETURN(FileToBuild file, ReadFileToBuild(*sources.store, context, spec));
-  return PlanFile({.spec = spec,
-                   .resolver = *resolver,
-                   .read = NestedReader(*sources.store, context.layer),
-                   .stop = std::move(stop)},
-                  std::move(file));
+  const FilePlan how{.spec = spec,
+                     .resolver = *resolver,
+                     .read = NestedReader(*sources.store, context.layer),
+                     .stop = std::move(stop)};
+  ASSIGN_OR_RETURN(PlannedBuild plan, PlanFile(how, file));
+  if (NamesSystem(HintsOf(spec, plan.files.front()))) {
+    return plan;
+  }
+  ASSIGN_OR_RETURN(const std::optional<FoundProgram> program,
+                   LookAtProgram(*sources.store, context, plan.graph));
+  return !program || program->platform.os() == "linux" ? plan : ForItsProgram(how, *program, file);
 }
 
 absl::StatusOr<v1::CheckBuildResponse> CheckRequest(const PlanSources& sources,

@@ -24,13 +24,14 @@ struct MainContext {
 absl::StatusOr<MainContext> OpenMainContext(Store& store, const std::string& name_space,
                                             const v1::BuildSpec& spec);
 
-// The request's build file: what it brings along, the template that it names or that fits its context
-// (errors as ChooseTemplate), or the file of its context, which is looked for where the request does
-// not name one (kInvalidArgument where there is no context, or the choice is not clear; else as
-// ReadContextFile). With what of the context does not count for the build: the ignore file that the
-// request brings, whose client has applied it unless it sent an archive, else that of an archive
-// (kInvalidArgument: a syntax error in it), else for an archive that of the template which the
-// request or its ZImagefile names; none where there is none, or its client kept it.
+// The request's build file: what it brings along, the template that it names or that fits its
+// context (errors as ChooseTemplate), or the file of its context, which is looked for where the
+// request does not name one (kInvalidArgument where there is no context, or the choice is not
+// clear; else as ReadContextFile). With what of the context does not count for the build: the
+// ignore file that the request brings, whose client has applied it unless it sent an archive, else
+// that of an archive (kInvalidArgument: a syntax error in it), else for an archive that of the
+// template which the request or its ZImagefile names; none where there is none, or its client kept
+// it.
 absl::StatusOr<FileToBuild> ReadFileToBuild(Store& store, const MainContext& context,
                                             const v1::BuildSpec& spec);
 

@@ -2,11 +2,13 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <map>
 #include <optional>
 #include <utility>
 
 #include "base/errors.h"
+#include "base/files.h"
 #include "base/status_macros.h"
 #include "base/strings.h"
 #include "proto/error_detail.h"
@@ -102,6 +104,21 @@ absl::StatusOr<std::vector<std::string>> ListContextFiles(const LayerRef& contex
     return !entry.has_value() || entry->entry.type == EntryType::kDirectory;
   });
   return names;
+}
+
+absl::StatusOr<std::string> ReadContextHead(LayerStore& layers, const LayerRef& context,
+                                            const std::string& path, size_t size) {
+  const Rootfs view({context});
+  const absl::StatusOr<std::string> resolved = view.Resolve(CleanPath(path));
+  const std::optional<RootfsEntry> found =
+      resolved.ok() ? view.Lookup(*resolved) : std::optional<RootfsEntry>();
+  if (!found.has_value() || found->entry.type != EntryType::kFile) {
+    return std::string();
+  }
+  ASSIGN_OR_RETURN(ContentFile file, layers.OpenContent(*context, found->entry));
+  std::string head(std::min<uint64_t>(file.size, size), '\0');
+  RETURN_IF_ERROR(PreadFully(file.fd->get(), head.data(), head.size(), file.offset));
+  return head;
 }
 
 absl::StatusOr<std::string> WithoutIgnored(const LayerIndex& context, const IgnoreRules& rules) {

@@ -26,6 +26,11 @@ absl::StatusOr<std::string> ReadContextFile(LayerStore& layers, const LayerRef& 
 absl::StatusOr<std::vector<std::string>> ListContextFiles(const LayerRef& context,
                                                           const std::string& directory);
 
+// The first `size` bytes of the file at `path`, symlinks followed within the context; empty where
+// there is no regular file.
+absl::StatusOr<std::string> ReadContextHead(LayerStore& layers, const LayerRef& context,
+                                            const std::string& path, size_t size);
+
 // The index of the context without what `rules` ignore, as LayerStore::Add takes it. A directory
 // that is ignored stays where something in it is kept.
 absl::StatusOr<std::string> WithoutIgnored(const LayerIndex& context, const IgnoreRules& rules);

@@ -8,7 +8,7 @@
 #include "base/errors.h"
 #include "base/status_macros.h"
 #include "base/strings.h"
-#include "daemon/build/request_platform.h"
+#include "daemon/build/target_platform.h"
 #include "daemon/build/zimage_source.h"
 #include "daemon/frontend/dockerfile/excerpt.h"
 #include "daemon/frontend/dockerfile/global_args.h"
@@ -110,50 +110,61 @@ absl::StatusOr<std::optional<ZImagefile>> GraphPlanner::Read(FileToBuild* file) 
   return ReadZImagefile(*options_.spec, file);
 }
 
-ConvertRequest GraphPlanner::RootRequest(const FileToBuild& file) const {
+absl::StatusOr<ConvertRequest> GraphPlanner::RootRequest(const FileToBuild& file) const {
+  const v1::BuildSpec& spec = *options_.spec;
+  const TargetHints hints = HintsOf(spec, file);
+  absl::StatusOr<v1::Platform> platform = TargetPlatform(hints, HostPlatform());
+  RETURN_IF_ERROR(Annotate(platform.status(), file.name()));
   ConvertRequest request;
   request.name = file.name();
-  request.build_args = {spec_.build_args().begin(), spec_.build_args().end()};
-  request.target = spec_.target();
-  request.platform = RequestPlatform(spec_);
-  request.platform_is_given = spec_.platforms_size() > 0;
-  request.labels = {spec_.labels().begin(), spec_.labels().end()};
-  request.contexts = {spec_.contexts().begin(), spec_.contexts().end()};
+  request.build_args = {spec.build_args().begin(), spec.build_args().end()};
+  request.target = spec.target();
+  request.platform = *std::move(platform);
+  request.platform_is_given = NamesPlatform(hints);
+  request.windows_ltsc = spec.windows_ltsc();
+  request.labels = {spec.labels().begin(), spec.labels().end()};
+  request.contexts = {spec.contexts().begin(), spec.contexts().end()};
   request.contexts.erase("");
   request.ignore = file.ignore;
   return request;
 }
 
 absl::StatusOr<PlannedFile> GraphPlanner::Plan(FileToBuild file) {
-  spec_ = *options_.spec;
+  const auto& annotations = options_.spec->annotations();
+  planned_.annotations = {annotations.begin(), annotations.end()};
   ASSIGN_OR_RETURN(std::optional<ZImagefile> parsed, Read(&file));
   if (parsed.has_value()) {
-    RETURN_IF_ERROR(Annotate(AddImageSettings(*parsed, &spec_), file.name()));
+    for (const NameValue& annotation : parsed->annotations) {
+      planned_.annotations.emplace(annotation.name, annotation.value);
+    }
   }
+  ASSIGN_OR_RETURN(ConvertRequest request, RootRequest(file));
   planned_.files.push_back(file);
-  ASSIGN_OR_RETURN(ConvertedFile root, Add(file, std::move(parsed), RootRequest(file)));
+  ASSIGN_OR_RETURN(ConvertedFile root, Add(file, std::move(parsed), std::move(request)));
   graph_.add_targets(root.target);
   if (root.source_date_epoch) {
     graph_.set_source_date_epoch(*root.source_date_epoch);
   }
   planned_.graph = std::move(graph_);
-  planned_.annotations = {spec_.annotations().begin(), spec_.annotations().end()};
   return std::move(planned_);
 }
 
 FileExamination GraphPlanner::Examine(FileToBuild* file) {
-  spec_ = *options_.spec;
   FileExamination examination;
   absl::StatusOr<std::optional<ZImagefile>> parsed = Read(file);
   if (!parsed.ok()) {
     examination.status = parsed.status();
     return examination;
   }
-  ConvertRequest request = RootRequest(*file);
+  absl::StatusOr<ConvertRequest> request = RootRequest(*file);
+  if (!request.ok()) {
+    examination.status = request.status();
+    return examination;
+  }
   Nested nested(this);
-  nested.SetFile(*file, *std::move(parsed), &request);
+  nested.SetFile(*file, *std::move(parsed), &*request);
   under_way_.push_back(file->name());
-  examination = ExamineFile(request, *options_.resolver, options_.stop);
+  examination = ExamineFile(*request, *options_.resolver, options_.stop);
   examination.status = WithExcerpt(WithFileReason(std::move(examination.status)), file->name(),
                                    file->source.content());
   return examination;
@@ -238,6 +249,7 @@ absl::StatusOr<NestedImage> GraphPlanner::Build(const NestedBuild& directive,
   request.build_args = BuildArgs(directive);
   request.platform = platform;
   request.platform_is_given = parent.platform_is_given;
+  request.windows_ltsc = parent.windows_ltsc;
   request.contexts = parent.contexts;
   std::vector<std::string> key = {request.directory, request.name, FormatPlatform(platform)};
   for (const auto& [name, value] : request.build_args) {
@@ -260,7 +272,8 @@ absl::StatusOr<NestedImage> GraphPlanner::Build(const NestedBuild& directive,
                                    .image = {.reference = text,
                                              .digest = "",
                                              .platform = std::move(added.platform),
-                                             .config = std::move(added.config)}};
+                                             .config = std::move(added.config)},
+                                   .base_image = std::move(added.base_image)};
 }
 
 }  // namespace zlayer

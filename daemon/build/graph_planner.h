@@ -41,9 +41,10 @@ struct PlannedFile {
 };
 
 // A nested build (`build:`) is converted where a stage that is needed begins with it, into the same
-// graph, so that it is cached and runs as any other stage. It has the request's platform, contexts
-// and registries; of build arguments those of the directive, and those that mean something without
-// an ARG. Two directives that mean the same build have the same stages.
+// graph, so that it is cached and runs as any other stage. It has the platform of the stage
+// that begins with it, and the request's line of Windows Server, contexts and registries; of build
+// arguments those of the directive, and those that mean something without an ARG. Two directives
+// that mean the same build have the same stages.
 //
 // An object is for one file. `options` outlives it.
 class GraphPlanner {
@@ -63,7 +64,7 @@ class GraphPlanner {
 
   // What a ZImagefile says; nullopt for a Dockerfile, which is read where it is converted.
   absl::StatusOr<std::optional<ZImagefile>> Read(FileToBuild* file) const;
-  ConvertRequest RootRequest(const FileToBuild& file) const;
+  absl::StatusOr<ConvertRequest> RootRequest(const FileToBuild& file) const;
   absl::StatusOr<ConvertedFile> Add(const FileToBuild& file, std::optional<ZImagefile> parsed,
                                     ConvertRequest request);
   // The build that `stage` of the file that `parent` is of begins with.
@@ -74,7 +75,6 @@ class GraphPlanner {
   absl::Status CheckSize() const;
 
   const GraphPlannerOptions& options_;
-  v1::BuildSpec spec_;  // with the settings of the build file
   v1::Graph graph_;
   std::vector<std::string> under_way_;  // names of build files, each nested in the one before
   // By directory, file, platform and arguments.

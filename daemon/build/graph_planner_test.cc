@@ -18,6 +18,7 @@
 namespace zlayer {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
@@ -31,6 +32,9 @@ class AnyImage : public ImageResolver {
     ResolvedImage image{
         .reference = reference, .digest = "sha256:1", .platform = platform, .config = {}};
     image.config.add_env("PATH=/bin");
+    if (platform.os() == "windows") {
+      image.platform.set_os_version("10.0.26100");
+    }
     return image;
   }
 };
@@ -222,12 +226,36 @@ TEST_F(GraphPlannerTest, WhatTheFileSaysOfTheImageCountsWhereTheRequestSaysNothi
   ASSERT_OK_AND_ASSIGN(const PlannedFile planned, Plan());
   EXPECT_THAT(planned.annotations,
               ElementsAre(testing::Pair("a", "file"), testing::Pair("b", "request")));
+  files_["ZImagefile"] = "base: scratch\nos: darwin\n";
+  const absl::Status darwin = Plan().status();
+  EXPECT_THAT(darwin, StatusIs(absl::StatusCode::kUnimplemented,
+                               AllOf(HasSubstr("ZImagefile"), HasSubstr("darwin"))));
+  EXPECT_EQ(DetailOf(darwin).reason(), "UNSUPPORTED_OPTION");
   files_["ZImagefile"] = "base: scratch\nos: windows\n";
-  EXPECT_EQ(DetailOf(Plan().status()).subject(), "target_os");
+  EXPECT_EQ(Graph().stages(0).platform().os(), "windows");
+  spec_.set_target_os("linux");
+  EXPECT_EQ(Graph().stages(0).platform().os(), "linux");
+  spec_.clear_target_os();
   files_["ZImagefile"] = "base: scratch\nplatform: linux/s390x\n";
   EXPECT_EQ(Graph().stages(0).platform().architecture(), "s390x");
   spec_.add_platforms("linux/riscv64");
   EXPECT_EQ(Graph().stages(0).platform().architecture(), "riscv64");
+}
+
+TEST_F(GraphPlannerTest, ANestedBuildIsForTheSystemOfItsParent) {
+  files_["ZImagefile"] = "build: deps\nos: windows\nsteps:\n  - workdir: /app\n";
+  files_["deps/Dockerfile"] = "FROM scratch\nENV a=b\n";
+  const v1::Graph scratch = Graph();
+  EXPECT_EQ(scratch.stages(0).platform().os(), "windows");
+  EXPECT_EQ(scratch.stages(1).platform().os(), "windows");
+  spec_.set_windows_ltsc("ltsc2025");
+  files_["deps/Dockerfile"] = "FROM alpine\n";
+  ASSERT_OK_AND_ASSIGN(const PlannedFile planned, Plan());
+  EXPECT_THAT(planned.graph.stages(0).operations(0).image().reference(), HasSubstr("ltsc2025"));
+  ASSERT_EQ(planned.warnings.size(), 1u);
+  EXPECT_EQ(planned.warnings[0].rule(), "WindowsBaseRewritten");
+  EXPECT_EQ(planned.warnings[0].source().file(), "deps/Dockerfile");
+  EXPECT_EQ(planned.graph.stages(1).platform().os_version(), "10.0.26100");
 }
 
 TEST_F(GraphPlannerTest, ModulesAreRefusedByName) {

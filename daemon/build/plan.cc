@@ -12,8 +12,8 @@
 #include "base/status_macros.h"
 #include "base/strings.h"
 #include "base/url_text.h"
-#include "daemon/build/request_platform.h"
 #include "daemon/build/run_defaults.h"
+#include "daemon/build/target_platform.h"
 #include "daemon/build/zimage_source.h"
 #include "daemon/frontend/dockerfile/excerpt.h"
 #include "daemon/frontend/template/template_messages.h"
@@ -198,10 +198,10 @@ absl::Status ExplainFailure(absl::Status status, const v1::Graph& graph,
     if (ignored.line != 0) {
       detail.set_reason("FILE_IGNORED");
       detail.set_subject(ignored.path);
-      status = WithDetail(NotFound(fmt::format("{}; \"{}\" is left out by line {} of {}",
-                                               Message(status), ignored.path, ignored.line,
-                                               ignore.name)),
-                          detail);
+      status = WithDetail(
+          NotFound(fmt::format("{}; \"{}\" is left out by line {} of {}", Message(status),
+                               ignored.path, ignored.line, ignore.name)),
+          detail);
     }
   }
   for (const FileToBuild& file : files) {
@@ -216,7 +216,8 @@ absl::StatusOr<PlannedBuild> PlanGraph(const v1::BuildSpec& spec, ImageResolver&
   plan.graph = spec.graph();
   ApplyRunDefaults(spec, &plan.graph);
   RETURN_IF_ERROR(ValidateGraph(plan.graph));
-  Completer completer(resolver, RequestPlatform(spec), std::move(stop));
+  ASSIGN_OR_RETURN(v1::Platform platform, TargetPlatform(HintsOf(spec), HostPlatform()));
+  Completer completer(resolver, std::move(platform), std::move(stop));
   const std::vector<bool> needed = NeededStages(plan.graph);
   for (int i = 0; i < plan.graph.stages_size(); ++i) {
     if (needed[static_cast<size_t>(i)]) {
@@ -237,7 +238,8 @@ absl::StatusOr<std::shared_ptr<const v1::Graph>> PlanWithoutContext(const v1::Bu
   }
   FileToBuild file;
   if (spec.has_zimagefile_inline()) {
-    file = {.source = spec.zimagefile_inline(), .is_zimagefile = true, .ignore = std::nullopt};
+    file.source = spec.zimagefile_inline();
+    file.is_zimagefile = true;
     FileToBuild read = file;
     ASSIGN_OR_RETURN(const ZImagefile parsed, ReadZImagefile(spec, &read));
     if (!parsed.builds.empty()) {

@@ -31,9 +31,4 @@ absl::StatusOr<std::vector<v1::Platform>> RequestPlatforms(const v1::BuildSpec& 
   return platforms;
 }
 
-v1::Platform RequestPlatform(const v1::BuildSpec& spec) {
-  const absl::StatusOr<std::vector<v1::Platform>> platforms = RequestPlatforms(spec);
-  return platforms.ok() && !platforms->empty() ? platforms->front() : HostPlatform();
-}
-
 }  // namespace zlayer

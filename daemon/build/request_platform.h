@@ -1,4 +1,4 @@
-// The platform that a request's image is to be for.
+// The platforms that a request names.
 #ifndef ZLAYER_DAEMON_BUILD_REQUEST_PLATFORM_H_
 #define ZLAYER_DAEMON_BUILD_REQUEST_PLATFORM_H_
 
@@ -15,9 +15,6 @@ namespace zlayer {
 // commas; what is empty is left out. What is said of a system or an architecture alone is completed
 // by the host's. kInvalidArgument: an entry does not read.
 absl::StatusOr<std::vector<v1::Platform>> RequestPlatforms(const v1::BuildSpec& spec);
-
-// The first of them; the host's where there is none. `spec` was checked.
-v1::Platform RequestPlatform(const v1::BuildSpec& spec);
 
 }  // namespace zlayer
 

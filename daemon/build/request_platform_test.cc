@@ -36,12 +36,5 @@ TEST(RequestPlatformTest, EntriesAreListsAndCanonical) {
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("nonsense")));
 }
 
-TEST(RequestPlatformTest, TheHostsIsTheDefault) {
-  v1::BuildSpec spec;
-  EXPECT_EQ(FormatPlatform(RequestPlatform(spec)), FormatPlatform(HostPlatform()));
-  spec.add_platforms("linux/riscv64");
-  EXPECT_EQ(FormatPlatform(RequestPlatform(spec)), "linux/riscv64");
-}
-
 }  // namespace
 }  // namespace zlayer

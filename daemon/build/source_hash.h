@@ -22,10 +22,10 @@ struct BuildSources {
 };
 
 // Equal for builds that would make the same image: of the graph, whose images have their digests;
-// of what it selects of the contexts, without times and owners, as a copy has it; and of the options
-// of `spec` that show in the image. Where the graph downloads something that nothing pins (a URL
-// without a checksum, a branch) nobody can tell before it is fetched: then `unpinned` is its URL,
-// without credentials. kNotFound where a context is gone.
+// of what it selects of the contexts, without times and owners, as a copy has it; and of the
+// options of `spec` that show in the image. Where the graph downloads something that nothing pins
+// (a URL without a checksum, a branch) nobody can tell before it is fetched: then `unpinned` is its
+// URL, without credentials. kNotFound where a context is gone.
 struct SourceHash {
   Digest digest;
   std::optional<std::string> unpinned;

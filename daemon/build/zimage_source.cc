@@ -1,7 +1,5 @@
 #include "daemon/build/zimage_source.h"
 
-#include <fmt/format.h>
-
 #include <string>
 #include <string_view>
 #include <utility>
@@ -11,11 +9,9 @@
 #include "daemon/frontend/dockerfile/excerpt.h"
 #include "daemon/frontend/dockerfile/instructions.h"
 #include "daemon/frontend/dockerfile/lexer.h"
-#include "daemon/frontend/dockerfile/values.h"
 #include "daemon/frontend/template/template.h"
 #include "daemon/frontend/zimagefile/expand_variables.h"
 #include "proto/error_detail.h"
-#include "registry/image/platform.h"
 
 namespace zlayer {
 namespace {
@@ -62,29 +58,9 @@ absl::StatusOr<ZImagefile> ReadZImagefile(const v1::BuildSpec& spec, FileToBuild
                       {spec.pipeline_vars().begin(), spec.pipeline_vars().end()}, name));
   absl::StatusOr<ZImagefile> parsed = Read(*file);
   RETURN_IF_ERROR(WithExcerpt(parsed.status(), name, file->source.content()));
+  file->os = parsed->os;
+  file->platform = parsed->platform;
   return parsed;
-}
-
-absl::Status AddImageSettings(const ZImagefile& file, v1::BuildSpec* spec) {
-  for (const NameValue& annotation : file.annotations) {
-    spec->mutable_annotations()->insert({annotation.name, annotation.value});
-  }
-  if (spec->target_os().empty() && !file.os.empty() && file.os != "linux") {
-    return Unsupported("target_os",
-                       fmt::format("images for {} (os:) are not built by this version", file.os));
-  }
-  if (spec->platforms_size() > 0 || file.platform.empty()) {
-    return absl::OkStatus();
-  }
-  absl::StatusOr<v1::Platform> platform = ParsePlatform(file.platform, HostPlatform());
-  RETURN_IF_ERROR(Annotate(platform.status(), "platform"));
-  if (platform->os() != "linux") {
-    return Unsupported("target_os",
-                       fmt::format("images for {} (platform:) are not built by this version",
-                                   FormatPlatform(*platform)));
-  }
-  spec->add_platforms(FormatPlatform(*platform));
-  return absl::OkStatus();
 }
 
 }  // namespace zlayer

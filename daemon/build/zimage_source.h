@@ -11,15 +11,11 @@
 namespace zlayer {
 
 // Puts the request's `pipeline_vars` into the text of the file, which is what its lines are counted
-// in from then on, and parses it. `image` is set in the result: of a file that names a runtime, the
-// template with what the file adds. Errors as ParseZImagefile and TemplateToBuild, with the lines
-// that they are about; kUnimplemented (reason UNSUPPORTED_OPTION) for a file that is to become a
-// WebAssembly module.
+// in from then on, and parses it; `file` gets what it says of the image's system. `image` is set in
+// the result: of a file that names a runtime, the template with what the file adds. Errors as
+// ParseZImagefile and TemplateToBuild, with the lines that they are about; kUnimplemented (reason
+// UNSUPPORTED_OPTION) for a file that is to become a WebAssembly module.
 absl::StatusOr<ZImagefile> ReadZImagefile(const v1::BuildSpec& spec, FileToBuild* file);
-
-// Adds what the file says of the image to what the request says, which wins: its platform, its
-// system, and annotations. kUnimplemented (reason UNSUPPORTED_OPTION) as for the request's options.
-absl::Status AddImageSettings(const ZImagefile& file, v1::BuildSpec* spec);
 
 }  // namespace zlayer
 

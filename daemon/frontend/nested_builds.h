@@ -17,6 +17,7 @@ struct NestedImage {
   // The image that the stage comes to. It has no digest, and its reference is a text for users:
   // "build: deps".
   ResolvedImage image;
+  std::string base_image;  // that it stands on, maybe over other stages; empty for scratch
 };
 
 class NestedBuilds {

@@ -12,14 +12,17 @@
 #include "base/strings.h"
 #include "daemon/build/backend_choice.h"
 #include "daemon/build/outputs.h"
-#include "daemon/build/zimage_source.h"
 #include "daemon/build/request_platform.h"
 #include "daemon/build/run_defaults.h"
+#include "daemon/build/target_platform.h"
+#include "daemon/build/zimage_source.h"
 #include "daemon/frontend/dockerfile/excerpt.h"
 #include "daemon/frontend/dockerfile/instructions.h"
 #include "daemon/frontend/dockerfile/lexer.h"
+#include "daemon/frontend/dockerfile/windows_base.h"
 #include "daemon/frontend/template/template.h"
 #include "proto/error_detail.h"
+#include "registry/image/platform.h"
 #include "registry/image/reference.h"
 
 namespace zlayer {
@@ -36,14 +39,6 @@ absl::Status WithOption(absl::Status status, std::string_view reason, std::strin
   detail.set_reason(std::string(reason));
   detail.set_subject(std::string(option));
   return WithDetail(std::move(status), detail);
-}
-
-bool IsForeignSystem(const v1::Platform& platform) { return platform.os() != "linux"; }
-
-bool HasForeignSystem(const BuildSpec& spec) {
-  const absl::StatusOr<std::vector<v1::Platform>> platforms = RequestPlatforms(spec);
-  return (!spec.target_os().empty() && spec.target_os() != "linux") ||
-         (platforms.ok() && std::any_of(platforms->begin(), platforms->end(), IsForeignSystem));
 }
 
 bool HasForeignOutput(const BuildSpec& spec) {
@@ -66,12 +61,10 @@ struct Option {
 };
 
 constexpr Option kUnsupported[] = {
-    {"target_os", HasForeignSystem},
     {"cache_from", [](const BuildSpec& s) { return s.cache_from_size() > 0; }},
     {"cache_to", [](const BuildSpec& s) { return s.cache_to_size() > 0; }},
     {"cache_backend", [](const BuildSpec& s) { return s.has_cache_backend(); }},
     {"outputs", HasForeignOutput},
-    {"windows_ltsc", [](const BuildSpec& s) { return !s.windows_ltsc().empty(); }},
     {"secrets", [](const BuildSpec& s) { return s.secrets_size() > 0; }},
     {"entitlements",
      [](const BuildSpec& s) {
@@ -118,6 +111,18 @@ absl::Status CheckPlatforms(const BuildSpec& spec) {
                                   "one and join them (zlayer manifest)",
                                   platforms->size())),
         "UNSUPPORTED_OPTION", "platforms");
+  }
+  return absl::OkStatus();
+}
+
+// What is for Windows is known once the build file was read.
+absl::Status CheckTarget(const BuildSpec& spec) {
+  RETURN_IF_ERROR(CheckPlatforms(spec));
+  RETURN_IF_ERROR(TargetPlatform(HintsOf(spec), HostPlatform()).status());
+  if (!spec.windows_ltsc().empty() && !IsLtsc(spec.windows_ltsc())) {
+    return InvalidOption("windows_ltsc",
+                         fmt::format("\"{}\" is not a line of Windows Server, such as ltsc2022",
+                                     ToUtf8(spec.windows_ltsc())));
   }
   return absl::OkStatus();
 }
@@ -184,14 +189,12 @@ absl::Status CheckInline(const v1::InlineFile& file) {
   return WithExcerpt(WithDetail(std::move(status), detail), name, file.content());
 }
 
-// What the file says of the image counts as if the request had said it.
 absl::Status CheckInlineZImagefile(const BuildSpec& spec) {
-  FileToBuild file{.source = spec.zimagefile_inline(), .is_zimagefile = true, .ignore = {}};
-  ASSIGN_OR_RETURN(const ZImagefile parsed, ReadZImagefile(spec, &file));
-  BuildSpec image;
-  *image.mutable_platforms() = spec.platforms();
-  image.set_target_os(spec.target_os());
-  return AddImageSettings(parsed, &image);
+  FileToBuild file;
+  file.source = spec.zimagefile_inline();
+  file.is_zimagefile = true;
+  RETURN_IF_ERROR(ReadZImagefile(spec, &file).status());
+  return Annotate(TargetPlatform(HintsOf(spec, file), HostPlatform()).status(), file.name());
 }
 
 absl::Status CheckGraph(const BuildSpec& spec) {
@@ -200,6 +203,10 @@ absl::Status CheckGraph(const BuildSpec& spec) {
   }
   if (spec.build_args_size() > 0) {
     return InvalidOption("build_args", "a graph has no variables");
+  }
+  if (!spec.target_os().empty() || !spec.windows_ltsc().empty()) {
+    return InvalidOption(spec.target_os().empty() ? "windows_ltsc" : "target_os",
+                         "a graph says itself what its stages are for");
   }
   return ValidateGraph(spec.graph());
 }
@@ -296,7 +303,7 @@ absl::StatusOr<std::string> NamespaceOf(const std::string& name) {
 absl::Status CheckSpec(const BuildSpec& spec) {
   RETURN_IF_ERROR(CheckSupported(spec));
   RETURN_IF_ERROR(CheckTags(spec));
-  RETURN_IF_ERROR(CheckPlatforms(spec));
+  RETURN_IF_ERROR(CheckTarget(spec));
   RETURN_IF_ERROR(CheckBackend(spec));
   RETURN_IF_ERROR(CheckFormat(spec));
   RETURN_IF_ERROR(CheckRuns(spec));
@@ -329,7 +336,7 @@ absl::Status CheckExamination(const v1::CheckBuildRequest& request) {
   RETURN_IF_ERROR(NamespaceOf(request.namespace_()).status());
   RETURN_IF_ERROR(CheckSupported(request.spec()));
   RETURN_IF_ERROR(CheckTags(request.spec()));
-  RETURN_IF_ERROR(CheckPlatforms(request.spec()));
+  RETURN_IF_ERROR(CheckTarget(request.spec()));
   if (request.spec().has_graph()) {
     return InvalidOption("graph", "a graph has no build file that could be checked");
   }

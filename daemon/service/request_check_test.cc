@@ -98,8 +98,6 @@ INSTANTIATE_TEST_SUITE_P(
                           s.add_platforms("linux/arm/v7");
                           s.add_platforms("linux/arm/v6");
                         }},
-        UnsupportedCase{"target_os", [](BuildSpec& s) { s.add_platforms("windows/amd64"); }},
-        UnsupportedCase{"target_os", [](BuildSpec& s) { s.set_target_os("windows"); }},
         UnsupportedCase{"cache_from", [](BuildSpec& s) { s.add_cache_from("a"); }},
         UnsupportedCase{"cache_to", [](BuildSpec& s) { s.add_cache_to("a"); }},
         UnsupportedCase{"cache_backend", [](BuildSpec& s) { s.mutable_cache_backend(); }}),
@@ -109,7 +107,6 @@ INSTANTIATE_TEST_SUITE_P(
     MoreOptions, Unsupported,
     ::testing::Values(
         UnsupportedCase{"outputs", [](BuildSpec& s) { s.add_outputs()->set_type("local"); }},
-        UnsupportedCase{"windows_ltsc", [](BuildSpec& s) { s.set_windows_ltsc("ltsc2022"); }},
         UnsupportedCase{"secrets", [](BuildSpec& s) { s.add_secrets()->set_id("a"); }},
         UnsupportedCase{"entitlements", [](BuildSpec& s) { s.add_entitlements("network.host"); }},
         UnsupportedCase{"contexts.image",
@@ -119,6 +116,20 @@ INSTANTIATE_TEST_SUITE_P(
       std::replace(name.begin(), name.end(), '.', '_');
       return std::to_string(info.index) + "_" + name;
     });
+
+TEST(CheckSpec, ImagesForWindows) {
+  BuildSpec spec = ValidSpec();
+  spec.set_target_os("Windows");
+  spec.set_windows_ltsc("ltsc2025");
+  EXPECT_OK(CheckSpec(spec));
+  spec.clear_target_os();
+  spec.add_platforms("windows/arm64");
+  EXPECT_OK(CheckSpec(spec));
+  spec.set_target_os("darwin");
+  const absl::Status darwin = CheckSpec(spec);
+  EXPECT_THAT(darwin, StatusIs(absl::StatusCode::kUnimplemented, HasSubstr("darwin")));
+  EXPECT_EQ(DetailOf(darwin).reason(), "UNSUPPORTED_OPTION");
+}
 
 struct InvalidCase {
   std::string option;
@@ -160,6 +171,9 @@ INSTANTIATE_TEST_SUITE_P(
             "cache_ttl",
             [](Request& r) { r.mutable_spec()->mutable_cache_ttl()->set_seconds(1LL << 40); }},
         InvalidCase{"priority", [](Request& r) { r.set_priority(-101); }},
+        InvalidCase{"target_os", [](Request& r) { r.mutable_spec()->set_target_os("beos"); }},
+        InvalidCase{"windows_ltsc",
+                    [](Request& r) { r.mutable_spec()->set_windows_ltsc("ltsc22"); }},
         InvalidCase{"platforms",
                     [](Request& r) { r.mutable_spec()->add_platforms("linux/amd64, nonsense"); }},
         InvalidCase{"format", [](Request& r) { r.mutable_spec()->set_format("Docker"); }},
@@ -305,10 +319,13 @@ TEST(CheckSpec, ReadsZImagefilesAsTheBuildWill) {
     return DetailOf(refused).subject();
   };
   EXPECT_EQ(refusal("wasm: {}\n"), "wasm");
-  EXPECT_EQ(refusal("base: scratch\nos: windows\n"), "target_os");
-  EXPECT_EQ(refusal("base: scratch\nplatform: windows/amd64\n"), "target_os");
-  spec.mutable_zimagefile_inline()->set_content("base: scratch\nplatform: linux/s390x\n");
-  EXPECT_OK(CheckSpec(spec));
+  EXPECT_EQ(refusal("base: scratch\nos: darwin\n"), "os");
+  EXPECT_EQ(refusal("base: scratch\nplatform: darwin/arm64\n"), "platform");
+  for (const char* text : {"base: scratch\nplatform: linux/s390x\n", "base: scratch\nos: windows\n",
+                           "base: scratch\nplatform: windows/amd64\n"}) {
+    spec.mutable_zimagefile_inline()->set_content(text);
+    EXPECT_OK(CheckSpec(spec)) << text;
+  }
 }
 
 TEST(CheckSpec, NamesAnUnnamedFileDockerfile) {

@@ -102,7 +102,7 @@ absl::Status ArchiveBlobs::AddBlob(const Digest& digest, const ArchiveFileReader
 }
 
 absl::StatusOr<ContentFile> ArchiveBlobs::Open(const Digest& digest, std::string_view what) const {
-  if (!present_.contains(digest)) {
+  if (!Has(digest)) {
     return InvalidArgument(
         fmt::format("the archive lacks the blob {} of {}", digest.ToString(), what));
   }

@@ -38,6 +38,7 @@ class ArchiveBlobs {
   // The manifest.json beside it, for Docker; empty where there is none.
   const std::string& docker_manifest() const { return docker_manifest_; }
 
+  bool Has(const Digest& digest) const { return present_.contains(digest); }
   // A blob of this archive; kInvalidArgument, naming it as `what`, where the archive lacks it.
   absl::StatusOr<ContentFile> Open(const Digest& digest, std::string_view what) const;
   // The same for a document of at most `limit` bytes.

@@ -9,6 +9,7 @@
 
 #include "base/errors.h"
 #include "base/status_macros.h"
+#include "base/strings.h"
 #include "registry/image/image_json.h"
 #include "registry/image/reference.h"
 #include "registry/layer/archive.h"
@@ -132,13 +133,22 @@ class Exporter {
   const std::stop_token stop_;
 };
 
+absl::Status NotDistributed(const ImageLayer& layer) {
+  return FailedPrecondition(fmt::format(
+      "a Docker archive has all layers of its image, and the layer {} ({}) is not distributed and "
+      "not here; an OCI archive can be made (--format oci)",
+      layer.digest.ToString(), ToUtf8(layer.media_type)));
+}
+
 // Sorted by digest, and each once.
 std::map<Digest, Source> Blobs(const ExportedImages& images) {
   std::map<Digest, Source> blobs;
   for (const auto& [manifest, exported] : images) {
     const StoredImage& image = exported.image;
     for (const ImageLayer& layer : image.layers) {
-      blobs[layer.digest] = {layer.size, nullptr, &layer};
+      if (!IsForeignLayer(layer.media_type)) {
+        blobs[layer.digest] = {layer.size, nullptr, &layer};
+      }
     }
     blobs[image.config_digest] = {image.config_json.size(), &image.config_json, nullptr};
     blobs[manifest] = {image.manifest_json.size(), &image.manifest_json, nullptr};
@@ -219,6 +229,9 @@ absl::Status ExportDockerArchive(const ImageParts& parts, const ExportedImages& 
   for (const auto& [manifest, exported] : images) {
     configs[exported.image.config_digest] = &exported.image.config_json;
     for (const ImageLayer& layer : exported.image.layers) {
+      if (IsForeignLayer(layer.media_type) && !parts.blobs->Has(layer.digest)) {
+        return NotDistributed(layer);
+      }
       // Of several forms the one that needs no unpacking.
       const ImageLayer*& chosen = layers[layer.diff_id];
       chosen = chosen == nullptr || layer.digest == layer.diff_id ? &layer : chosen;

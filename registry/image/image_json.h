@@ -61,6 +61,7 @@ struct Descriptor {
   uint64_t size = 0;
   v1::Platform platform;  // in indexes; empty where the index does not say
   std::map<std::string, std::string> annotations;
+  std::vector<std::string> urls;
 };
 
 struct ManifestDocument {

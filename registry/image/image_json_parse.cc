@@ -135,6 +135,7 @@ Descriptor ReadDescriptor(const JsonMember& member) {
   descriptor.digest = ReadDigest(member["digest"]);
   descriptor.size = static_cast<uint64_t>(member["size"].Int());
   descriptor.annotations = ReadAnnotations(member["annotations"]);
+  member["urls"].ForEach([&](const JsonMember& url) { descriptor.urls.push_back(url.String()); });
   if (JsonMember platform = member["platform"]) {
     descriptor.platform = ReadPlatform(platform);
   }

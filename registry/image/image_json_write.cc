@@ -193,7 +193,9 @@ std::string WriteManifest(const NewImage& image, const Digest& config, uint64_t 
   json["config"] = DescriptorJson(ConfigMediaType(image.format), config, config_size);
   Json& layers = json["layers"] = Json::array();
   for (const ImageLayer& layer : image.layers) {
-    layers.push_back(DescriptorJson(layer.media_type, layer.digest, layer.size));
+    Json& descriptor =
+        layers.emplace_back(DescriptorJson(layer.media_type, layer.digest, layer.size));
+    PutList(descriptor, "urls", layer.urls);
   }
   PutMap(json, "annotations", image.annotations);
   return Text(json);

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 #include <set>
 #include <utility>
@@ -130,6 +131,7 @@ class DatabaseImageStore : public ImageStore {
   absl::StatusOr<std::string> ReadDocument(const Digest& manifest, const Digest& document) const;
   absl::StatusOr<StoredImage> Load(NamedRow row) const;
   absl::Status LoadConfig(StoredImage* image) const;
+  static absl::Status LoadUrls(StoredImage* image);
   absl::StatusOr<StoredImage> LoadManifest(std::string_view name_space, const Digest& manifest);
   absl::StatusOr<StoredImage> LoadFor(std::string_view name_space, std::string_view reference,
                                       const Digest& manifest, const v1::Platform& platform);
@@ -189,8 +191,22 @@ absl::StatusOr<StoredImage> DatabaseImageStore::Load(NamedRow row) const {
   }
   if (image.kind == ManifestKind::kImage) {
     RETURN_IF_ERROR(LoadConfig(&image));
+    RETURN_IF_ERROR(LoadUrls(&image));
   }
   return image;
+}
+
+// Of layers that are not distributed, which only the manifest has.
+absl::Status DatabaseImageStore::LoadUrls(StoredImage* image) {
+  const auto is_foreign = [](const ImageLayer& layer) { return IsForeignLayer(layer.media_type); };
+  if (std::none_of(image->layers.begin(), image->layers.end(), is_foreign)) {
+    return absl::OkStatus();
+  }
+  ASSIGN_OR_RETURN(ManifestDocument manifest, ParseManifest(image->manifest_json));
+  for (size_t i = 0; i < std::min(image->layers.size(), manifest.layers.size()); ++i) {
+    image->layers[i].urls = std::move(manifest.layers[i].urls);
+  }
+  return absl::OkStatus();
 }
 
 absl::Status DatabaseImageStore::LoadConfig(StoredImage* image) const {
@@ -280,9 +296,11 @@ absl::StatusOr<StoredImage> DatabaseImageStore::EnsureLayers(const StoredImage& 
                                                              std::stop_token stop) {
   RETURN_IF_ERROR(fetch_.FetchClaimed(image, fetch, stop));
   StoredImage known = image;
-  const auto is_unknown = [](const ImageLayer& layer) { return layer.layer.IsNone(); };
+  const auto is_unknown = [&image](const ImageLayer& layer) {
+    return layer.layer.IsNone() && !MayStayAway(image, layer);
+  };
   if (std::none_of(known.layers.begin(), known.layers.end(), is_unknown)) {
-    return known;
+    return fetch_.WithoutClaimed(std::move(known));
   }
   const Uses::Work work = parts_.uses->Begin();
   ASSIGN_OR_RETURN(const std::vector<Digest> ids, reading_.Do(image.manifest, stop, [&] {
@@ -295,13 +313,16 @@ absl::StatusOr<StoredImage> DatabaseImageStore::EnsureLayers(const StoredImage& 
   row.layers = known.layers;
   RETURN_IF_ERROR(
       parts_.database->Write([&](Connection& connection) { return SetLayers(connection, row); }));
-  return known;
+  return fetch_.WithoutClaimed(std::move(known));
 }
 
 absl::Status DatabaseImageStore::EnsureBlobs(const StoredImage& image, const BlobFetcher& fetch,
                                              std::stop_token stop) {
   BlobLeases::Lease lease(parts_.leases);
-  return fetch_.FetchBlobs(image, image.layers, {fetch, &lease, std::move(stop)});
+  std::vector<ImageLayer> distributed;
+  std::copy_if(image.layers.begin(), image.layers.end(), std::back_inserter(distributed),
+               [](const ImageLayer& layer) { return !IsForeignLayer(layer.media_type); });
+  return fetch_.FetchBlobs(image, distributed, {fetch, &lease, std::move(stop)});
 }
 
 absl::StatusOr<std::vector<StoredImage>> DatabaseImageStore::FindPulled(std::string_view name_space,
@@ -381,7 +402,8 @@ absl::Status DatabaseImageStore::DescribeLayer(TarEpoch epoch, ImageLayer* layer
                                                BlobLeases::Lease* lease) {
   if (!layer->digest.IsNone()) {
     lease->Add(layer->digest);
-    if (layer->layer.IsNone() || parts_.blobs->Has(layer->digest)) {
+    if (layer->layer.IsNone() || parts_.blobs->Has(layer->digest) ||
+        IsForeignLayer(layer->media_type)) {
       return absl::OkStatus();
     }
     ASSIGN_OR_RETURN(const bool can_be_made, parts_.layers->HasTar(layer->layer, layer->digest));

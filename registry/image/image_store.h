@@ -38,6 +38,8 @@ struct ImageLayer {
   Digest digest;  // of its descriptor in the manifest
   uint64_t size = 0;
   std::string media_type;
+  // Of its descriptor: where a layer that is not distributed can be had (IsForeignLayer).
+  std::vector<std::string> urls;
 };
 
 // Which names the documents give to what they consist of; the rest is the same.
@@ -171,11 +173,13 @@ class ImageStore {
   // has not had, whoever else has them: the registry that named them has to give them to it, too.
   // kNotFound where the image is gone;
   // kDataLoss, or what `fetch` returned, where a blob cannot be had; kInvalidArgument where one is
-  // not the layer that the configuration says. Two calls for the same image share the work.
+  // not the layer that the configuration says. Two calls for the same image share the work. Of an
+  // image for Windows, layers that are not distributed stay unknown unless their blobs are here.
   virtual absl::StatusOr<StoredImage> EnsureLayers(const StoredImage& image,
                                                    const BlobFetcher& fetch,
                                                    std::stop_token stop) = 0;
-  // Only the first half of that: the blobs are here. What the store can make itself is not fetched.
+  // Only the first half of that: the blobs are here. What the store can make itself is not fetched,
+  // nor what is not distributed.
   virtual absl::Status EnsureBlobs(const StoredImage& image, const BlobFetcher& fetch,
                                    std::stop_token stop) = 0;
   // The same for one of its layers.
@@ -216,7 +220,9 @@ class ImageStore {
                                                           std::string_view reference,
                                                           std::stop_token stop) = 0;
   // Streams an archive; the same images under the same references make the same bytes, in whatever
-  // order they are given. An error of `sink` ends it and is returned.
+  // order they are given. An error of `sink` ends it and is returned. An OCI archive has no layers
+  // that are not distributed; a Docker archive, which must have all, is kFailedPrecondition where
+  // the blob of one is not here.
   virtual absl::Status Export(std::string_view name_space, const ArchiveRequest& wanted,
                               const std::function<absl::Status(std::string_view)>& sink,
                               std::stop_token stop) = 0;

@@ -10,6 +10,7 @@
 #include "base/errors.h"
 #include "base/parallel.h"
 #include "base/status_macros.h"
+#include "registry/image/image_json.h"
 #include "registry/image/image_rows.h"
 #include "registry/image/layer_import.h"
 #include "registry/image/repository_rows.h"
@@ -89,6 +90,10 @@ class BlobTaker {
 
 }  // namespace
 
+bool MayStayAway(const StoredImage& image, const ImageLayer& layer) {
+  return image.platform.os() == "windows" && IsForeignLayer(layer.media_type);
+}
+
 absl::StatusOr<bool> LayerFetch::IsHere(const ImageLayer& layer) const {
   // One that a power failure cut is fetched again.
   const absl::StatusOr<ContentFile> blob = parts_.blobs->Open(layer.digest);
@@ -164,12 +169,25 @@ absl::Status LayerFetch::FetchClaimed(const StoredImage& image, const BlobFetche
   std::vector<ImageLayer> layers;
   for (const ImageLayer& layer : image.layers) {
     ASSIGN_OR_RETURN(const bool claimed, IsClaimed(image, layer));
-    if (claimed) {
+    if (claimed && !MayStayAway(image, layer)) {
       layers.push_back(layer);
     }
   }
   BlobLeases::Lease lease(parts_.leases);
   return FetchBlobs(image, layers, {fetch, &lease, std::move(stop)});
+}
+
+absl::StatusOr<StoredImage> LayerFetch::WithoutClaimed(StoredImage image) const {
+  for (ImageLayer& layer : image.layers) {
+    if (layer.layer.IsNone() || !MayStayAway(image, layer)) {
+      continue;
+    }
+    ASSIGN_OR_RETURN(const bool claimed, IsClaimed(image, layer));
+    if (claimed) {
+      layer.layer = Digest();
+    }
+  }
+  return image;
 }
 
 // The lowest layers, as far as somebody has read them on the same ones below.
@@ -198,9 +216,13 @@ absl::StatusOr<std::vector<Digest>> LayerFetch::ReadLayers(const StoredImage& im
   }
   ASSIGN_OR_RETURN(const std::vector<LayerRef> known, KnownLayers(image));
   BlobLeases::Lease lease(parts_.leases);
-  RETURN_IF_ERROR(FetchBlobs(
-      image, {image.layers.begin() + static_cast<ptrdiff_t>(known.size()), image.layers.end()},
-      {fetch, &lease, stop}));
+  std::vector<ImageLayer> needed;
+  for (size_t i = known.size(); i < image.layers.size(); ++i) {
+    if (!MayStayAway(image, image.layers[i])) {
+      needed.push_back(image.layers[i]);
+    }
+  }
+  RETURN_IF_ERROR(FetchBlobs(image, needed, {fetch, &lease, stop}));
   std::vector<LayerSource> sources;
   for (size_t i = 0; i < image.layers.size(); ++i) {
     LayerSource& source = sources.emplace_back();
@@ -208,7 +230,8 @@ absl::StatusOr<std::vector<Digest>> LayerFetch::ReadLayers(const StoredImage& im
     source.diff_id = image.layers[i].diff_id;
     if (i < known.size()) {
       source.known = known[i];
-    } else {
+    } else if (!MayStayAway(image, image.layers[i]) || parts_.blobs->Has(source.blob)) {
+      lease.Add(source.blob);
       ASSIGN_OR_RETURN(source.file, parts_.blobs->Open(source.blob));
     }
   }

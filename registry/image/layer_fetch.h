@@ -18,6 +18,10 @@
 
 namespace zlayer {
 
+// Whether a build can do without a layer: a file operation on Windows need not look at what is not
+// distributed.
+bool MayStayAway(const StoredImage& image, const ImageLayer& layer);
+
 // Thread-safe. What two callers of a namespace want at once is fetched once.
 class LayerFetch {
  public:
@@ -35,11 +39,15 @@ class LayerFetch {
   // one, it is fetched once more, and only its digest is looked at.
   absl::Status FetchBlobs(const StoredImage& image, const std::vector<ImageLayer>& layers,
                           const How& how);
-  // Only those that the namespace has not had.
+  // Only those that the namespace has not had, but for such as may stay away.
   absl::Status FetchClaimed(const StoredImage& image, const BlobFetcher& fetch,
                             std::stop_token stop);
+  // The image without the ids of layers that may stay away and that its namespace has not had:
+  // that others have one is nothing to it.
+  absl::StatusOr<StoredImage> WithoutClaimed(StoredImage image) const;
 
-  // Brings an image's layers here, reads those that nobody has read, and returns the ids of all.
+  // Brings an image's layers here, reads those that nobody has read, and returns the ids of all:
+  // none for a layer that may stay away and is not here.
   absl::StatusOr<std::vector<Digest>> ReadLayers(const StoredImage& image, const BlobFetcher& fetch,
                                                  std::stop_token stop);
 

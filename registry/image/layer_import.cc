@@ -55,6 +55,10 @@ absl::StatusOr<std::vector<Digest>> LayerImport::Read(const std::vector<LayerSou
       ids.push_back(source.known->id());
       continue;
     }
+    if (source.file.fd == nullptr) {
+      ids.emplace_back();
+      continue;
+    }
     auto layer = layers_.find(key);
     if (layer == layers_.end()) {
       absl::StatusOr<Layer> read = ReadSource(source, rootfs);

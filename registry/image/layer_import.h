@@ -26,8 +26,8 @@ namespace zlayer {
 struct LayerSource {
   Digest blob;
   Digest diff_id;  // what its tar must have
-  ContentFile file;
-  LayerRef known;  // what it was read as before, on the same ones below: the file is not needed
+  ContentFile file;  // without a descriptor: it is not here, and what is in it stays unknown
+  LayerRef known;    // what it was read as before, on the same ones below: the file is not needed
 };
 
 // Not thread-safe.
@@ -35,7 +35,7 @@ class LayerImport {
  public:
   LayerImport(const ImageParts& parts, std::stop_token stop);
 
-  // Reads an image's layers, lowest first, and returns their ids. Layers that an earlier call read
+  // Reads an image's layers, lowest first, and returns their ids, none for what is not here. Layers that an earlier call read
   // on the same ones below are not read again. Nothing reaches the stores. kInvalidArgument names
   // the layer.
   absl::StatusOr<std::vector<Digest>> Read(const std::vector<LayerSource>& chain);

@@ -240,6 +240,10 @@ absl::StatusOr<std::vector<LayerSource>> OciImport::Sources(const ManifestDocume
                                          i + 1, layer.media_type));
     }
     LayerSource source{layer.digest, config.diff_ids[i], {}};
+    if (IsForeignLayer(layer.media_type) && !blobs_.Has(layer.digest)) {
+      sources.push_back(std::move(source));
+      continue;
+    }
     ASSIGN_OR_RETURN(source.file, blobs_.Open(layer.digest, fmt::format("layer {}", i + 1)));
     if (source.file.size != layer.size) {
       return InvalidArgument(fmt::format("layer {} has {} bytes, the manifest says {}", i + 1,

@@ -144,12 +144,42 @@ Rootfs::Rootfs(std::vector<std::shared_ptr<const LayerIndex>> layers)
     : layers_(std::move(layers)) {}
 
 Rootfs Rootfs::With(std::shared_ptr<const LayerIndex> layer) const {
-  Layers layers = layers_;
-  layers.push_back(std::move(layer));
-  return Rootfs(std::move(layers));
+  Rootfs more = *this;
+  more.layers_.push_back(std::move(layer));
+  return more;
+}
+
+Rootfs Rootfs::Below(std::string_view directory) const {
+  Rootfs below = *this;
+  below.directory_ = PathInLayers(directory);
+  return below;
+}
+
+std::string Rootfs::PathInLayers(std::string_view path) const {
+  std::string whole = directory_;
+  whole += directory_.empty() || path.empty() ? "" : "/";
+  return whole += path;
+}
+
+Entry Rootfs::Seen(Entry entry) const {
+  if (!directory_.empty()) {
+    entry.path = PathBelow(entry.path, directory_);
+    if (!entry.hard_link.empty() && IsAtOrBelow(entry.hard_link, directory_)) {
+      entry.hard_link = PathBelow(entry.hard_link, directory_);
+    }
+  }
+  return entry;
 }
 
 std::optional<RootfsEntry> Rootfs::Lookup(std::string_view path) const {
+  std::optional<RootfsEntry> found = LookupInLayers(PathInLayers(path));
+  if (found) {
+    found->entry = Seen(std::move(found->entry));
+  }
+  return found || !path.empty() ? found : std::optional(RootfsEntry{PlainRoot(), 0});
+}
+
+std::optional<RootfsEntry> Rootfs::LookupInLayers(std::string_view path) const {
   for (size_t layer = layers_.size(); layer-- > 0;) {
     size_t position;
     Verdict verdict = Ask(*layers_[layer], path, &position);
@@ -160,7 +190,7 @@ std::optional<RootfsEntry> Rootfs::Lookup(std::string_view path) const {
       return std::nullopt;
     }
   }
-  return path.empty() ? std::optional(RootfsEntry{PlainRoot(), 0}) : std::nullopt;
+  return std::nullopt;
 }
 
 absl::StatusOr<std::string> Rootfs::Resolve(std::string_view path) const {
@@ -183,24 +213,28 @@ absl::Status Rootfs::Walk(std::string_view path,
   if (!start) {
     return absl::OkStatus();
   }
-  std::vector<Range> ranges = VisibleRanges(layers_, path);
+  const std::string in_layers = PathInLayers(path);
+  std::vector<Range> ranges = VisibleRanges(layers_, in_layers);
   bool root_is_implied = path.empty();
   for (const Range& range : ranges) {
-    root_is_implied = root_is_implied && !range.path.empty();
+    root_is_implied = root_is_implied && range.path != in_layers;
   }
   if (root_is_implied) {
     RETURN_IF_ERROR(visit(*start));
   }
-  return Merge(std::move(ranges)).Run(visit);
+  return Merge(std::move(ranges)).Run([&](const RootfsEntry& found) {
+    return directory_.empty() ? visit(found) : visit({Seen(found.entry), found.layer});
+  });
 }
 
 std::vector<std::string> Rootfs::List(std::string_view directory) const {
   std::map<std::string, bool, std::less<>> present;
-  for (const Range& range : VisibleRanges(layers_, directory)) {
-    size_t at = range.path == directory ? range.at + 1 : range.at;
+  const std::string in_layers = PathInLayers(directory);
+  for (const Range& range : VisibleRanges(layers_, in_layers)) {
+    size_t at = range.path == in_layers ? range.at + 1 : range.at;
     while (at < range.end) {
       std::string_view path = range.index->PathAt(at);
-      std::string_view name = ChildName(path, directory);
+      std::string_view name = ChildName(path, in_layers);
       present.emplace(name, range.index->TypeAt(at) != EntryType::kWhiteout);
       at = range.index->SubtreeEnd(path);
     }

@@ -34,6 +34,11 @@ class Rootfs {
   const std::vector<std::shared_ptr<const LayerIndex>>& layers() const { return layers_; }
   // This view with one more layer on top.
   Rootfs With(std::shared_ptr<const LayerIndex> layer) const;
+  // The view of a directory of this one (clean, no link) as if there were nothing beside it: paths,
+  // those of hard links too, begin in it.
+  Rootfs Below(std::string_view directory) const;
+  // Where the layers have a path of this view.
+  std::string PathInLayers(std::string_view path) const;
 
   // The entry at exactly `path` (clean, relative; symlinks in it are not followed), nullopt where
   // there is none. "" is the root: always a directory, 0755 of root where no layer says otherwise.
@@ -56,7 +61,12 @@ class Rootfs {
   std::vector<std::string> List(std::string_view directory) const;
 
  private:
+  std::optional<RootfsEntry> LookupInLayers(std::string_view path) const;
+  // An entry of a layer, as this view has it.
+  Entry Seen(Entry entry) const;
+
   std::vector<std::shared_ptr<const LayerIndex>> layers_;
+  std::string directory_;  // in the layers, that is this view's root
 };
 
 }  // namespace zlayer

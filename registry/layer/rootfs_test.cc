@@ -44,6 +44,26 @@ TEST(RootfsTest, TheRootIsAlwaysThere) {
   EXPECT_THAT(Walked(changed, ""), ElementsAre("@1", "a@0"));
 }
 
+TEST(RootfsTest, ADirectoryCanBeTheRoot) {
+  Entry link = FileEntry("Files/b", "x");
+  link.hard_link = std::string("Files/a");
+  const Rootfs whole = MakeRootfs(
+      {{DirectoryEntry("Files", 0700), FileEntry("Files/a", "x"), link, DirectoryEntry("Files/d"),
+        SymlinkEntry("Files/up", "/../../a"), DirectoryEntry("Hives")}});
+  const Rootfs files = whole.Below("Files");
+  EXPECT_THAT(Walked(files, ""), ElementsAre("@0", "a@0", "b@0", "d@0", "up@0"));
+  EXPECT_THAT(files.List(""), ElementsAre("a", "b", "d", "up"));
+  EXPECT_EQ(files.Lookup("")->entry.mode, 0700u);
+  EXPECT_EQ(files.Lookup("b")->entry.hard_link, "a");
+  EXPECT_FALSE(files.Lookup("Hives").has_value());
+  EXPECT_THAT(files.Resolve("up"), IsOkAndHolds(std::string("a")));
+  EXPECT_EQ(files.PathInLayers("a"), "Files/a");
+  EXPECT_EQ(files.Below("d").PathInLayers(""), "Files/d");
+  EXPECT_THAT(files.With(MakeIndex({DirectoryEntry("Files"), WhiteoutEntry("Files/a")})).List(""),
+              ElementsAre("b", "d", "up"));
+  EXPECT_THAT(Walked(whole.Below("none"), ""), ElementsAre("@0"));
+}
+
 TEST(RootfsTest, TheTopLayerWins) {
   Rootfs rootfs = MakeRootfs({{DirectoryEntry("d", 0755), FileEntry("d/a", "old")},
                               {DirectoryEntry("d", 0700), FileEntry("d/a", "new")}});

@@ -9,7 +9,9 @@
 namespace zlayer {
 
 absl::StatusOr<ContentFile> Filesystem::Open(const RootfsEntry& file) const {
-  return layers->OpenContent(*view.layers()[file.layer], file.entry);
+  Entry entry = file.entry;
+  entry.path = view.PathInLayers(entry.path);
+  return layers->OpenContent(*view.layers()[file.layer], entry);
 }
 
 absl::StatusOr<std::string> Filesystem::ReadSmallFile(std::string_view path) const {

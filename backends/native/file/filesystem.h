@@ -16,6 +16,9 @@ namespace zlayer {
 struct Filesystem {
   Rootfs view;
   LayerStore* layers = nullptr;
+  // A layer at the bottom whose files are not in the view, since it is not distributed, as a
+  // message names it; empty where all are.
+  std::string unread;
 
   // The bytes of a file of the view.
   absl::StatusOr<ContentFile> Open(const RootfsEntry& file) const;

@@ -18,6 +18,7 @@ namespace zlayer {
 struct BuiltStage {
   Filesystem files;
   std::vector<Digest> chain;  // ids of the layers of `files`, lowest first
+  v1::Platform platform;      // of the base image; empty where there is none
   v1::ImageConfig config;
   bool command_is_own = false;  // see ApplyConfigChange
   std::vector<ImageHistory> history;

@@ -209,7 +209,7 @@ absl::StatusOr<ContainerMount> RunMounts::Bind(const Opened& opened, LayerStore*
                                                const std::stop_token& stop) const {
   ContainerMount mount{.kind = ContainerMount::Kind::kTrees};
   if (IsImage(*opened.mount)) {
-    mount.source = opened.source;
+    mount.source = opened.from.view.PathInLayers(opened.source);
     for (const LayerRef& layer : opened.from.view.layers()) {
       if (layer->size() > 0) {
         ASSIGN_OR_RETURN(const uint64_t tree, layers->EnsureTree(layer, stop));

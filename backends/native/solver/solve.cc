@@ -219,7 +219,7 @@ class Solver {
         place(event.mutable_progress());
       } else if (event.has_instruction_retried()) {
         place(event.mutable_instruction_retried());
-      } else {
+      } else if (event.has_instruction_waiting()) {
         place(event.mutable_instruction_waiting());
       }
       events_.Emit(std::move(event));
@@ -305,6 +305,9 @@ class Solver {
     }
     NewImage image;
     image.platform = graph_.stages(target).platform();
+    if (image.platform.os() == "windows" && image.platform.os_version().empty()) {
+      image.platform.set_os_version(state.platform.os_version());
+    }
     image.config = std::move(state.config);
     image.history = std::move(state.history);
     image.layers = std::move(state.layers);

@@ -18,7 +18,7 @@
 namespace zlayer {
 
 // Takes what happens during a step: Output, Progress, InstructionWaiting and InstructionRetried
-// events, without stage and index.
+// events, without stage and index, and Warning events.
 using StepSink = std::function<void(v1::BuildEvent)>;
 
 // Something that a step is made from, to say what changed since an earlier build.

@@ -10,6 +10,7 @@
 
 #include "backends/native/file/layer_draft.h"
 #include "backends/native/file/owner.h"
+#include "backends/native/file/windows_layer.h"
 #include "backends/native/solver/url_file.h"
 #include "base/errors.h"
 #include "base/status_macros.h"
@@ -33,8 +34,33 @@ bool SameInput(const v1::Copy::Source& a, const v1::Copy::Source& b) {
          UrlFileName(a) == UrlFileName(b);
 }
 
+bool IsWindows(const v1::Platform& platform) { return platform.os() == "windows"; }
+
+// As the operations of a stage see its layers.
+Filesystem SeenOn(const v1::Platform& platform, Filesystem files) {
+  if (IsWindows(platform)) {
+    files.view = files.view.Below(kWindowsFiles);
+  }
+  return files;
+}
+
+// What was not found may be in a layer that cannot be read.
+absl::Status ExplainUnread(absl::Status status, const std::list<Filesystem>& inputs) {
+  const auto unread = std::find_if(inputs.begin(), inputs.end(),
+                                   [](const Filesystem& f) { return !f.unread.empty(); });
+  return absl::IsNotFound(status) && unread != inputs.end()
+             ? FailedPrecondition(fmt::format("{}, or is in {}, which is not distributed and not "
+                                              "here, so that nothing can be copied from it",
+                                              Message(status), unread->unread))
+             : status;
+}
+
+// Of the layers, and of the directory of them that is seen.
 std::vector<Digest> IdsOf(const Filesystem& files) {
   std::vector<Digest> ids;
+  if (const std::string root = files.view.PathInLayers(""); !root.empty()) {
+    ids.push_back(Digest::Of(root));
+  }
   for (const LayerRef& layer : files.view.layers()) {
     ids.push_back(layer->id());
   }
@@ -45,20 +71,37 @@ std::vector<Digest> IdsOf(const Filesystem& files) {
 
 // Lives as long as somebody may plan or finish the draft, which points into the rest.
 struct StoreOperations::FileWork {
-  FileWork(std::shared_ptr<const v1::Graph> graph_used, Filesystem below_used, int64_t now_ns)
-      : graph(std::move(graph_used)), below(std::move(below_used)), draft(&below, now_ns) {}
+  FileWork(std::shared_ptr<const v1::Graph> graph_used, const v1::Platform& platform,
+           const Filesystem& below_used, int64_t time_ns)
+      : graph(std::move(graph_used)),
+        is_windows(IsWindows(platform)),
+        now_ns(time_ns),
+        below(SeenOn(platform, below_used)),
+        draft(&below, time_ns) {}
 
   // Fills the draft, the first time; the index that it comes to without archives.
   absl::StatusOr<std::shared_ptr<const LayerIndex>> Plan() {
     if (planned == nullptr) {
-      RETURN_IF_ERROR(fill(draft));
-      ASSIGN_OR_RETURN(std::string bytes, draft.Serialize());
+      RETURN_IF_ERROR(ExplainUnread(fill(draft), inputs));
+      ASSIGN_OR_RETURN(std::string bytes, Laid(draft.Serialize()));
       ASSIGN_OR_RETURN(planned, LayerIndex::FromBytes(std::move(bytes)));
     }
     return planned;
   }
 
+  absl::StatusOr<std::string> Finish(ContentStore* contents, std::stop_token stop) {
+    RETURN_IF_ERROR(Plan().status());
+    return Laid(draft.Finish(contents, std::move(stop)));
+  }
+
+  // An index of the draft as layers of the stage's system have it.
+  absl::StatusOr<std::string> Laid(absl::StatusOr<std::string> index) const {
+    return index.ok() && is_windows ? WindowsLayer(*std::move(index), now_ns) : index;
+  }
+
   const std::shared_ptr<const v1::Graph> graph;
+  const bool is_windows;
+  const int64_t now_ns;
   const Filesystem below;
   std::list<Filesystem> inputs;
   LayerDraft draft;
@@ -92,12 +135,17 @@ absl::StatusOr<BuiltStage> StoreOperations::ImageState(const v1::ImageBase& base
         image, resources_.store->images().EnsureLayers(image, job_.fetch_blob, std::move(stop)));
     std::vector<LayerRef> layers;
     for (const ImageLayer& layer : image.layers) {
-      ASSIGN_OR_RETURN(LayerRef opened, resources_.store->layers().Get(layer.layer));
+      ASSIGN_OR_RETURN(LayerRef opened, Open(layer));
+      state.chain.push_back(opened->id());
       layers.push_back(std::move(opened));
-      state.chain.push_back(layer.layer);
+      if (layer.layer.IsNone()) {
+        state.files.unread =
+            fmt::format("the layer {} of {}", layer.digest.ToString(), base.reference());
+      }
     }
     state.files.view = Rootfs(std::move(layers));
   }
+  state.platform = std::move(image.platform);
   state.config = std::move(image.config);
   state.history = std::move(image.history);
   state.layers = std::move(image.layers);
@@ -105,6 +153,15 @@ absl::StatusOr<BuiltStage> StoreOperations::ImageState(const v1::ImageBase& base
   state.created_ns = image.created_ns;
   state.source = std::move(image.source);
   return state;
+}
+
+// For one that stays unknown (ImageStore::EnsureLayers) an empty one.
+absl::StatusOr<LayerRef> StoreOperations::Open(const ImageLayer& layer) const {
+  if (!layer.layer.IsNone()) {
+    return resources_.store->layers().Get(layer.layer);
+  }
+  ASSIGN_OR_RETURN(const std::string nothing, LayerIndexBuilder().Serialize());
+  return resources_.store->layers().Add(nothing, "");
 }
 
 absl::StatusOr<Step> StoreOperations::Prepare(const v1::Operation& operation, uint32_t stage,
@@ -145,9 +202,7 @@ Step StoreOperations::FileStep(std::shared_ptr<FileWork> work,
   step.make = [work = std::move(work), store = resources_.store, spans = job_.spans](
                   const StepSink&, std::stop_token stop) -> absl::StatusOr<LayerRef> {
     const ScopedSpan span(spans.get(), "store");
-    RETURN_IF_ERROR(work->Plan().status());
-    ASSIGN_OR_RETURN(const std::string finished,
-                     work->draft.Finish(&store->contents(), std::move(stop)));
+    ASSIGN_OR_RETURN(const std::string finished, work->Finish(&store->contents(), std::move(stop)));
     return store->layers().Add(finished, "");
   };
   return step;
@@ -155,10 +210,11 @@ Step StoreOperations::FileStep(std::shared_ptr<FileWork> work,
 
 absl::StatusOr<Step> StoreOperations::MakeDirectory(const v1::MakeDirectory& make,
                                                     const Site& site) {
-  auto work = std::make_shared<FileWork>(job_.graph, site.state.files, resources_.clock->NowNs());
+  auto work = std::make_shared<FileWork>(job_.graph, site.scope.platform, site.state.files,
+                                         resources_.clock->NowNs());
   Owner owner;
   if (!make.owner().empty()) {
-    ASSIGN_OR_RETURN(owner, ResolveOwner(site.state.files, make.owner()));
+    ASSIGN_OR_RETURN(owner, ResolveOwner(work->below, make.owner()));
   }
   work->fill = [&make, owner](LayerDraft& draft) {
     return draft.MakeDirectory(make.path(), make.mode(), owner);
@@ -180,7 +236,7 @@ absl::StatusOr<LayerRef> StoreOperations::Recorded(const Digest& key) const {
 absl::StatusOr<Filesystem> StoreOperations::Image(const v1::ImageBase& image,
                                                   std::stop_token stop) {
   ASSIGN_OR_RETURN(BuiltStage state, ImageState(image, std::move(stop)));
-  return std::move(state.files);
+  return SeenOn(state.platform, std::move(state.files));
 }
 
 absl::StatusOr<LayerRef> StoreOperations::Context(const std::string& id,
@@ -222,7 +278,8 @@ absl::StatusOr<Filesystem> StoreOperations::Input(const v1::Input& input, std::s
       .stop = site.stop};
   switch (input.kind_case()) {
     case v1::Input::kStage:
-      return site.stages[input.stage()].files;
+      return SeenOn(job_.graph->stages(static_cast<int>(input.stage())).platform(),
+                    site.stages[input.stage()].files);
     case v1::Input::kImage:
       return Image(input.image(), site.stop);
     case v1::Input::kContext: {
@@ -242,6 +299,17 @@ absl::StatusOr<Filesystem> StoreOperations::Input(const v1::Input& input, std::s
     default:
       return Filesystem{.view = Rootfs(), .layers = &resources_.store->layers()};
   }
+}
+
+void StoreOperations::WarnOfUnread(const Filesystem& input, const StepSink& sink) {
+  if (input.unread.empty()) {
+    return;
+  }
+  v1::BuildEvent event;
+  event.mutable_warning()->set_rule("LayerNotRead");
+  event.mutable_warning()->set_message(
+      fmt::format("{} is not distributed and not here: files in it are not copied", input.unread));
+  sink(std::move(event));
 }
 
 absl::StatusOr<Step> StoreOperations::CopyStep(std::shared_ptr<FileWork> work, const Digest& plan,
@@ -266,12 +334,14 @@ absl::StatusOr<Step> StoreOperations::Copy(const v1::Copy& copy, const Site& sit
   BuiltStage nothing;
   nothing.files.layers = site.state.files.layers;
   const BuiltStage& below = copy.link() ? nothing : site.state;
-  auto work = std::make_shared<FileWork>(job_.graph, below.files, resources_.clock->NowNs());
+  auto work = std::make_shared<FileWork>(job_.graph, site.scope.platform, below.files,
+                                         resources_.clock->NowNs());
   std::vector<CopySource> sources;
   for (const v1::Copy::Source& source : copy.sources()) {
     // Sources of one instruction nearly always come from one place.
     if (sources.empty() || !SameInput(source, copy.sources(sources.size() - 1))) {
       ASSIGN_OR_RETURN(Filesystem input, Input(source.from(), UrlFileName(source), site));
+      WarnOfUnread(input, site.sink);
       work->inputs.push_back(std::move(input));
     }
     const bool kept_owner = source.from().has_stage() || source.from().has_image();
@@ -289,7 +359,7 @@ absl::StatusOr<Step> StoreOperations::Copy(const v1::Copy& copy, const Site& sit
   ASSIGN_OR_RETURN(options.exclude, ExcludePatterns::Parse(copy.exclude()));
   if (!copy.owner().empty()) {
     ASSIGN_OR_RETURN(options.owner, copy.link() ? ParseNumericOwner(copy.owner())
-                                                : ResolveOwner(site.state.files, copy.owner()));
+                                                : ResolveOwner(work->below, copy.owner()));
   }
   if (copy.sources_size() > 1 && !options.destination.ends_with('/')) {
     options.destination += '/';

@@ -71,8 +71,10 @@ class StoreOperations : public Operations {
                 const BuiltStage& below, const KeyScope& scope) const;
   absl::StatusOr<Step> CopyStep(std::shared_ptr<FileWork> work, const Digest& plan,
                                 const BuiltStage& below, const KeyScope& scope) const;
+  static void WarnOfUnread(const Filesystem& input, const StepSink& sink);
   // What a record with this key names; null where there is none.
   absl::StatusOr<LayerRef> Recorded(const Digest& key) const;
+  absl::StatusOr<LayerRef> Open(const ImageLayer& layer) const;
   absl::StatusOr<BuiltStage> ImageState(const v1::ImageBase& base, std::stop_token stop);
   absl::StatusOr<Filesystem> Image(const v1::ImageBase& image, std::stop_token stop);
   // What an uploaded context has below a directory of it ("" is all).

@@ -111,6 +111,109 @@ TEST_F(CopyTest, TakesADirectoryOfTheContextAsIfItWereTheContext) {
               StatusIs(absl::StatusCode::kNotFound, ::testing::HasSubstr("deps")));
 }
 
+// Stage 0 is for Windows, on a layer that may not be readable; stage 1 for Linux copies from it.
+class WindowsCopyTest : public StoreTest {
+ protected:
+  WindowsCopyTest() {
+    auto graph = std::make_shared<v1::Graph>();
+    EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(
+        R"pb(stages {
+               platform { os: "windows" architecture: "amd64" }
+               operations { scratch {} }
+               operations {
+                 copy {
+                   sources {
+                     from { inline: "x" }
+                     path: "f"
+                   }
+                   destination: "/app/"
+                 }
+               }
+             }
+             stages {
+               platform { os: "linux" architecture: "amd64" }
+               operations { scratch {} }
+               operations {
+                 copy {
+                   sources {
+                     from { stage: 0 }
+                     path: "/app/*"
+                   }
+                   destination: "/"
+                 }
+               }
+               operations {
+                 copy {
+                   sources {
+                     from { stage: 0 }
+                     path: "/gone"
+                   }
+                   destination: "/"
+                 }
+               }
+             })pb",
+        graph.get()));
+    job_.name_space = "default";
+    job_.graph = std::move(graph);
+  }
+
+  void SetUp() override {
+    StoreTest::SetUp();
+    stages_.resize(2);
+    for (BuiltStage& stage : stages_) {
+      stage.files.layers = &store_->layers();
+    }
+  }
+
+  absl::StatusOr<LayerRef> Make(uint32_t stage, int operation) {
+    StoreOperations operations({.store = store_.get(), .clock = SystemClock(), .plans = &plans_},
+                               job_);
+    const StepSink sink = [this](v1::BuildEvent event) { events_.push_back(std::move(event)); };
+    ASSIGN_OR_RETURN(
+        const Step step,
+        operations.Prepare(job_.graph->stages(static_cast<int>(stage)).operations(operation), stage,
+                           stages_, sink, {}));
+    return step.make(sink, {});
+  }
+
+  BuildJob job_;
+  CopyPlans plans_;
+  std::vector<BuiltStage> stages_;
+  std::vector<v1::BuildEvent> events_;
+};
+
+TEST_F(WindowsCopyTest, LayersHaveTheLayoutOfWindows) {
+  FileSpec app = Dir("Files/app", 0700);
+  app.first.pax = {{"MSWINDOWS.rawsd", "AQ=="}};
+  stages_[0].files.view = Rootfs({Layer({Dir("Files"), app, Dir("Hives")})});
+  ASSERT_OK_AND_ASSIGN(const LayerRef made, Make(0, 1));
+  EXPECT_EQ(PathsOf(*made),
+            (std::vector<std::string>{"Files", "Files/app", "Files/app/f", "Hives"}));
+  EXPECT_EQ(made->At(1).mode, 0700u);  // what the base has stays
+  EXPECT_EQ(made->At(1).pax.at("MSWINDOWS.rawsd"), "AQ==");
+}
+
+TEST_F(WindowsCopyTest, OtherStagesSeeTheFilesAlone) {
+  stages_[0].files.view =
+      Rootfs({Layer({Dir("Files"), Dir("Files/app"), File("Files/app/f", "x"), Dir("Hives")})});
+  ASSERT_OK_AND_ASSIGN(const LayerRef made, Make(1, 1));
+  EXPECT_EQ(PathsOf(*made), std::vector<std::string>{"f"});
+  EXPECT_TRUE(events_.empty());
+  EXPECT_EQ(Make(1, 2).status().code(), absl::StatusCode::kNotFound);
+}
+
+TEST_F(WindowsCopyTest, WhatCannotBeReadIsSaid) {
+  stages_[0].files.view = Rootfs(
+      {Layer({}), Layer({Dir("Files"), Dir("Files/app"), File("Files/app/f", "x"), Dir("Hives")})});
+  stages_[0].files.unread = "the layer sha256:1 of base";
+  ASSERT_OK(Make(1, 1));
+  ASSERT_EQ(events_.size(), 1u);
+  EXPECT_EQ(events_[0].warning().rule(), "LayerNotRead");
+  const absl::Status gone = Make(1, 2).status();
+  EXPECT_EQ(gone.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_NE(gone.message().find("the layer sha256:1 of base"), std::string::npos) << gone;
+}
+
 TEST(CopyPlansTest, ForgetsBeforeItGrows) {
   CopyPlans plans;
   const auto digest = [](size_t i) { return Digest::Of(std::to_string(i)); };

@@ -42,7 +42,22 @@ absl::Status CheckCopy(const v1::Copy& copy) {
   return absl::OkStatus();
 }
 
+absl::Status NeedsWindows(const v1::Platform& platform, const v1::Platform& host) {
+  v1::ErrorDetail detail;
+  detail.set_reason("BACKEND_UNAVAILABLE");
+  detail.set_subject("hcs");
+  return WithDetail(
+      FailedPrecondition(fmt::format(
+          "RUN in a stage for {} needs the backend hcs on a host with Windows; on this host ({}) "
+          "images for Windows are built without RUN",
+          FormatPlatform(platform), FormatPlatform(host))),
+      detail);
+}
+
 absl::Status CheckRun(const v1::Run& run, const v1::Platform& platform, const v1::Platform& host) {
+  if (platform.os() == "windows") {
+    return NeedsWindows(platform, host);
+  }
   // Whether there is an emulator for another architecture counts once a command runs.
   if (platform.os() != host.os()) {
     return Unsupported(fmt::format("RUN in a stage for {} on a host of {}",
@@ -69,9 +84,13 @@ absl::Status CheckSupported(const v1::Graph& graph, const v1::Platform& host) {
   for (const v1::Stage& stage : graph.stages()) {
     const v1::Platform& platform = stage.has_platform() ? stage.platform() : host;
     for (const v1::Operation& operation : stage.operations()) {
-      RETURN_IF_ERROR(AtSource(operation.has_run() ? CheckRun(operation.run(), platform, host)
-                                                   : CheckCopy(operation.copy()),
-                               operation.source()));
+      v1::ErrorDetail detail;
+      detail.set_instruction(operation.text());
+      RETURN_IF_ERROR(
+          AtSource(WithDetail(operation.has_run() ? CheckRun(operation.run(), platform, host)
+                                                  : CheckCopy(operation.copy()),
+                              detail),
+                   operation.source()));
     }
   }
   return absl::OkStatus();

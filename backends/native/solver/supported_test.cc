@@ -36,6 +36,18 @@ TEST(SupportedTest, OnlyCommandsNeedTheSystemOfTheHost) {
                               operations { run {} } })"));
 }
 
+TEST(SupportedTest, ACommandOfWindowsNeedsItsBackend) {
+  const std::string stage = R"(stages { platform { os: "windows" architecture: "amd64" }
+                                        operations { scratch {} } operations { copy {} })";
+  EXPECT_OK(Check(stage + "}"));
+  const absl::Status refused = Check(
+      stage + R"(operations { text: "RUN dir" source { file: "D" first_line: 3 } run {} } })");
+  EXPECT_THAT(refused, StatusIs(absl::StatusCode::kFailedPrecondition,
+                                AllOf(HasSubstr("D:3"), HasSubstr("hcs"))));
+  EXPECT_EQ(DetailOf(refused).instruction(), "RUN dir");
+  EXPECT_EQ(DetailOf(refused).reason(), "BACKEND_UNAVAILABLE");
+}
+
 TEST(SupportedTest, SecretsAndAgentsAreRefusedWithTheirLine) {
   for (const char* type : {"SECRET", "SSH"}) {
     const absl::Status refused = Check(std::string(R"(stages { operations {

@@ -178,6 +178,13 @@ void StageChecks::CheckPort(const Instruction& instruction, std::string_view por
   }
 }
 
+void StageChecks::WarnOfOwner(const Instruction& instruction) {
+  findings_->Warn("WindowsOwnerIgnored",
+                  "--chown has no effect in an image for Windows; its files belong to the "
+                  "administrators",
+                  instruction.source);
+}
+
 void StageChecks::CheckSource(const Instruction& instruction, std::string_view path) {
   if (ignore_ == nullptr) {
     return;

@@ -43,6 +43,8 @@ class StageChecks {
   void CheckWorkdir(const Instruction& instruction, std::string_view path);
   void CheckPort(const Instruction& instruction, std::string_view port);
   void CheckSource(const Instruction& instruction, std::string_view path);
+  // --chown in a stage for Windows, whose accounts are in no file.
+  void WarnOfOwner(const Instruction& instruction);
 
  private:
   void CheckCommand(const Instruction& instruction, const CommandLine& command,

@@ -13,6 +13,7 @@
 #include "base/status_macros.h"
 #include "base/strings.h"
 #include "base/suggest.h"
+#include "daemon/frontend/dockerfile/base_platform.h"
 #include "daemon/frontend/dockerfile/check_bases.h"
 #include "daemon/frontend/dockerfile/check_options.h"
 #include "daemon/frontend/dockerfile/check_stage.h"
@@ -30,6 +31,8 @@
 #include "daemon/frontend/dockerfile/stage_plan.h"
 #include "daemon/frontend/dockerfile/stage_state.h"
 #include "daemon/frontend/dockerfile/values.h"
+#include "daemon/frontend/dockerfile/windows_base.h"
+#include "daemon/frontend/dockerfile/windows_path.h"
 #include "daemon/frontend/dockerfile/words.h"
 #include "proto/error_detail.h"
 #include "registry/image/platform.h"
@@ -50,6 +53,7 @@ struct ConvertedStage {
   StageState state;             // at its end
   v1::Platform platform;        // what its commands run on
   v1::Platform image_platform;  // what its base image says
+  std::string base_image;       // that it begins with, maybe over other stages; empty for scratch
 };
 
 // What a file is that does not read, before anything in it is carried out.
@@ -111,7 +115,7 @@ class Converter {
   // The status, or OK where it is kept for later and the examination goes on.
   absl::Status Refuse(absl::Status status);
   absl::Status CheckSize(const StageState& state, const v1::Operation& operation);
-  void SetImagePlatform(const ConvertedStage& target, v1::Stage* stage) const;
+  absl::Status SetImagePlatform(const ConvertedStage& target, v1::Stage* stage) const;
   void AddRequestLabels(v1::Stage* stage) const;
   v1::ImageConfig TargetConfig() const;
   void WarnUnusedBuildArgs();
@@ -327,30 +331,25 @@ void Converter::AddDownloads() {
   }
 }
 
-// Only images of a platform that was asked for by name must be of it.
 absl::Status Converter::ConvertBaseImage(size_t index, ConvertedStage* converted) {
   const PlannedStage& plan = *plan_->Get(index);
-  if (!plan.build_stage) {
+  if (plan.build == nullptr) {
     RETURN_IF_ERROR(ResolveImage(plan.base.image, plan.platform).status());
   }
   const v1::Platform& actual = plan.image->platform;
   checks_.CheckPlatform(file_.stages[index].from, plan.base.image, plan.platform, actual);
-  if (!PlatformMatches(plan.platform, request_.platform) &&
-      !PlatformMatches(actual, plan.platform)) {
-    v1::ErrorDetail detail;
-    detail.set_reason("WRONG_PLATFORM");
-    detail.set_subject(plan.base.image);
-    return WithDetail(FailedPrecondition(fmt::format(
-                          "image {} is for {}, and FROM asks for {}; \"zlayer import\" "
-                          "brings one for that platform",
-                          plan.base.image, FormatPlatform(actual), FormatPlatform(plan.platform))),
-                      detail);
-  }
+  RETURN_IF_ERROR(
+      CheckBasePlatform({.image = plan.base.image,
+                         .actual = actual,
+                         .wanted = plan.platform,
+                         .is_asked_for = !PlatformMatches(plan.platform, request_.platform)}));
   converted->platform = plan.platform;
+  converted->base_image = plan.build == nullptr ? plan.base.image : plan.build->base_image;
   if (!actual.architecture().empty()) {
     converted->image_platform = CanonicalPlatform(actual);
   }
-  converted->state = StageState::FromConfig(plan.image->config);
+  converted->state = StageState::FromConfig(plan.image->config, plan.platform.os());
+  converted->state.is_nanoserver = IsNanoserver(converted->base_image);
   return absl::OkStatus();
 }
 
@@ -369,14 +368,16 @@ absl::StatusOr<v1::Operation> Converter::ConvertBase(size_t index, ConvertedStag
     state->command_is_own = false;
     converted->platform = base.platform;
     converted->image_platform = base.image_platform;
+    converted->base_image = base.base_image;
   } else if (plan.base.kind == FilesOf::Kind::kBuild) {
     RETURN_IF_ERROR(ConvertBaseImage(index, converted));
-    operation.mutable_stage()->set_stage(*plan.build_stage);
+    operation.mutable_stage()->set_stage(plan.build->stage);
   } else if (plan.base.kind == FilesOf::Kind::kImage) {
     RETURN_IF_ERROR(ConvertBaseImage(index, converted));
     operation.mutable_image()->set_reference(plan.image->reference);
     operation.mutable_image()->set_digest(plan.image->digest);
   } else {
+    *state = StageState::FromConfig({}, converted->platform.os());
     operation.mutable_scratch();
   }
   if (state->config.on_build_size() > 0) {
@@ -385,10 +386,10 @@ absl::StatusOr<v1::Operation> Converter::ConvertBase(size_t index, ConvertedStag
   if (!state->variables.Get("PATH")) {
     v1::Environment* path = operation.add_config()->mutable_set_env();
     path->set_key("PATH");
-    path->set_value(std::string(kDefaultPath));
+    path->set_value(std::string(state->is_windows ? kDefaultWindowsPath : kDefaultPath));
   }
   if (operation.has_scratch()) {
-    operation.add_config()->set_set_working_dir("/");
+    operation.add_config()->set_set_working_dir(state->is_windows ? DrivePath("/") : "/");
   }
   for (const v1::ConfigChange& change : operation.config()) {
     state->Apply(change);
@@ -449,6 +450,11 @@ absl::Status Converter::ConvertStage(size_t index) {
   stage->set_build(request_.build);
   stage->set_base_text(ToUtf8(plan.base_text));
 
+  if (!plan.rewritten.empty()) {
+    const std::string message =
+        fmt::format("on Windows, FROM {} means {}", ToUtf8(plan.rewritten), ToUtf8(plan.base_text));
+    findings_.Warn("WindowsBaseRewritten", message, source.from.source);
+  }
   absl::StatusOr<v1::Operation> base = ConvertBase(index, &converted);
   *stage->mutable_platform() = converted.platform;
   absl::Status status = base.ok() ? CheckSize(converted.state, *base) : base.status();
@@ -483,14 +489,20 @@ absl::Status Converter::ConvertStage(size_t index) {
 }
 
 // An image is for what the request asks for, and else for what its base is for. Where a command
-// runs, it is for what that runs on.
-void Converter::SetImagePlatform(const ConvertedStage& target, v1::Stage* stage) const {
+// runs, it is for what that runs on. Windows runs images of its own version, which the base says.
+absl::Status Converter::SetImagePlatform(const ConvertedStage& target, v1::Stage* stage) const {
   const auto& operations = stage->operations();
   if (std::none_of(operations.begin(), operations.end(),
                    [](const v1::Operation& operation) { return operation.has_run(); })) {
     *stage->mutable_platform() =
         request_.platform_is_given ? request_.platform : target.image_platform;
   }
+  if (!target.state.is_windows) {
+    return absl::OkStatus();
+  }
+  stage->mutable_platform()->set_os_version(target.image_platform.os_version());
+  return target.base_image.empty() ? absl::OkStatus()
+                                   : CheckWindowsVersion(target.base_image, target.image_platform);
 }
 
 void Converter::AddRequestLabels(v1::Stage* stage) const {
@@ -535,7 +547,9 @@ absl::Status Converter::Read() {
     findings_.Warn("ForeignFrontend", message, Lines(syntax->line, syntax->line));
   }
   RETURN_IF_ERROR(Unreadable(Parse()));
-  plan_.emplace(file_, contexts_, request_.platform, images_,
+  const std::string ltsc =
+      request_.windows_ltsc.empty() ? std::string(kDefaultLtsc) : request_.windows_ltsc;
+  plan_.emplace(file_, contexts_, StageTarget{request_.platform, ltsc}, images_,
                 [this](std::string_view word) { return ExpandGlobal(word, global_args_, {}); });
   ASSIGN_OR_RETURN(target_, FindTarget());
   ASSIGN_OR_RETURN(global_args_, GlobalArgs(request_.build_args));
@@ -579,12 +593,22 @@ absl::StatusOr<ConvertedFile> Converter::Convert() {
     }
   }
   v1::Stage* const target = graph_.mutable_stages(graph_.stages_size() - 1);
-  SetImagePlatform(converted_.at(target_), target);
+  if (absl::Status status = SetImagePlatform(converted_.at(target_), target); !status.ok()) {
+    return plan_->Located(std::move(status), file_.stages[target_].from, target_);
+  }
   AddRequestLabels(target);
   result_.target = converted_.at(target_).graph_index;
   result_.platform = target->platform();
   result_.config = TargetConfig();
+  result_.base_image = converted_.at(target_).base_image;
   WarnUnusedBuildArgs();
+  const bool is_nested = !request_.build.empty();
+  if (!is_nested && !request_.windows_ltsc.empty() && !converted_.at(target_).state.is_windows) {
+    findings_.Warn("WindowsLtscUnused",
+                   fmt::format("the option windows_ltsc ({}) has no effect: the image is for {}",
+                               request_.windows_ltsc, FormatPlatform(target->platform())),
+                   {});
+  }
   result_.warnings = findings_.warnings();
   result_.violation = findings_.Violation();
   return std::move(result_);

@@ -30,9 +30,10 @@ struct ConvertRequest {
   // Of a file in another language, instead of the text.
   std::optional<DockerfileInstructions> instructions;
   std::map<std::string, std::string> build_args;
-  std::string target;                         // stage by name (any case) or number; empty: the last
-  v1::Platform platform;                      // what stages without --platform are built for
-  bool platform_is_given = false;             // the image is for it, whatever its base is for
+  std::string target;              // stage by name (any case) or number; empty: the last
+  v1::Platform platform;           // what stages without --platform are built for
+  bool platform_is_given = false;  // the image is for it, whatever its base is for
+  std::string windows_ltsc;        // "ltsc2022": the line of Windows Server; empty: the default one
   std::map<std::string, std::string> labels;  // added to the target stage, after its own
   // Contexts beside the build context, by name: one stands for a stage and for an image of its
   // name, in FROM, AS and --from.
@@ -52,6 +53,7 @@ struct ConvertedFile {
   // Of the target's image.
   v1::Platform platform;
   v1::ImageConfig config;
+  std::string base_image;  // that it stands on, maybe over other stages; empty for scratch
   std::optional<int64_t> source_date_epoch;
   std::vector<v1::Warning> warnings;
   // kInvalidArgument where the file says `# check=error=true` and a warning is a check's: it must

@@ -17,10 +17,16 @@ namespace zlayer {
 namespace {
 
 // A destination as the graph has it: absolute, clean, with a final '/' where it means a directory.
-std::string AbsoluteDestination(std::string_view path, const StageState& state) {
-  const bool directory = path.empty() || path == "." || path.ends_with('/') || path.ends_with("/.");
-  const std::string absolute = AbsolutePath(path, state);
-  return directory && absolute != "/" ? absolute + "/" : absolute;
+absl::StatusOr<std::string> AbsoluteDestination(std::string_view text, const StageState& state) {
+  const absl::StatusOr<std::string> path = GraphPath(text, state);
+  RETURN_IF_ERROR(path.status());
+  const bool directory =
+      path->empty() || *path == "." || path->ends_with('/') || path->ends_with("/.");
+  absl::StatusOr<std::string> absolute = AbsolutePath(text, state);
+  if (absolute.ok() && directory && *absolute != "/") {
+    *absolute += '/';
+  }
+  return absolute;
 }
 
 class CopyConverter {
@@ -47,7 +53,11 @@ class CopyConverter {
 
 absl::Status CopyConverter::SetFlags() {
   ASSIGN_OR_RETURN(const std::string owner, scope_.Expand(instruction_.owner));
-  copy_->set_owner(owner);
+  if (scope_.state().is_windows && !owner.empty()) {
+    scope_.file().checks->WarnOfOwner(scope_.instruction());
+  } else {
+    copy_->set_owner(owner);
+  }
   ASSIGN_OR_RETURN(const std::string mode, scope_.Expand(instruction_.mode));
   if (!mode.empty() && !ChangeMode(mode, 0, false)) {
     return InvalidArgument(
@@ -122,12 +132,12 @@ absl::Status CopyConverter::AddSource(const std::string& path) {
   if (!checksum_.empty()) {
     return InvalidArgument("--checksum is of a download or a git repository, not of files");
   }
-  RETURN_IF_ERROR(CheckGlob(path));
+  ASSIGN_OR_RETURN(*source->mutable_path(), GraphPath(path, scope_.state()));
+  RETURN_IF_ERROR(CheckGlob(source->path()));
   if (instruction_.from.empty()) {
-    scope_.file().checks->CheckSource(scope_.instruction(), path);
+    scope_.file().checks->CheckSource(scope_.instruction(), source->path());
   }
   *source->mutable_from() = files_;
-  source->set_path(path);
   return absl::OkStatus();
 }
 
@@ -167,7 +177,7 @@ absl::StatusOr<std::string> CopyConverter::Convert() {
     created_by += " <<" + source.name;
   }
   ASSIGN_OR_RETURN(const std::string destination, scope_.Expand(instruction_.destination));
-  copy_->set_destination(AbsoluteDestination(destination, scope_.state()));
+  ASSIGN_OR_RETURN(*copy_->mutable_destination(), AbsoluteDestination(destination, scope_.state()));
   return created_by + " " + destination;
 }
 

@@ -8,6 +8,7 @@
 #include "base/status_macros.h"
 #include "base/strings.h"
 #include "daemon/frontend/dockerfile/go_text.h"
+#include "daemon/frontend/dockerfile/windows_path.h"
 
 namespace zlayer {
 
@@ -50,9 +51,17 @@ absl::StatusOr<std::string> InstructionScope::ExpandHeredoc(std::string_view tex
   return std::move(expanded.text);
 }
 
-std::string AbsolutePath(std::string_view path, const StageState& state) {
-  return path.starts_with('/') ? GoCleanPath(path)
-                               : GoCleanPath(state.working_directory() + "/" + std::string(path));
+absl::StatusOr<std::string> GraphPath(std::string_view path, const StageState& state) {
+  return state.is_windows ? SlashPath(path) : std::string(path);
+}
+
+absl::StatusOr<std::string> AbsolutePath(std::string_view path, const StageState& state) {
+  ASSIGN_OR_RETURN(const std::string written, GraphPath(path, state));
+  if (written.starts_with('/')) {
+    return GoCleanPath(written);
+  }
+  ASSIGN_OR_RETURN(const std::string directory, state.working_directory());
+  return GoCleanPath(directory + "/" + written);
 }
 
 }  // namespace zlayer

@@ -66,8 +66,13 @@ class InstructionScope {
   size_t spent_ = 0;
 };
 
-// `path` seen from the stage's working directory: absolute and clean.
-std::string AbsolutePath(std::string_view path, const StageState& state);
+// A path of an instruction with '/' alone, whatever the stage's system. kInvalidArgument: on
+// Windows, one that no image has.
+absl::StatusOr<std::string> GraphPath(std::string_view path, const StageState& state);
+
+// `path` seen from the stage's working directory, as the graph has it: absolute and clean. Errors
+// as above.
+absl::StatusOr<std::string> AbsolutePath(std::string_view path, const StageState& state);
 
 }  // namespace zlayer
 

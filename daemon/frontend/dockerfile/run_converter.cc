@@ -12,7 +12,10 @@
 #include "base/strings.h"
 #include "daemon/frontend/dockerfile/go_text.h"
 #include "daemon/frontend/dockerfile/heredoc.h"
+#include "daemon/frontend/dockerfile/nanoserver_guard.h"
 #include "daemon/frontend/dockerfile/run_mount.h"
+#include "daemon/frontend/dockerfile/windows_base.h"
+#include "proto/error_detail.h"
 
 namespace zlayer {
 namespace {
@@ -34,6 +37,7 @@ class RunConverter {
 
  private:
   absl::StatusOr<CommandLine> Command();
+  absl::Status CheckNanoserver(const CommandLine& command) const;
   absl::Status ExpandEnvironment();
   absl::Status AddMount(const RunMountText& text);
   absl::Status SetFrom(const RunMount& mount, v1::Mount* out);
@@ -59,6 +63,7 @@ absl::Status RunConverter::Convert() {
   }
   const StageState& state = scope_.state();
   ASSIGN_OR_RETURN(const CommandLine command, Command());
+  RETURN_IF_ERROR(CheckNanoserver(command));
   for (const std::string& word : state.WithShell(command)) {
     run_->add_argv(word);
   }
@@ -68,7 +73,7 @@ absl::Status RunConverter::Convert() {
   }
   AddProxies();
   run_->set_user(state.config.user());
-  run_->set_working_directory(state.working_directory());
+  ASSIGN_OR_RETURN(*run_->mutable_working_directory(), state.working_directory());
   run_->set_network(instruction_.network);
   run_->set_security(instruction_.security);
   run_->set_hostname(std::string(scope_.file().BuildArg("BUILDKIT_SANDBOX_HOSTNAME")));
@@ -118,6 +123,30 @@ absl::StatusOr<CommandLine> RunConverter::Command() {
   return command;
 }
 
+// A heredoc that is a script of its own is looked at as well as the command that runs it.
+absl::Status RunConverter::CheckNanoserver(const CommandLine& command) const {
+  if (!scope_.state().is_nanoserver) {
+    return absl::OkStatus();
+  }
+  std::string tool =
+      command.shell ? PackageManagerIn(command.words[0]) : PackageManagerIn(command.words);
+  for (const DockerfileHeredoc& heredoc : instruction_.heredocs) {
+    tool = tool.empty() ? PackageManagerIn(heredoc.content) : tool;
+  }
+  if (tool.empty()) {
+    return absl::OkStatus();
+  }
+  v1::ErrorDetail detail;
+  detail.set_reason("INVALID_INSTRUCTION");
+  detail.set_subject(tool);
+  return WithDetail(
+      InvalidArgument(fmt::format("RUN calls {0}, which nanoserver images cannot run; base the "
+                                  "stage on servercore instead "
+                                  "(mcr.microsoft.com/windows/servercore:{1})",
+                                  tool, kDefaultLtsc)),
+      detail);
+}
+
 void RunConverter::AddScript(const DockerfileHeredoc& script) {
   v1::Mount* mount = run_->add_mounts();
   mount->set_type(v1::Mount::BIND);
@@ -165,7 +194,7 @@ absl::Status RunConverter::AddMount(const RunMountText& text) {
         fmt::format("RUN --mount=type={} is not supported: this version takes no {} from clients",
                     ssh ? "ssh" : "secret", ssh ? "SSH agents" : "secrets"));
   }
-  const std::string target = AbsolutePath(mount.target, scope_.state());
+  ASSIGN_OR_RETURN(const std::string target, AbsolutePath(mount.target, scope_.state()));
   if (target == "/") {
     return InvalidArgument("--mount: the target is \"/\", over which nothing can be mounted");
   }

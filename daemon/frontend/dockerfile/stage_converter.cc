@@ -14,6 +14,7 @@
 #include "daemon/frontend/dockerfile/go_text.h"
 #include "daemon/frontend/dockerfile/run_converter.h"
 #include "daemon/frontend/dockerfile/values.h"
+#include "daemon/frontend/dockerfile/windows_path.h"
 #include "daemon/frontend/dockerfile/words.h"
 
 namespace zlayer {
@@ -182,7 +183,7 @@ absl::Status StageConverter::Visitor::operator()(const EnvInstruction& env) {
     }
     file_.checks->CheckSecret(instruction_, variable.name);
     v1::Environment* change = AddChange()->mutable_set_env();
-    change->set_key(variable.name);
+    change->set_key(state_->variables.NameOf(variable.name));
     change->set_value(variable.value);
   }
   return absl::OkStatus();
@@ -211,13 +212,16 @@ absl::Status StageConverter::Visitor::operator()(const CopyInstruction& copy) {
 
 absl::Status StageConverter::Visitor::operator()(const WorkdirInstruction& workdir) {
   ASSIGN_OR_RETURN(const std::string word, Expand(workdir.path));
-  file_.checks->CheckWorkdir(instruction_, word);
-  const std::string path = AbsolutePath(word, *state_);
-  created_by_ = "WORKDIR " + path;
-  AddChange()->set_set_working_dir(path);
+  ASSIGN_OR_RETURN(const std::string written, GraphPath(word, *state_));
+  file_.checks->CheckWorkdir(instruction_, written);
+  ASSIGN_OR_RETURN(const std::string path, AbsolutePath(word, *state_));
+  const std::string configured = state_->is_windows ? DrivePath(path) : path;
+  created_by_ = "WORKDIR " + configured;
+  AddChange()->set_set_working_dir(configured);
   if (path != "/") {
     operation_.mutable_make_directory()->set_path(path);
-    operation_.mutable_make_directory()->set_owner(state_->config.user());
+    // Accounts of Windows are in no file that could be read here.
+    operation_.mutable_make_directory()->set_owner(state_->is_windows ? "" : state_->config.user());
   }
   return absl::OkStatus();
 }

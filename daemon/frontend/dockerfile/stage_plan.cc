@@ -11,6 +11,8 @@
 #include "base/suggest.h"
 #include "daemon/frontend/dockerfile/go_text.h"
 #include "daemon/frontend/dockerfile/values.h"
+#include "daemon/frontend/dockerfile/windows_base.h"
+#include "daemon/frontend/dockerfile/windows_path.h"
 #include "daemon/frontend/dockerfile/words.h"
 #include "proto/error_detail.h"
 #include "registry/image/platform.h"
@@ -109,11 +111,11 @@ absl::StatusOr<const NestedImage*> BaseImages::ResolveBuild(const std::string& b
 }
 
 StagePlan::StagePlan(const DockerfileInstructions& file, const NamedContexts& contexts,
-                     const v1::Platform& platform, BaseImages& images,
+                     StageTarget target, BaseImages& images,
                      std::function<absl::StatusOr<std::string>(std::string_view word)> expand)
     : file_(file),
       contexts_(contexts),
-      platform_(platform),
+      target_(std::move(target)),
       images_(images),
       expand_(std::move(expand)),
       planned_(file.stages.size()) {
@@ -200,10 +202,10 @@ absl::StatusOr<FilesOf> StagePlan::ResolveFrom(const std::string& from, size_t s
 
 absl::StatusOr<v1::Platform> StagePlan::PlatformOf(const FromInstruction& from) const {
   if (from.platform.empty()) {
-    return platform_;
+    return target_.platform;
   }
   ASSIGN_OR_RETURN(const std::string text, expand_(from.platform));
-  return ParsePlatform(text, platform_);
+  return ParsePlatform(text, target_.platform);
 }
 
 absl::Status StagePlan::PlanBase(size_t index) {
@@ -236,9 +238,18 @@ absl::Status StagePlan::PlanBase(size_t index) {
   } else if (const NamedContext* context = contexts_.Find(plan.base_text); context != nullptr) {
     plan.base = OfContext(*context);
   } else {
-    plan.base.image = plan.base_text;
+    UseImage(&plan);
   }
   return absl::OkStatus();
+}
+
+void StagePlan::UseImage(PlannedStage* plan) const {
+  if (plan->platform.os() == kWindows) {
+    if (std::optional<std::string> base = WindowsBase(plan->base_text, target_.windows_ltsc)) {
+      plan->rewritten = std::exchange(plan->base_text, *std::move(base));
+    }
+  }
+  plan->base.image = plan->base_text;
 }
 
 // Whether one of them takes files from somewhere.
@@ -311,7 +322,7 @@ absl::Status StagePlan::ResolveImage(PlannedStage* plan) {
     ASSIGN_OR_RETURN(const NestedImage* build,
                      images_.ResolveBuild(plan->base.image, plan->platform));
     plan->image = &build->image;
-    plan->build_stage = build->stage;
+    plan->build = build;
     plan->base_text = build->image.reference;
     return absl::OkStatus();
   }

@@ -5,7 +5,6 @@
 #include <absl/status/statusor.h>
 
 #include <cstddef>
-#include <cstdint>
 #include <functional>
 #include <map>
 #include <optional>
@@ -39,10 +38,11 @@ struct FilesOf {
 };
 
 struct PlannedStage {
-  std::string base_text;  // FROM, expanded
+  std::string base_text;  // FROM, expanded; on Windows what it means there (WindowsBase)
+  std::string rewritten;  // FROM, expanded, where it means something else
   FilesOf base;
   const ResolvedImage* image = nullptr;  // where the base is one, or a build
-  std::optional<uint32_t> build_stage;   // of a build, in the graph
+  const NestedImage* build = nullptr;    // where it is a build
   v1::Platform platform;                 // that the image is to be for
   // The stage is a named context: its instructions do not run.
   bool replaced = false;
@@ -78,11 +78,17 @@ class BaseImages {
 absl::Status SuggestStage(absl::Status status, const std::string& reference,
                           const std::vector<std::string>& stages);
 
+// What stages are built for.
+struct StageTarget {
+  v1::Platform platform;     // of those that say none themselves
+  std::string windows_ltsc;  // the line of Windows Server that bases are taken from
+};
+
 class StagePlan {
  public:
-  // `expand` expands a word with the arguments before the first FROM. All is borrowed.
-  StagePlan(const DockerfileInstructions& file, const NamedContexts& contexts,
-            const v1::Platform& platform, BaseImages& images,
+  // `expand` expands a word with the arguments before the first FROM. All but `target` is borrowed.
+  StagePlan(const DockerfileInstructions& file, const NamedContexts& contexts, StageTarget target,
+            BaseImages& images,
             std::function<absl::StatusOr<std::string>(std::string_view word)> expand);
 
   // The stage that a name (the last one of it, in any case) or a number means; nullopt for none.
@@ -114,6 +120,8 @@ class StagePlan {
  private:
   absl::Status Mark(size_t target);
   absl::Status PlanBase(size_t index);
+  // The stage begins with the image that its FROM names.
+  void UseImage(PlannedStage* plan) const;
   absl::StatusOr<v1::Platform> PlatformOf(const FromInstruction& from) const;
   absl::Status MarkSources(const Instruction& instruction, size_t index);
   void Need(const FilesOf& files);
@@ -124,7 +132,7 @@ class StagePlan {
 
   const DockerfileInstructions& file_;
   const NamedContexts& contexts_;
-  const v1::Platform& platform_;
+  const StageTarget target_;
   BaseImages& images_;
   const std::function<absl::StatusOr<std::string>(std::string_view word)> expand_;
   std::map<std::string, std::vector<size_t>, std::less<>> stages_by_name_;

@@ -1,29 +1,44 @@
 #include "daemon/frontend/dockerfile/stage_state.h"
 
 #include "backends/graph/image_config.h"
+#include "base/status_macros.h"
 #include "base/strings.h"
 #include "daemon/frontend/dockerfile/go_text.h"
+#include "daemon/frontend/dockerfile/windows_path.h"
 
 namespace zlayer {
 
+std::string Variables::KeyOf(std::string_view name) const {
+  return ignore_case_ ? ToUpper(name) : std::string(name);
+}
+
 void Variables::Set(std::string_view name, std::string_view value) {
-  const auto at = index_.find(name);
-  if (at != index_.end()) {
+  const auto [at, first] = index_.emplace(KeyOf(name), entries_.size());
+  if (first) {
+    entries_.push_back({std::string(name), std::string(value)});
+  } else {
     entries_[at->second].value = value;
-    return;
   }
-  index_.emplace(name, entries_.size());
-  entries_.push_back({std::string(name), std::string(value)});
 }
 
 std::optional<std::string> Variables::Get(std::string_view name) const {
-  const auto at = index_.find(name);
+  const auto at = index_.find(KeyOf(name));
   return at == index_.end() ? std::nullopt : std::make_optional(entries_[at->second].value);
 }
 
-StageState StageState::FromConfig(const v1::ImageConfig& config) {
+std::string Variables::NameOf(std::string_view name) const {
+  const auto at = index_.find(KeyOf(name));
+  return at == index_.end() ? std::string(name) : entries_[at->second].name;
+}
+
+StageState StageState::FromConfig(const v1::ImageConfig& config, std::string_view os) {
   StageState state;
   state.config = config;
+  state.is_windows = os == kWindows;
+  if (state.is_windows) {
+    state.variables.IgnoreCase();
+    state.arguments.IgnoreCase();
+  }
   for (const std::string& variable : config.env()) {
     const size_t equals = variable.find('=');
     if (equals != 0 && !variable.empty()) {
@@ -43,8 +58,12 @@ void StageState::Apply(const v1::ConfigChange& change) {
   }
 }
 
-std::string StageState::working_directory() const {
-  return GoCleanPath("/" + config.working_dir());
+absl::StatusOr<std::string> StageState::working_directory() const {
+  if (!is_windows) {
+    return GoCleanPath("/" + config.working_dir());
+  }
+  ASSIGN_OR_RETURN(const std::string path, SlashPath(config.working_dir()));
+  return GoCleanPath("/" + path);
 }
 
 std::vector<std::string> StageState::WithShell(const CommandLine& command) const {
@@ -53,7 +72,8 @@ std::vector<std::string> StageState::WithShell(const CommandLine& command) const
   }
   std::vector<std::string> words(config.shell().words().begin(), config.shell().words().end());
   if (words.empty()) {
-    words = {"/bin/sh", "-c"};
+    words = is_windows ? std::vector<std::string>{"cmd", "/S", "/C"}
+                       : std::vector<std::string>{"/bin/sh", "-c"};
   }
   words.push_back(Join(command.words, " "));
   return words;

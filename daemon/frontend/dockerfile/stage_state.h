@@ -2,6 +2,8 @@
 #ifndef ZLAYER_DAEMON_FRONTEND_DOCKERFILE_STAGE_STATE_H_
 #define ZLAYER_DAEMON_FRONTEND_DOCKERFILE_STAGE_STATE_H_
 
+#include <absl/status/statusor.h>
+
 #include <cstddef>
 #include <map>
 #include <optional>
@@ -17,13 +19,21 @@ namespace zlayer {
 // Variables in the order in which they were first set.
 class Variables {
  public:
+  // Of names that differ in case alone, which are one on Windows, the first one set is kept.
+  void IgnoreCase() { ignore_case_ = true; }
+
   void Set(std::string_view name, std::string_view value);
   std::optional<std::string> Get(std::string_view name) const;
+  // As it was set first; as it is where it was not set.
+  std::string NameOf(std::string_view name) const;
   const std::vector<NameValue>& entries() const { return entries_; }
 
  private:
+  std::string KeyOf(std::string_view name) const;
+
+  bool ignore_case_ = false;
   std::vector<NameValue> entries_;
-  std::map<std::string, size_t, std::less<>> index_;  // of entries_, by name
+  std::map<std::string, size_t, std::less<>> index_;  // of entries_, by key
 };
 
 // Bounds of what a stage may come to, whatever a file multiplies.
@@ -42,15 +52,18 @@ struct StageState {
   Variables variables;
   Variables arguments;  // declared by ARG, with or without a value; values are in `variables`
   size_t bytes = 0;     // of the operations that led here
+  bool is_windows = false;
+  bool is_nanoserver = false;  // it begins, maybe over other stages, with an image of that name
 
-  // The state at the start of a stage that has this configuration.
-  static StageState FromConfig(const v1::ImageConfig& config);
+  // The state at the start of a stage that has this configuration, on this system.
+  static StageState FromConfig(const v1::ImageConfig& config, std::string_view os);
 
   // Applies a change to the configuration and, for a variable, to the variables.
   void Apply(const v1::ConfigChange& change);
 
-  // Absolute and clean.
-  std::string working_directory() const;
+  // As the graph has it: absolute, clean, with '/'. kInvalidArgument: on Windows, a path that no
+  // image has.
+  absl::StatusOr<std::string> working_directory() const;
 
   // The command as it is executed: behind the stage's shell where it is for a shell.
   std::vector<std::string> WithShell(const CommandLine& command) const;
