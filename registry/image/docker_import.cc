@@ -130,9 +130,8 @@ absl::StatusOr<ImageRow> DockerImport::ReadLayers(const DockerArchiveImage& list
   for (size_t i = 0; i < listed.layers.size(); ++i) {
     ASSIGN_OR_RETURN(DockerFiles::File tar,
                      files_.Find(listed.layers[i], fmt::format("its layer {}", i + 1)));
-    LayerSource source{tar.digest, config.diff_ids[i], {}};
-    ASSIGN_OR_RETURN(source.file, parts_.blobs->Open(tar.digest));
-    sources.push_back(std::move(source));
+    sources.push_back({tar.digest, config.diff_ids[i],
+                       [this, digest = tar.digest] { return parts_.blobs->Open(digest); }});
     image.layers.push_back(
         {{}, config.diff_ids[i], tar.digest, tar.size, std::string(kTarMediaType)});
   }

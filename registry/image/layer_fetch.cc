@@ -222,21 +222,46 @@ absl::StatusOr<std::vector<Digest>> LayerFetch::ReadLayers(const StoredImage& im
       needed.push_back(image.layers[i]);
     }
   }
-  RETURN_IF_ERROR(FetchBlobs(image, needed, {fetch, &lease, stop}));
+  std::vector<Digest> ids;
+  RETURN_IF_ERROR(ForEachInParallel(
+      2, 2, std::move(stop), [&](size_t part, std::stop_token stopped) -> absl::Status {
+        if (part == 0) {
+          return FetchBlobs(image, needed, {fetch, &lease, std::move(stopped)});
+        }
+        ASSIGN_OR_RETURN(ids, ReadAsTheyCome(image, known, fetch, std::move(stopped)));
+        return absl::OkStatus();
+      }));
+  return ids;
+}
+
+absl::StatusOr<std::vector<Digest>> LayerFetch::ReadAsTheyCome(const StoredImage& image,
+                                                               const std::vector<LayerRef>& known,
+                                                               const BlobFetcher& fetch,
+                                                               std::stop_token stop) {
+  BlobLeases::Lease lease(parts_.leases);
+  absl::Status fetched;
   std::vector<LayerSource> sources;
   for (size_t i = 0; i < image.layers.size(); ++i) {
+    const ImageLayer& layer = image.layers[i];
     LayerSource& source = sources.emplace_back();
-    source.blob = image.layers[i].digest;
-    source.diff_id = image.layers[i].diff_id;
+    source.blob = layer.digest;
+    source.diff_id = layer.diff_id;
     if (i < known.size()) {
       source.known = known[i];
-    } else if (!MayStayAway(image, image.layers[i]) || parts_.blobs->Has(source.blob)) {
-      lease.Add(source.blob);
-      ASSIGN_OR_RETURN(source.file, parts_.blobs->Open(source.blob));
+    } else if (!MayStayAway(image, layer)) {
+      lease.AddNew(layer.digest);
+      // Mostly waits for the one that fetches all.
+      source.open = [&]() -> absl::StatusOr<ContentFile> {
+        fetched = FetchBlob(image, layer, fetch, stop);
+        return fetched.ok() ? parts_.blobs->Open(layer.digest) : fetched;
+      };
+    } else if (lease.Add(layer.digest); parts_.blobs->Has(layer.digest)) {
+      source.open = [&] { return parts_.blobs->Open(layer.digest); };
     }
   }
   LayerImport import(parts_, stop);
   absl::StatusOr<std::vector<Digest>> ids = import.Read(sources);
+  RETURN_IF_ERROR(fetched);
   if (!ids.ok()) {
     return Annotate(ids.status(), fmt::format("image {}", image.manifest.ToString()));
   }

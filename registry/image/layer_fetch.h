@@ -57,6 +57,11 @@ class LayerFetch {
   absl::Status FetchBlob(const StoredImage& image, const ImageLayer& layer,
                          const BlobFetcher& fetch, std::stop_token stop);
   absl::StatusOr<std::vector<LayerRef>> KnownLayers(const StoredImage& image) const;
+  // Each layer is read once it is here and those below are read, while others are on their way.
+  absl::StatusOr<std::vector<Digest>> ReadAsTheyCome(const StoredImage& image,
+                                                     const std::vector<LayerRef>& known,
+                                                     const BlobFetcher& fetch,
+                                                     std::stop_token stop);
 
   const ImageParts& parts_;
   SingleFlight<bool, std::string> blobs_;  // by namespace and digest

@@ -35,7 +35,8 @@ absl::StatusOr<LayerImport::Layer> LayerImport::ReadSource(const LayerSource& so
   ArchiveOptions options;
   options.layer = true;
   options.below = &below;
-  ASSIGN_OR_RETURN(Layer layer, ReadLayer(source.file, options));
+  ASSIGN_OR_RETURN(const ContentFile file, source.open());
+  ASSIGN_OR_RETURN(Layer layer, ReadLayer(file, options));
   if (layer.archive.tar_digest != source.diff_id) {
     return InvalidArgument(fmt::format("its tar has the digest {}, the configuration says {}",
                                        layer.archive.tar_digest.ToString(),
@@ -55,7 +56,7 @@ absl::StatusOr<std::vector<Digest>> LayerImport::Read(const std::vector<LayerSou
       ids.push_back(source.known->id());
       continue;
     }
-    if (source.file.fd == nullptr) {
+    if (source.open == nullptr) {
       ids.emplace_back();
       continue;
     }

@@ -6,6 +6,7 @@
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <stop_token>
@@ -26,8 +27,9 @@ namespace zlayer {
 struct LayerSource {
   Digest blob;
   Digest diff_id;  // what its tar must have
-  ContentFile file;  // without a descriptor: it is not here, and what is in it stays unknown
-  LayerRef known;    // what it was read as before, on the same ones below: the file is not needed
+  // Asked for once those below are read; empty: it is not here, and what is in it stays unknown.
+  std::function<absl::StatusOr<ContentFile>()> open;
+  LayerRef known;  // what it was read as before, on the same ones below: the file is not needed
 };
 
 // Not thread-safe.
@@ -35,9 +37,9 @@ class LayerImport {
  public:
   LayerImport(const ImageParts& parts, std::stop_token stop);
 
-  // Reads an image's layers, lowest first, and returns their ids, none for what is not here. Layers that an earlier call read
-  // on the same ones below are not read again. Nothing reaches the stores. kInvalidArgument names
-  // the layer.
+  // Reads an image's layers, lowest first, and returns their ids, none for what is not here. Layers
+  // that an earlier call read on the same ones below are not read again. Nothing reaches the
+  // stores. Errors name the layer: kInvalidArgument, and those of LayerSource::open.
   absl::StatusOr<std::vector<Digest>> Read(const std::vector<LayerSource>& chain);
 
   // Reads the tar of a root filesystem, of which nothing is known yet.

@@ -244,11 +244,13 @@ absl::StatusOr<std::vector<LayerSource>> OciImport::Sources(const ManifestDocume
       sources.push_back(std::move(source));
       continue;
     }
-    ASSIGN_OR_RETURN(source.file, blobs_.Open(layer.digest, fmt::format("layer {}", i + 1)));
-    if (source.file.size != layer.size) {
-      return InvalidArgument(fmt::format("layer {} has {} bytes, the manifest says {}", i + 1,
-                                         source.file.size, layer.size));
+    ASSIGN_OR_RETURN(const ContentFile file,
+                     blobs_.Open(layer.digest, fmt::format("layer {}", i + 1)));
+    if (file.size != layer.size) {
+      return InvalidArgument(
+          fmt::format("layer {} has {} bytes, the manifest says {}", i + 1, file.size, layer.size));
     }
+    source.open = [file] { return file; };
     sources.push_back(std::move(source));
   }
   return sources;

@@ -5,8 +5,11 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <chrono>
+#include <filesystem>
 #include <set>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "base/mutex.h"
@@ -188,6 +191,47 @@ TEST_F(RepositoriesTest, APulledImageFetchesLayersOnceItNeedsThem) {
   ASSERT_OK_AND_ASSIGN(second, images_->EnsureLayers(second, Fetcher(above), {}));
   EXPECT_THAT(fetched_, ElementsAre(second.layers[2].digest));
   EXPECT_EQ(second.layers[0].layer, image.layers[0].layer);
+}
+
+TEST_F(RepositoriesTest, LayersAreReadWhileOthersAreOnTheirWay) {
+  const Remote remote = MakeRemote({MakeTar({{"a", "A"}}), MakeTar({{"b", "B"}})});
+  ASSERT_OK(Pull(remote, "v1"));
+  ASSERT_OK_AND_ASSIGN(StoredImage image, images_->Get("n", "app:v1"));
+  const auto first_is_read = [this] {
+    for (const auto& scratch : std::filesystem::directory_iterator(root() + "/tmp")) {
+      if (std::filesystem::exists(scratch.path() / "0")) {
+        return true;
+      }
+    }
+    return false;
+  };
+  const BlobFetcher fetch = Fetcher(remote);
+  const BlobFetcher second_last = [&](const StoredImage& of, const ImageLayer& layer,
+                                      const std::function<absl::Status(std::string_view)>& sink,
+                                      std::stop_token stop) -> absl::Status {
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+    while (layer.digest == image.layers[1].digest && !first_is_read()) {
+      if (std::chrono::steady_clock::now() > deadline) {
+        return absl::DeadlineExceededError("the first layer was not read");
+      }
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    return fetch(of, layer, sink, std::move(stop));
+  };
+  ASSERT_OK_AND_ASSIGN(image, images_->EnsureLayers(image, second_last, {}));
+  EXPECT_EQ(ReadContentOf(image.layers[1].layer, "b"), "B");
+}
+
+TEST_F(RepositoriesTest, AnErrorOfTheRegistryIsReturnedAsItIs) {
+  const Remote remote = MakeRemote({MakeTar({{"a", "A"}}), MakeTar({{"b", "B"}})});
+  ASSERT_OK(Pull(remote, "v1"));
+  ASSERT_OK_AND_ASSIGN(const StoredImage image, images_->Get("n", "app:v1"));
+  const BlobFetcher gone = [](const StoredImage&, const ImageLayer&, const auto&, std::stop_token) {
+    return absl::NotFoundError("it is gone");
+  };
+  for (int i = 0; i < 100; ++i) {
+    EXPECT_EQ(images_->EnsureLayers(image, gone, {}).status(), absl::NotFoundError("it is gone"));
+  }
 }
 
 // Whoever knows a digest could otherwise have a registry of its own name it.
