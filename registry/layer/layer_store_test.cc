@@ -194,6 +194,28 @@ TEST_F(LayerStoreTest, TreesAreMadeFromContents) {
   EXPECT_THAT(In("tmp"), SizeIs(0));
 }
 
+TEST_F(LayerStoreTest, TreesOfSeveralLayersComeInTheirOrder) {
+  std::vector<LayerRef> layers;
+  for (int i = 0; i < 20; ++i) {
+    const std::string name = std::to_string(i);
+    Store(name);
+    ASSERT_OK_AND_ASSIGN(layers.emplace_back(),
+                         layers_->Add(SerializeEntries({FileEntry("f", name)}), ""));
+    ASSERT_OK_AND_ASSIGN(layers.emplace_back(), layers_->Add(SerializeEntries({}), ""));
+  }
+  ASSERT_OK_AND_ASSIGN(const std::vector<uint64_t> trees, EnsureTrees(*layers_, layers, {}));
+  ASSERT_THAT(trees, SizeIs(20));
+  for (size_t i = 0; i < trees.size(); ++i) {
+    EXPECT_THAT(ReadFile(layers_->trees_directory() + "/" + std::to_string(trees[i]) + "/f"),
+                IsOkAndHolds(std::to_string(i)));
+  }
+  std::stop_source stopped;
+  stopped.request_stop();
+  Store("later");
+  EXPECT_THAT(EnsureTrees(*layers_, {AddFile("later")}, stopped.get_token()),
+              StatusIs(absl::StatusCode::kCancelled));
+}
+
 TEST_F(LayerStoreTest, NumbersOfTreesAreNeverUsedTwice) {
   std::set<uint64_t> numbers;
   for (int i = 0; i < 3; ++i) {

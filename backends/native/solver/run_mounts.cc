@@ -14,6 +14,7 @@
 #include "base/errors.h"
 #include "base/status_macros.h"
 #include "base/strings.h"
+#include "registry/layer/ensure_trees.h"
 #include "registry/layer/tree.h"
 
 namespace zlayer {
@@ -210,12 +211,7 @@ absl::StatusOr<ContainerMount> RunMounts::Bind(const Opened& opened, LayerStore*
   ContainerMount mount{.kind = ContainerMount::Kind::kTrees};
   if (IsImage(*opened.mount)) {
     mount.source = opened.from.view.PathInLayers(opened.source);
-    for (const LayerRef& layer : opened.from.view.layers()) {
-      if (layer->size() > 0) {
-        ASSIGN_OR_RETURN(const uint64_t tree, layers->EnsureTree(layer, stop));
-        mount.lower.push_back(tree);
-      }
-    }
+    ASSIGN_OR_RETURN(mount.lower, EnsureTrees(*layers, opened.from.view.layers(), stop));
     return mount;
   }
   ASSIGN_OR_RETURN(const LayerRef layer, add_layer(*opened.selected_index, opened.selected));

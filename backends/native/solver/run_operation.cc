@@ -25,6 +25,7 @@
 #include "base/strings.h"
 #include "proto/error_detail.h"
 #include "registry/image/platform.h"
+#include "registry/layer/ensure_trees.h"
 
 namespace zlayer {
 namespace {
@@ -145,12 +146,10 @@ absl::StatusOr<ContainerRun> RunWork::Container(std::stop_token stop) {
   if (!run->hostname().empty()) {
     container.hostname = run->hostname();
   }
-  for (const LayerRef& layer : files.view.layers()) {
-    if (layer->size() == 0) {
-      continue;
-    }
-    ASSIGN_OR_RETURN(const uint64_t tree, resources.store->layers().EnsureTree(layer, stop));
-    container.lower.push_back(tree);
+  {
+    const ScopedSpan span(spans.get(), "trees");
+    ASSIGN_OR_RETURN(container.lower,
+                     EnsureTrees(resources.store->layers(), files.view.layers(), stop));
   }
   if (container.lower.size() > kMaxTrees) {
     return FailedPrecondition(
