@@ -294,25 +294,24 @@ absl::StatusOr<RepositoryManifest> DatabaseImageStore::GetManifest(std::string_v
 absl::StatusOr<StoredImage> DatabaseImageStore::EnsureLayers(const StoredImage& image,
                                                              const BlobFetcher& fetch,
                                                              std::stop_token stop) {
-  RETURN_IF_ERROR(fetch_.FetchClaimed(image, fetch, stop));
   StoredImage known = image;
   const auto is_unknown = [&image](const ImageLayer& layer) {
     return layer.layer.IsNone() && !MayStayAway(image, layer);
   };
-  if (std::none_of(known.layers.begin(), known.layers.end(), is_unknown)) {
-    return fetch_.WithoutClaimed(std::move(known));
+  if (std::any_of(known.layers.begin(), known.layers.end(), is_unknown)) {
+    const Uses::Work work = parts_.uses->Begin();
+    ASSIGN_OR_RETURN(const std::vector<Digest> ids, reading_.Do(image.manifest, stop, [&] {
+      return fetch_.ReadLayers(image, fetch, stop);
+    }));
+    for (size_t i = 0; i < ids.size(); ++i) {
+      known.layers[i].layer = ids[i];
+    }
+    const ImageRow row{.manifest = image.manifest, .layers = known.layers};
+    RETURN_IF_ERROR(
+        parts_.database->Write([&](Connection& connection) { return SetLayers(connection, row); }));
   }
-  const Uses::Work work = parts_.uses->Begin();
-  ASSIGN_OR_RETURN(const std::vector<Digest> ids, reading_.Do(image.manifest, stop, [&] {
-    return fetch_.ReadLayers(image, fetch, stop);
-  }));
-  ImageRow row{.manifest = image.manifest};
-  for (size_t i = 0; i < ids.size(); ++i) {
-    known.layers[i].layer = ids[i];
-  }
-  row.layers = known.layers;
-  RETURN_IF_ERROR(
-      parts_.database->Write([&](Connection& connection) { return SetLayers(connection, row); }));
+  // Last: another namespace may have been the one that read.
+  RETURN_IF_ERROR(fetch_.FetchClaimed(image, fetch, std::move(stop)));
   return fetch_.WithoutClaimed(std::move(known));
 }
 

@@ -11,6 +11,7 @@
 
 #include "base/files.h"
 #include "registry/blob/blob_store.h"
+#include "registry/layer/ensure_trees.h"
 #include "registry/layer/layer_tar.h"
 #include "registry/layer/testing/entries.h"
 #include "registry/layer/testing/odd_tree.h"

@@ -26,26 +26,17 @@ TEST(SupportedTest, OnlyCommandsNeedTheSystemOfTheHost) {
   const std::string stage = R"(stages { platform { os: "windows" architecture: "amd64" }
                                         operations { scratch {} } operations { copy {} })";
   EXPECT_OK(Check(stage + "}"));
-  const absl::Status refused =
-      Check(stage + R"(operations { source { file: "D" first_line: 3 } run {} } })");
-  EXPECT_THAT(refused, StatusIs(absl::StatusCode::kUnimplemented,
-                                AllOf(HasSubstr("windows/amd64"), HasSubstr("linux/amd64"))));
+  const absl::Status refused = Check(
+      stage + R"(operations { text: "RUN dir" source { file: "D" first_line: 3 } run {} } })");
+  EXPECT_THAT(refused, StatusIs(absl::StatusCode::kFailedPrecondition,
+                                AllOf(HasSubstr("D:3"), HasSubstr("windows/amd64"),
+                                      HasSubstr("linux/amd64"), HasSubstr("hcs"))));
+  EXPECT_EQ(DetailOf(refused).instruction(), "RUN dir");
+  EXPECT_EQ(DetailOf(refused).reason(), "BACKEND_UNAVAILABLE");
   EXPECT_EQ(DetailOf(refused).source().first_line(), 3u);
   EXPECT_OK(Check("stages { operations { run {} } }"));
   EXPECT_OK(Check(R"(stages { platform { os: "linux" architecture: "arm64" }
                               operations { run {} } })"));
-}
-
-TEST(SupportedTest, ACommandOfWindowsNeedsItsBackend) {
-  const std::string stage = R"(stages { platform { os: "windows" architecture: "amd64" }
-                                        operations { scratch {} } operations { copy {} })";
-  EXPECT_OK(Check(stage + "}"));
-  const absl::Status refused = Check(
-      stage + R"(operations { text: "RUN dir" source { file: "D" first_line: 3 } run {} } })");
-  EXPECT_THAT(refused, StatusIs(absl::StatusCode::kFailedPrecondition,
-                                AllOf(HasSubstr("D:3"), HasSubstr("hcs"))));
-  EXPECT_EQ(DetailOf(refused).instruction(), "RUN dir");
-  EXPECT_EQ(DetailOf(refused).reason(), "BACKEND_UNAVAILABLE");
 }
 
 TEST(SupportedTest, SecretsAndAgentsAreRefusedWithTheirLine) {
