@@ -20,8 +20,8 @@ struct ContentFile {
   std::shared_ptr<const UniqueFd> fd;
   uint64_t offset = 0;
   uint64_t size = 0;
-  // This process digested the bytes as it wrote them, less than a minute ago: they are still in memory,
-  // and who digests what they are a part of need not check them again.
+  // This process digested the bytes as it wrote them, less than a minute ago: they are still in
+  // memory, and need not be checked again where they are read once more.
   bool verified = false;
 };
 

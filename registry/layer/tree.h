@@ -33,8 +33,8 @@ absl::Status ListTree(const std::string& directory, LayerIndexBuilder* builder,
                       std::stop_token stop);
 
 // Writes one layer as a tree: metadata from the index, bytes from `open`, checked against their
-// digests (kDataLoss). `directory` exists and is empty; it gets the metadata of the layer's root
-// entry, else mode 0755. After an error it holds a part of the layer.
+// digests (kDataLoss) unless they are verified. `directory` exists and is empty; it gets the
+// metadata of the layer's root entry, else mode 0755. After an error it holds a part of the layer.
 absl::Status WriteTree(const LayerIndex& layer, const ContentOpener& open,
                        const std::string& directory, std::stop_token stop);
 

@@ -140,6 +140,17 @@ TEST_F(TreeTest, DamagedContentIsNotWritten) {
               StatusIs(absl::StatusCode::kDataLoss, HasSubstr("'f'")));
 }
 
+TEST_F(TreeTest, WhatIsVerifiedIsNotDigestedAgain) {
+  ASSERT_OK(WriteFileAtomically(tree_ + "/f", "other"));
+  const ContentOpener opener = [open = TreeOpener(tree_)](const Entry& file) {
+    absl::StatusOr<ContentFile> content = open(file);
+    content->verified = true;
+    return content;
+  };
+  ASSERT_OK(WriteTree(*MakeIndex({FileEntry("f", "bytes")}), opener, copy_, {}));
+  EXPECT_THAT(ReadFile(copy_ + "/f"), IsOkAndHolds("other"));
+}
+
 TEST_F(TreeTest, ErrorsOfTheOpenerAreReturned) {
   EXPECT_THAT(WriteTree(*MakeIndex({FileEntry("f", "bytes")}), TreeOpener(tree_), copy_, {}),
               StatusIs(absl::StatusCode::kNotFound));

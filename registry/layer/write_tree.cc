@@ -110,7 +110,8 @@ absl::Status TreeWriter::WriteFile(const Place& place, const Entry& entry) {
                                            O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600));
   if (entry.size > 0) {
     ASSIGN_OR_RETURN(ContentFile content, open_(entry));
-    absl::Status written = ReadContent(content, entry.content, [&](std::string_view piece) {
+    const Digest expected = content.verified ? Digest() : entry.content;
+    absl::Status written = ReadContent(content, expected, [&](std::string_view piece) {
       return stop_.stop_requested() ? Cancelled("writing a layer's tree was stopped")
                                     : WriteFully(fd.get(), piece);
     });
