@@ -38,7 +38,7 @@ class TextExpander {
 
   absl::StatusOr<std::string> Expand(const Field& value) {
     ASSIGN_OR_RETURN(const std::string text, value.Text());
-    absl::StatusOr<std::string> expanded = ExpandVariables(text, variables_);
+    absl::StatusOr<std::string> expanded = ExpandVariables(text, variables_, kMaxBytes);
     RETURN_IF_ERROR(value.Located(expanded.status()));
     RETURN_IF_ERROR(Spend(value, expanded->size() + kValueBytes));
     return expanded;

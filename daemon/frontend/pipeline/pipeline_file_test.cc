@@ -223,6 +223,12 @@ TEST(PipelineFileTest, WhatIsHostileIsRefused) {
     variables += "   - ${V}\n";
   }
   EXPECT_THAT(Error(variables), HasSubstr("says too much"));
+  // One text, which would be 10 GiB.
+  std::string text = "vars: {V: \"" + std::string(100'000, 'x') + "\"}\nimages: {a: {file: \"";
+  for (int i = 0; i < 100'000; ++i) {
+    text += "${V}";
+  }
+  EXPECT_THAT(Error(text + "\"}}"), HasSubstr("images.a.file: the text is too long"));
   std::string platforms = "defaults:\n platforms:\n";
   for (int i = 0; i < 50'000; ++i) {
     platforms += "  - linux\n";
