@@ -4,59 +4,65 @@
 
 #include <algorithm>
 #include <optional>
-#include <set>
 #include <utility>
 
 #include "base/errors.h"
 #include "base/status_macros.h"
 #include "base/strings.h"
 #include "daemon/frontend/dockerfile/excerpt.h"
-#include "daemon/frontend/pipeline/yaml_reader.h"
+#include "daemon/frontend/dockerfile/go_text.h"
+#include "daemon/frontend/yaml/field.h"
+#include "daemon/frontend/yaml/key_table.h"
+#include "daemon/frontend/yaml/yaml_tree.h"
 #include "proto/error_detail.h"
 
 namespace zlayer {
 namespace {
 
-constexpr size_t kMaxFile = size_t{1} << 20;
+constexpr std::string_view kNoImages = "a pipeline has images: name at least one under images";
+constexpr size_t kMaxImages = 1000;
+// The most that variables and defaults make of a file, and what a value counts beside its bytes.
 constexpr size_t kMaxBytes = size_t{4} << 20;
+constexpr size_t kValueBytes = 16;
 
-using Keys = std::vector<std::string>;
-
-const Keys& TopKeys() {
-  static const auto& keys = *new Keys{"version", "vars", "defaults", "images", "cache", "push"};
-  return keys;
-}
-const Keys& DefaultsKeys() {
-  static const auto& keys =
-      *new Keys{"format", "build_args", "no_cache", "cache_mounts", "retries", "platforms"};
-  return keys;
-}
-const Keys& ImageKeys() {
-  static const auto& keys =
-      *new Keys{"file",   "context",      "tags",    "build_args", "depends_on", "no_cache",
-                "format", "cache_mounts", "retries", "platforms",  "os"};
-  return keys;
-}
-const Keys& CacheMountKeys() {
-  static const auto& keys = *new Keys{"target", "id", "sharing", "readonly"};
-  return keys;
-}
-const Keys& CacheKeys() {
-  static const auto& keys = *new Keys{"type", "path", "bucket", "region", "endpoint", "prefix"};
-  return keys;
-}
-const Keys& PushKeys() {
-  static const auto& keys = *new Keys{"after_all"};
-  return keys;
-}
-
-const Keys& Systems() {
-  static const auto& systems = *new Keys{"linux", "windows", "darwin"};
+const std::vector<std::string>& Systems() {
+  static const auto& systems = *new std::vector<std::string>{"linux", "windows", "darwin"};
   return systems;
 }
 
+// Puts variables into texts, within what a file may come to.
+class TextExpander {
+ public:
+  // Not owned.
+  explicit TextExpander(const PipelineVariables& variables) : variables_(variables) {}
+
+  absl::StatusOr<std::string> Expand(const Field& value) {
+    ASSIGN_OR_RETURN(const std::string text, value.Text());
+    absl::StatusOr<std::string> expanded = ExpandVariables(text, variables_, kMaxBytes);
+    RETURN_IF_ERROR(value.Located(expanded.status()));
+    RETURN_IF_ERROR(Spend(value, expanded->size() + kValueBytes));
+    return expanded;
+  }
+
+  // So much more was made of the file.
+  absl::Status Spend(const Field& value, size_t bytes) {
+    if (bytes > bytes_left_) {
+      return value.Error("the file says too much once its variables and defaults are put in");
+    }
+    bytes_left_ -= bytes;
+    return absl::OkStatus();
+  }
+
+ private:
+  const PipelineVariables& variables_;
+  size_t bytes_left_ = kMaxBytes;
+};
+
 // What `defaults` and an image both may say.
 struct Settings {
+  explicit Settings(TextExpander* expander) : texts(expander) {}
+
+  TextExpander* texts;  // not owned
   std::optional<std::string> format;
   std::map<std::string, std::string> build_args;
   std::optional<bool> no_cache;
@@ -65,13 +71,31 @@ struct Settings {
   std::vector<std::string> platforms;
 };
 
+struct ImageSection : Settings {
+  using Settings::Settings;
+
+  PipelineFileImage image;
+};
+
+struct PipelineDraft {
+  PipelineFile file;
+  TextExpander texts{file.vars};
+  Settings defaults{&texts};
+};
+
+// Of `cache`, which is checked alone.
+struct CacheSection {};
+
 size_t BytesOf(const Settings& settings) {
   size_t bytes = 0;
   for (const auto& [key, value] : settings.build_args) {
-    bytes += key.size() + value.size();
+    bytes += key.size() + value.size() + kValueBytes;
   }
   for (const v1::Mount& mount : settings.cache_mounts) {
-    bytes += mount.ByteSizeLong();
+    bytes += mount.ByteSizeLong() + kValueBytes;
+  }
+  for (const std::string& platform : settings.platforms) {
+    bytes += platform.size() + kValueBytes;
   }
   return bytes;
 }
@@ -80,246 +104,49 @@ std::string SystemOf(std::string_view platform) {
   return std::string(platform.substr(0, platform.find('/')));
 }
 
-class Parser {
- public:
-  explicit Parser(const PipelineFileOptions& options)
-      : options_(options), yaml_(options.name, kMaxBytes) {}
-
-  absl::StatusOr<PipelineFile> Parse(const std::string& text);
-
- private:
-  absl::Status ReadVars(const YamlValue& vars);
-  absl::Status ReadTop(const std::string& key, const YamlValue& value);
-  absl::Status ReadImages(const YamlValue& images);
-  absl::Status ReadImage(const std::string& name, const YamlValue& value);
-  absl::Status ReadImageKey(const std::string& key, const YamlValue& value,
-                            PipelineFileImage* image, Settings* settings);
-  absl::Status ReadSetting(const std::string& key, const YamlValue& value, Settings* settings);
-  absl::StatusOr<std::string> ReadPlatform(const YamlValue& value);
-  absl::StatusOr<v1::Mount> ReadCacheMount(const YamlValue& value);
-  absl::Status RefuseCache(const YamlValue& cache);
-  absl::Status Merge(const YamlValue& value, Settings own, PipelineFileImage* image);
-  absl::Status CheckSystem(const YamlValue& value, PipelineFileImage* image) const;
-  absl::Status CheckDependencies(const YamlValue& images) const;
-
-  absl::StatusOr<std::string> Expanded(const YamlValue& value);
-  absl::StatusOr<std::vector<std::string>> TextList(const YamlValue& value, bool expand);
-
-  const PipelineFileOptions& options_;
-  YamlReader yaml_;
-  Settings defaults_;
-  YamlValue images_;
-  PipelineFile file_;
-};
-
-absl::StatusOr<PipelineFile> Parser::Parse(const std::string& text) {
-  ASSIGN_OR_RETURN(const YamlValue document, yaml_.Load(text));
-  try {
-    RETURN_IF_ERROR(yaml_.ForEachKey(document, TopKeys(),
-                                     [this](const std::string& key, const YamlValue& value) {
-                                       return key == "vars" ? ReadVars(value) : absl::OkStatus();
-                                     }));
-    for (const auto& [name, value] : options_.set) {
-      file_.vars[name] = value;
-    }
-    RETURN_IF_ERROR(yaml_.ForEachKey(
-        document, TopKeys(),
-        [this](const std::string& key, const YamlValue& value) { return ReadTop(key, value); }));
-    if (!options_.default_platforms.empty()) {
-      defaults_.platforms = options_.default_platforms;
-    }
-    // Last: what `defaults` says is known.
-    if (!images_.node.IsMap() || images_.node.size() == 0) {
-      return yaml_.Error(images_.path.empty() ? document : images_,
-                         "a pipeline has images: name at least one under images");
-    }
-    RETURN_IF_ERROR(ReadImages(images_));
-  } catch (const YAML::Exception& error) {
-    return yaml_.ErrorAt(error.mark, "", error.msg);
+absl::Status ReadTarget(const Field& value, v1::Mount* mount) {
+  ASSIGN_OR_RETURN(const std::string target, value.Text());
+  if (!target.starts_with('/')) {
+    return value.Error("the target is not an absolute path");
   }
-  return std::move(file_);
-}
-
-absl::Status Parser::ReadVars(const YamlValue& vars) {
-  return yaml_.ForEachKey(
-      vars, {}, [this](const std::string& name, const YamlValue& value) -> absl::Status {
-        if (!IsVariableName(name)) {
-          return yaml_.Error(value,
-                             "a variable's name is letters, digits and '_', and no digit first");
-        }
-        if (value.node.IsNull()) {
-          file_.vars[name] = "";
-          return absl::OkStatus();
-        }
-        ASSIGN_OR_RETURN(file_.vars[name], yaml_.Text(value));
-        return absl::OkStatus();
-      });
-}
-
-absl::Status Parser::ReadTop(const std::string& key, const YamlValue& value) {
-  if (key == "version") {
-    return value.node.IsNull() ? absl::OkStatus() : yaml_.Text(value).status();
-  }
-  if (key == "defaults") {
-    return yaml_.ForEachKey(value, DefaultsKeys(),
-                            [this](const std::string& name, const YamlValue& setting) {
-                              return ReadSetting(name, setting, &defaults_);
-                            });
-  }
-  if (key == "images") {
-    images_ = value;
-  } else if (key == "cache") {
-    return RefuseCache(value);
-  } else if (key == "push") {
-    return yaml_.ForEachKey(value, PushKeys(),
-                            [this](const std::string&, const YamlValue& flag) -> absl::Status {
-                              ASSIGN_OR_RETURN(file_.push_after_all, yaml_.Flag(flag));
-                              return absl::OkStatus();
-                            });
-  }
+  mount->set_target(target);
   return absl::OkStatus();
 }
 
-absl::Status Parser::RefuseCache(const YamlValue& cache) {
-  RETURN_IF_ERROR(yaml_.ForEachKey(
-      cache, CacheKeys(), [this](const std::string& key, const YamlValue& value) -> absl::Status {
-        return key == "type" ? yaml_.Choice(value, {"memory", "persistent", "s3"}).status()
-                             : yaml_.Text(value).status();
-      }));
-  if (cache.node.IsNull()) {
-    return absl::OkStatus();
-  }
-  const absl::Status error =
-      yaml_.Error(cache,
-                  "this version shares no caches; leave the section out: the daemon finds what it "
-                  "built before by itself");
-  v1::ErrorDetail detail = DetailOf(error);
-  detail.set_reason("UNSUPPORTED_OPTION");
-  return WithDetail(Unimplemented(Message(error)), detail);
-}
-
-absl::Status Parser::ReadImages(const YamlValue& images) {
-  RETURN_IF_ERROR(yaml_.ForEachKey(
-      images, {},
-      [this](const std::string& name, const YamlValue& value) { return ReadImage(name, value); }));
-  return CheckDependencies(images);
-}
-
-absl::Status Parser::ReadImage(const std::string& name, const YamlValue& value) {
-  if (!IsPipelineImageName(name)) {
-    return yaml_.Error(value, "an image's name has no white space, comma or control character");
-  }
-  PipelineFileImage image;
-  image.name = name;
-  Settings own;
-  RETURN_IF_ERROR(
-      yaml_.ForEachKey(value, ImageKeys(), [&](const std::string& key, const YamlValue& setting) {
-        return ReadImageKey(key, setting, &image, &own);
-      }));
-  if (image.file.empty()) {
-    return yaml_.Error(value, "the image has no file: name its Dockerfile or ZImagefile");
-  }
-  RETURN_IF_ERROR(Merge(value, std::move(own), &image));
-  RETURN_IF_ERROR(CheckSystem(value, &image));
-  file_.images.push_back(std::move(image));
+absl::Status ReadId(const Field& value, v1::Mount* mount) {
+  ASSIGN_OR_RETURN(const std::string id, value.Text());
+  mount->set_id(id);
   return absl::OkStatus();
 }
 
-absl::Status Parser::ReadImageKey(const std::string& key, const YamlValue& value,
-                                  PipelineFileImage* image, Settings* settings) {
-  if (key == "file" || key == "context") {
-    ASSIGN_OR_RETURN(std::string path, Expanded(value));
-    if (path.empty()) {
-      return yaml_.Error(value, "the path is empty");
-    }
-    (key == "file" ? image->file : image->context) = std::move(path);
-  } else if (key == "tags") {
-    ASSIGN_OR_RETURN(image->tags, TextList(value, /*expand=*/true));
-  } else if (key == "depends_on") {
-    ASSIGN_OR_RETURN(image->depends_on, TextList(value, /*expand=*/false));
-  } else if (key == "os") {
-    ASSIGN_OR_RETURN(image->os, yaml_.Choice(value, Systems()));
-  } else {
-    return ReadSetting(key, value, settings);
-  }
+absl::Status ReadSharing(const Field& value, v1::Mount* mount) {
+  ASSIGN_OR_RETURN(const std::string sharing, value.Choice({"shared", "private", "locked"}));
+  mount->set_sharing(sharing == "shared"    ? v1::Mount::SHARED
+                     : sharing == "private" ? v1::Mount::PRIVATE
+                                            : v1::Mount::LOCKED);
   return absl::OkStatus();
 }
 
-absl::Status Parser::ReadSetting(const std::string& key, const YamlValue& value,
-                                 Settings* settings) {
-  if (key == "build_args") {
-    return yaml_.ForEachKey(value, {},
-                            [&](const std::string& name, const YamlValue& text) -> absl::Status {
-                              std::string& argument = settings->build_args[name];
-                              if (!text.node.IsNull()) {
-                                ASSIGN_OR_RETURN(argument, Expanded(text));
-                              }
-                              return absl::OkStatus();
-                            });
-  }
-  if (key == "cache_mounts") {
-    return yaml_.ForEachElement(value, [&](const YamlValue& mount) -> absl::Status {
-      ASSIGN_OR_RETURN(settings->cache_mounts.emplace_back(), ReadCacheMount(mount));
-      return absl::OkStatus();
-    });
-  }
-  if (key == "platforms") {
-    return yaml_.ForEachElement(value, [&](const YamlValue& platform) -> absl::Status {
-      ASSIGN_OR_RETURN(settings->platforms.emplace_back(), ReadPlatform(platform));
-      return absl::OkStatus();
-    });
-  }
-  if (key == "format") {
-    ASSIGN_OR_RETURN(settings->format, yaml_.Choice(value, {"oci", "docker"}));
-  } else if (key == "no_cache") {
-    ASSIGN_OR_RETURN(settings->no_cache, yaml_.Flag(value));
-  } else if (key == "retries") {
-    ASSIGN_OR_RETURN(settings->retries, yaml_.Number(value));
-  }
+absl::Status ReadReadOnly(const Field& value, v1::Mount* mount) {
+  ASSIGN_OR_RETURN(const bool read_only, value.Boolean());
+  mount->set_read_only(read_only);
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::string> Parser::ReadPlatform(const YamlValue& value) {
-  ASSIGN_OR_RETURN(std::string text, yaml_.Text(value));
-  const std::vector<std::string_view> parts = Split(text, '/');
-  const bool whole =
-      parts.size() <= 3 &&
-      std::none_of(parts.begin(), parts.end(), [](std::string_view p) { return p.empty(); });
-  if (!whole || std::find(Systems().begin(), Systems().end(), parts[0]) == Systems().end()) {
-    return yaml_.Error(value, fmt::format("\"{}\" is not a platform such as linux/amd64",
-                                          ToUtf8(CutUtf8(text, 100))));
-  }
-  return text;
+const KeyTable<v1::Mount>& CacheMountKeys() {
+  static const auto* keys = new KeyTable<v1::Mount>{
+      {"target", ReadTarget}, {"id", ReadId}, {"sharing", ReadSharing}, {"readonly", ReadReadOnly}};
+  return *keys;
 }
 
-absl::StatusOr<v1::Mount> Parser::ReadCacheMount(const YamlValue& value) {
+absl::StatusOr<v1::Mount> ReadCacheMount(const Field& value) {
   v1::Mount mount;
   mount.set_type(v1::Mount::CACHE);
   // Who shares a cache says so.
   mount.set_sharing(v1::Mount::LOCKED);
-  RETURN_IF_ERROR(
-      yaml_.ForEachKey(value, CacheMountKeys(),
-                       [&](const std::string& key, const YamlValue& setting) -> absl::Status {
-                         if (key == "readonly") {
-                           ASSIGN_OR_RETURN(const bool read_only, yaml_.Flag(setting));
-                           mount.set_read_only(read_only);
-                         } else if (key == "sharing") {
-                           ASSIGN_OR_RETURN(const std::string sharing,
-                                            yaml_.Choice(setting, {"shared", "private", "locked"}));
-                           mount.set_sharing(sharing == "shared"    ? v1::Mount::SHARED
-                                             : sharing == "private" ? v1::Mount::PRIVATE
-                                                                    : v1::Mount::LOCKED);
-                         } else {
-                           ASSIGN_OR_RETURN(const std::string text, yaml_.Text(setting));
-                           if (key == "target" && !text.starts_with('/')) {
-                             return yaml_.Error(setting, "the target is not an absolute path");
-                           }
-                           key == "target" ? mount.set_target(text) : mount.set_id(text);
-                         }
-                         return absl::OkStatus();
-                       }));
+  RETURN_IF_ERROR(ReadMap(value, CacheMountKeys(), &mount));
   if (mount.target().empty()) {
-    return yaml_.Error(value, "the cache mount has no target");
+    return value.Error("the cache mount has no target");
   }
   if (mount.id().empty()) {
     mount.set_id(mount.target());
@@ -327,30 +154,128 @@ absl::StatusOr<v1::Mount> Parser::ReadCacheMount(const YamlValue& value) {
   return mount;
 }
 
-absl::Status Parser::Merge(const YamlValue& value, Settings own, PipelineFileImage* image) {
-  RETURN_IF_ERROR(yaml_.Spend(value, BytesOf(defaults_)));
-  image->build_args = std::move(own.build_args);
-  image->build_args.insert(defaults_.build_args.begin(), defaults_.build_args.end());
-  image->cache_mounts = defaults_.cache_mounts;
-  image->cache_mounts.insert(image->cache_mounts.end(), own.cache_mounts.begin(),
-                             own.cache_mounts.end());
-  image->format = own.format.value_or(defaults_.format.value_or(""));
-  image->no_cache = own.no_cache.value_or(defaults_.no_cache.value_or(false));
-  image->retries = own.retries.value_or(defaults_.retries.value_or(0));
-  image->platforms = own.platforms.empty() ? defaults_.platforms : own.platforms;
+absl::StatusOr<std::string> ReadPlatform(const Field& value) {
+  ASSIGN_OR_RETURN(std::string text, value.Text());
+  const std::vector<std::string_view> parts = Split(text, '/');
+  const bool whole =
+      parts.size() <= 3 &&
+      std::none_of(parts.begin(), parts.end(), [](std::string_view p) { return p.empty(); });
+  if (!whole || std::find(Systems().begin(), Systems().end(), parts[0]) == Systems().end()) {
+    return value.Error(
+        fmt::format("{} is not a platform such as linux/amd64", GoQuote(CutUtf8(text, 64))));
+  }
+  return text;
+}
+
+absl::Status ReadFormat(const Field& value, Settings* settings) {
+  ASSIGN_OR_RETURN(settings->format, value.Choice({"oci", "docker"}));
+  return absl::OkStatus();
+}
+
+absl::Status ReadBuildArgs(const Field& value, Settings* settings) {
+  ASSIGN_OR_RETURN(const std::vector<Field> entries, value.Entries());
+  for (const Field& entry : entries) {
+    std::string& argument = settings->build_args[entry.key()];
+    if (!entry.IsNull()) {
+      ASSIGN_OR_RETURN(argument, settings->texts->Expand(entry));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ReadCacheMounts(const Field& value, Settings* settings) {
+  ASSIGN_OR_RETURN(const std::vector<Field> items, value.Items());
+  ASSIGN_OR_RETURN(settings->cache_mounts, ReadEach(items, ReadCacheMount));
+  return absl::OkStatus();
+}
+
+absl::Status ReadRetries(const Field& value, Settings* settings) {
+  ASSIGN_OR_RETURN(const uint64_t retries, value.Number(UINT32_MAX));
+  settings->retries = static_cast<uint32_t>(retries);
+  return absl::OkStatus();
+}
+
+absl::Status ReadPlatforms(const Field& value, Settings* settings) {
+  ASSIGN_OR_RETURN(const std::vector<Field> items, value.Items());
+  ASSIGN_OR_RETURN(settings->platforms, ReadEach(items, ReadPlatform));
+  return absl::OkStatus();
+}
+
+const KeyTable<Settings>& SettingKeys() {
+  static const auto* keys =
+      new KeyTable<Settings>{{"format", ReadFormat},
+                             {"build_args", ReadBuildArgs},
+                             {"no_cache", Into<&Settings::no_cache, &Field::Boolean, Settings>},
+                             {"cache_mounts", ReadCacheMounts},
+                             {"retries", ReadRetries},
+                             {"platforms", ReadPlatforms}};
+  return *keys;
+}
+
+template <std::string PipelineFileImage::*member>
+absl::Status PathKey(const Field& value, ImageSection* section) {
+  ASSIGN_OR_RETURN(section->image.*member, section->texts->Expand(value));
+  return (section->image.*member).empty() ? value.Error("the path is empty") : absl::OkStatus();
+}
+
+absl::Status ReadTags(const Field& value, ImageSection* section) {
+  ASSIGN_OR_RETURN(const std::vector<Field> items, value.Items());
+  const auto expand = [section](const Field& item) { return section->texts->Expand(item); };
+  ASSIGN_OR_RETURN(section->image.tags, ReadEach(items, expand));
+  return absl::OkStatus();
+}
+
+absl::Status ReadDependsOn(const Field& value, ImageSection* section) {
+  ASSIGN_OR_RETURN(const std::vector<Field> items, value.Items());
+  ASSIGN_OR_RETURN(section->image.depends_on, ReadEach(items, &Field::Text));
+  return absl::OkStatus();
+}
+
+absl::Status ReadOs(const Field& value, ImageSection* section) {
+  ASSIGN_OR_RETURN(section->image.os, value.Choice(Systems()));
+  return absl::OkStatus();
+}
+
+const KeyTable<ImageSection>& ImageKeys() {
+  static const auto* keys = [] {
+    auto* table = new KeyTable<ImageSection>{{"file", PathKey<&PipelineFileImage::file>},
+                                             {"context", PathKey<&PipelineFileImage::context>},
+                                             {"tags", ReadTags},
+                                             {"depends_on", ReadDependsOn},
+                                             {"os", ReadOs}};
+    for (const Key<Settings>& key : SettingKeys()) {
+      table->push_back({key.name, key.read});
+    }
+    return table;
+  }();
+  return *keys;
+}
+
+absl::Status Merge(const Field& value, const Settings& defaults, ImageSection* section) {
+  RETURN_IF_ERROR(section->texts->Spend(value, BytesOf(defaults)));
+  PipelineFileImage& image = section->image;
+  image.build_args = std::move(section->build_args);
+  image.build_args.insert(defaults.build_args.begin(), defaults.build_args.end());
+  image.cache_mounts = defaults.cache_mounts;
+  image.cache_mounts.insert(image.cache_mounts.end(), section->cache_mounts.begin(),
+                            section->cache_mounts.end());
+  image.format = section->format.value_or(defaults.format.value_or(""));
+  image.no_cache = section->no_cache.value_or(defaults.no_cache.value_or(false));
+  image.retries = section->retries.value_or(defaults.retries.value_or(0));
+  image.platforms = section->platforms.empty() ? defaults.platforms : section->platforms;
   return absl::OkStatus();
 }
 
 // All that an image says of its system must agree.
-absl::Status Parser::CheckSystem(const YamlValue& value, PipelineFileImage* image) const {
+absl::Status CheckSystem(const Field& value, PipelineFileImage* image) {
   for (const std::string& platform : image->platforms) {
     const std::string system = SystemOf(platform);
     if (image->os.empty()) {
       image->os = system;
     } else if (image->os != system) {
-      return yaml_.Error(value, fmt::format("the platform {} is not for {}, which the image's os "
-                                            "or another platform says",
-                                            platform, image->os));
+      return value.Error(fmt::format(
+          "the platform {} is not for {}, which the image's os or another platform says", platform,
+          image->os));
     }
   }
   // What names no architecture has said all it says.
@@ -360,54 +285,149 @@ absl::Status Parser::CheckSystem(const YamlValue& value, PipelineFileImage* imag
   return absl::OkStatus();
 }
 
-absl::Status Parser::CheckDependencies(const YamlValue& images) const {
-  const std::vector<PipelineNode> nodes = NodesOf(file_.images);
+absl::StatusOr<PipelineFileImage> ReadImage(const Field& value, PipelineDraft* draft) {
+  if (!IsPipelineImageName(value.key())) {
+    return value.ErrorAtKey("an image's name has no white space, comma or control character");
+  }
+  if (const std::optional<Field> merge = value.Find("<<")) {
+    return merge->ErrorAtKey("merge keys (<<) are not taken; say under defaults what images share");
+  }
+  ImageSection section(&draft->texts);
+  section.image.name = value.key();
+  RETURN_IF_ERROR(ReadMap(value, ImageKeys(), &section));
+  if (section.image.file.empty()) {
+    return value.Error("the image has no file: name its Dockerfile or ZImagefile");
+  }
+  RETURN_IF_ERROR(Merge(value, draft->defaults, &section));
+  RETURN_IF_ERROR(CheckSystem(value, &section.image));
+  return std::move(section.image);
+}
+
+absl::Status CheckDependencies(const Field& images, const PipelineFile& file) {
+  const std::vector<PipelineNode> nodes = NodesOf(file.images);
   const std::optional<DependencyError> error = FindDependencyError(nodes);
   if (!error.has_value()) {
     return absl::OkStatus();
   }
-  const std::string& name = nodes[error->image].name;
-  const std::string path = fmt::format("{}.{}.depends_on", images.path, name);
-  const YAML::Node depends_on = images.node[name]["depends_on"];
-  const absl::Status located = yaml_.ErrorAt(depends_on.Mark(), path, error->message);
+  const Field image = *images.Find(nodes[error->image].name);
+  const absl::Status located = image.Find("depends_on").value_or(image).Error(error->message);
   v1::ErrorDetail detail = DetailOf(located);
   detail.set_reason(error->reason);
   detail.mutable_items()->Assign(error->items.begin(), error->items.end());
   return WithDetail(located, detail);
 }
 
-absl::StatusOr<std::string> Parser::Expanded(const YamlValue& value) {
-  ASSIGN_OR_RETURN(const std::string text, yaml_.Text(value));
-  absl::StatusOr<std::string> expanded = ExpandVariables(text, file_.vars);
-  if (!expanded.ok()) {
-    return yaml_.Error(value, Message(expanded.status()));
+absl::Status ReadImages(const Field& value, PipelineDraft* draft) {
+  ASSIGN_OR_RETURN(const std::vector<Field> entries, value.Entries());
+  if (entries.empty()) {
+    return value.Error(kNoImages);
   }
-  RETURN_IF_ERROR(yaml_.Spend(value, expanded->size()));
-  return expanded;
+  if (entries.size() > kMaxImages) {
+    return value.ErrorAtKey(fmt::format("there are more than {} images", kMaxImages));
+  }
+  const auto read = [draft](const Field& image) { return ReadImage(image, draft); };
+  ASSIGN_OR_RETURN(draft->file.images, ReadEach(entries, read));
+  return CheckDependencies(value, draft->file);
 }
 
-absl::StatusOr<std::vector<std::string>> Parser::TextList(const YamlValue& value, bool expand) {
-  std::vector<std::string> texts;
-  RETURN_IF_ERROR(yaml_.ForEachElement(value, [&](const YamlValue& element) -> absl::Status {
-    ASSIGN_OR_RETURN(texts.emplace_back(), expand ? Expanded(element) : yaml_.Text(element));
+absl::Status ReadVars(const Field& value, PipelineVariables* variables) {
+  ASSIGN_OR_RETURN(const std::vector<Field> entries, value.Entries());
+  for (const Field& entry : entries) {
+    if (!IsVariableName(entry.key())) {
+      return entry.ErrorAtKey("a variable's name is letters, digits and '_', and no digit first");
+    }
+    std::string& variable = (*variables)[entry.key()];
+    if (!entry.IsNull()) {
+      ASSIGN_OR_RETURN(variable, entry.Text());
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ReadVersion(const Field& value, PipelineDraft*) {
+  return value.IsNull() ? absl::OkStatus() : value.Text().status();
+}
+
+absl::Status ReadDefaults(const Field& value, PipelineDraft* draft) {
+  return ReadMap(value, SettingKeys(), &draft->defaults);
+}
+
+absl::Status CheckCacheType(const Field& value, CacheSection*) {
+  return value.Choice({"memory", "persistent", "s3"}).status();
+}
+
+absl::Status CheckText(const Field& value, CacheSection*) { return value.Text().status(); }
+
+const KeyTable<CacheSection>& CacheKeys() {
+  static const auto* keys = new KeyTable<CacheSection>{
+      {"type", CheckCacheType}, {"path", CheckText},     {"bucket", CheckText},
+      {"region", CheckText},    {"endpoint", CheckText}, {"prefix", CheckText}};
+  return *keys;
+}
+
+absl::Status RefuseCache(const Field& value, PipelineDraft*) {
+  CacheSection cache;
+  RETURN_IF_ERROR(ReadMap(value, CacheKeys(), &cache));
+  if (value.IsNull()) {
     return absl::OkStatus();
-  }));
-  return texts;
+  }
+  const absl::Status error = value.Error(
+      "this version shares no caches; leave the section out: the daemon finds what it built before "
+      "by itself");
+  v1::ErrorDetail detail = DetailOf(error);
+  detail.set_reason("UNSUPPORTED_OPTION");
+  return WithDetail(Unimplemented(Message(error)), detail);
+}
+
+const KeyTable<PipelineFile>& PushKeys() {
+  static const auto* keys = new KeyTable<PipelineFile>{
+      {"after_all", Into<&PipelineFile::push_after_all, &Field::Boolean, PipelineFile>}};
+  return *keys;
+}
+
+absl::Status ReadPush(const Field& value, PipelineDraft* draft) {
+  return ReadMap(value, PushKeys(), &draft->file);
+}
+
+// Of keys that are read before or after all others, wherever they stand.
+absl::Status ReadInTurn(const Field&, PipelineDraft*) { return absl::OkStatus(); }
+
+const KeyTable<PipelineDraft>& TopKeys() {
+  static const auto* keys = new KeyTable<PipelineDraft>{
+      {"version", ReadVersion}, {"vars", ReadInTurn},   {"defaults", ReadDefaults},
+      {"images", ReadInTurn},   {"cache", RefuseCache}, {"push", ReadPush}};
+  return *keys;
+}
+
+absl::StatusOr<PipelineFile> ReadPipeline(const Field& root, const PipelineFileOptions& options) {
+  PipelineDraft draft;
+  if (const std::optional<Field> vars = root.Find("vars")) {
+    RETURN_IF_ERROR(ReadVars(*vars, &draft.file.vars));
+  }
+  for (const auto& [name, value] : options.set) {
+    draft.file.vars[name] = value;
+  }
+  RETURN_IF_ERROR(ReadMap(root, TopKeys(), &draft));
+  if (!options.default_platforms.empty()) {
+    draft.defaults.platforms = options.default_platforms;
+  }
+  const std::optional<Field> images = root.Find("images");
+  if (!images) {
+    return root.Error(kNoImages);
+  }
+  RETURN_IF_ERROR(ReadImages(*images, &draft));
+  return std::move(draft.file);
 }
 
 }  // namespace
 
 absl::StatusOr<PipelineFile> ParsePipelineFile(std::string_view text,
                                                const PipelineFileOptions& options) {
-  if (text.size() > kMaxFile) {
-    return InvalidArgument(fmt::format("{}: the file has {} bytes, and {} are the most",
-                                       options.name, text.size(), kMaxFile));
-  }
-  absl::StatusOr<PipelineFile> file = Parser(options).Parse(std::string(text));
-  if (!file.ok()) {
-    return WithExcerpt(file.status(), options.name, text);
-  }
-  return file;
+  const YamlFile yaml{options.name, "INVALID_PIPELINE", "INVALID_PIPELINE"};
+  const absl::StatusOr<YamlNode> tree = ParseYaml(text, yaml);
+  absl::StatusOr<PipelineFile> file =
+      tree.ok() ? ReadPipeline(Field(*tree, yaml), options) : tree.status();
+  return file.ok() ? std::move(file) : WithExcerpt(file.status(), options.name, text);
 }
 
 bool IsZimagefileName(std::string_view path) {
@@ -452,12 +472,12 @@ std::vector<PipelineNode> NodesOf(const std::vector<PipelineFileImage>& images) 
 }
 
 std::map<std::string, std::vector<std::string>> PipelineFileKeys() {
-  return {{"", TopKeys()},
-          {"defaults", DefaultsKeys()},
-          {"images.NAME", ImageKeys()},
-          {"cache_mounts[]", CacheMountKeys()},
-          {"cache", CacheKeys()},
-          {"push", PushKeys()}};
+  return {{"", KeyNames(TopKeys())},
+          {"defaults", KeyNames(SettingKeys())},
+          {"images.NAME", KeyNames(ImageKeys())},
+          {"cache_mounts[]", KeyNames(CacheMountKeys())},
+          {"cache", KeyNames(CacheKeys())},
+          {"push", KeyNames(PushKeys())}};
 }
 
 }  // namespace zlayer

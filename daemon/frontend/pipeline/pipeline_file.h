@@ -1,7 +1,7 @@
 // ZPipeline files: text in, structure out; reads nothing else.
 //
-//   vars: {VERSION: "1.2"}          # ${VERSION} in file, context, tags and build_args, and in
-//   ZImagefiles defaults:                       # of every image
+//   vars: {VERSION: "1.2"}          # ${VERSION} in file, context, tags, build_args, ZImagefiles
+//   defaults:                       # of every image
 //     format: oci                   # or docker
 //     build_args: {A: b}            # an image's are laid over them
 //     no_cache: false
@@ -68,8 +68,8 @@ struct PipelineFileOptions {
 // kInvalidArgument "FILE:LINE:COLUMN: path.of.key: message", with the line in the status's detail:
 // what is no YAML, a key that is not known or given twice, a value of another kind, a variable that
 // is not set, dependencies that cannot be (reasons as in dependencies.h). kUnimplemented for
-// `cache`. A text is at most 1 MiB, and says at most 4 MiB once its aliases and defaults are put
-// in.
+// `cache`. Beside the limits of yaml_tree.h there are at most 1000 images, and 4 MiB of what
+// variables and defaults make of the file.
 absl::StatusOr<PipelineFile> ParsePipelineFile(std::string_view text,
                                                const PipelineFileOptions& options);
 

@@ -56,9 +56,9 @@ bool IsVariableName(std::string_view name) {
 }
 
 absl::StatusOr<std::string> ExpandVariables(std::string_view text,
-                                            const PipelineVariables& variables) {
+                                            const PipelineVariables& variables, size_t max_bytes) {
   std::string expanded;
-  while (!text.empty()) {
+  while (!text.empty() && expanded.size() <= max_bytes) {
     const size_t dollar = std::min(text.find('$'), text.size());
     expanded += text.substr(0, dollar);
     text.remove_prefix(dollar);
@@ -77,6 +77,9 @@ absl::StatusOr<std::string> ExpandVariables(std::string_view text,
       expanded += text.front();
       text.remove_prefix(1);
     }
+  }
+  if (expanded.size() > max_bytes) {
+    return InvalidArgument("the text is too long once its variables are put in");
   }
   return expanded;
 }

@@ -4,6 +4,7 @@
 
 #include <absl/status/statusor.h>
 
+#include <cstddef>
 #include <functional>
 #include <map>
 #include <string>
@@ -22,9 +23,10 @@ bool IsVariableName(std::string_view name);
 //   ${NAME:-text}   the same, or the text (up to the next '}') where it is not set or empty
 //   $${             ${
 //
-// All else is itself, other dollar signs too. kInvalidArgument says what is wrong.
+// All else is itself, other dollar signs too. kInvalidArgument says what is wrong; so is a result
+// of more than `max_bytes`.
 absl::StatusOr<std::string> ExpandVariables(std::string_view text,
-                                            const PipelineVariables& variables);
+                                            const PipelineVariables& variables, size_t max_bytes);
 
 }  // namespace zlayer
 

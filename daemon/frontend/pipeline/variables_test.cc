@@ -12,8 +12,15 @@ const PipelineVariables kVariables = {
     {"VERSION", "1.2"}, {"EMPTY", ""}, {"NESTED", "${VERSION}"}, {"_x9", "u"}};
 
 std::string Expanded(std::string_view text) {
-  const absl::StatusOr<std::string> expanded = ExpandVariables(text, kVariables);
+  const absl::StatusOr<std::string> expanded = ExpandVariables(text, kVariables, 50);
   return expanded.ok() ? *expanded : "error: " + std::string(Message(expanded.status()));
+}
+
+TEST(VariablesTest, TheResultIsBounded) {
+  const PipelineVariables variables = {{"V", std::string(10, 'x')}};
+  EXPECT_THAT(ExpandVariables("${V}${V}", variables, 20), IsOkAndHolds(std::string(20, 'x')));
+  EXPECT_THAT(ExpandVariables("${V}${V}", variables, 19),
+              StatusIs(absl::StatusCode::kInvalidArgument));
 }
 
 TEST(VariablesTest, Table) {

@@ -7,7 +7,8 @@
 
 #include "base/strings.h"
 #include "daemon/frontend/dockerfile/go_text.h"
-#include "daemon/frontend/zimagefile/key_table.h"
+#include "daemon/frontend/yaml/key_table.h"
+#include "daemon/frontend/zimagefile/dockerfile_words.h"
 
 namespace zlayer {
 namespace {
@@ -65,14 +66,14 @@ absl::Status SetCommand(const Field& value, const CommandLine& command, Check* c
 
 absl::Status ReadCmd(const Field& value, Check* check) {
   ++check->forms;
-  ASSIGN_OR_RETURN(const CommandLine command, value.Command());
+  ASSIGN_OR_RETURN(const CommandLine command, ReadCommand(value));
   return SetCommand(value, command, check);
 }
 
 // As in Compose files: a text for the shell, "none", or a list that says first what it is.
 absl::Status ReadTest(const Field& value, Check* check) {
   ++check->forms;
-  ASSIGN_OR_RETURN(CommandLine command, value.Command());
+  ASSIGN_OR_RETURN(CommandLine command, ReadCommand(value));
   const std::string kind = command.words.empty() ? "" : ToUpper(command.words[0]);
   if (kind == "NONE" && command.words.size() == 1) {
     check->healthcheck.add_test("NONE");

@@ -10,7 +10,7 @@
 #include <string_view>
 #include <vector>
 
-#include "daemon/frontend/zimagefile/field.h"
+#include "daemon/frontend/yaml/field.h"
 #include "zlayer/v1/graph.pb.h"
 
 namespace zlayer {

@@ -8,6 +8,7 @@
 #include "base/strings.h"
 #include "daemon/frontend/dockerfile/go_text.h"
 #include "daemon/frontend/dockerfile/values.h"
+#include "daemon/frontend/zimagefile/dockerfile_words.h"
 
 namespace zlayer {
 namespace {
@@ -50,8 +51,8 @@ Key<MountFields> MountKey(const std::string& name, FieldReader read) {
           }};
 }
 
-absl::StatusOr<std::string> ReadWord(const Field& value) {
-  ASSIGN_OR_RETURN(std::string word, value.NonEmptyWord());
+absl::StatusOr<std::string> ReadMountWord(const Field& value) {
+  ASSIGN_OR_RETURN(std::string word, ReadNonEmptyWord(value));
   for (const char c : word) {
     if (static_cast<unsigned char>(c) < ' ' || c == 0x7f) {
       return value.Error("has a line break or another control character");
@@ -81,7 +82,7 @@ absl::StatusOr<std::string> ReadMode(const Field& value) {
 }
 
 absl::StatusOr<std::string> ReadSharing(const Field& value) {
-  return value.Choice({"shared", "private", "locked"});
+  return ReadLiteralChoice(value, {"shared", "private", "locked"});
 }
 
 absl::StatusOr<std::string> ReadSize(const Field& value) {
@@ -95,7 +96,7 @@ absl::StatusOr<std::string> ReadSize(const Field& value) {
 
 Key<MountFields> FromKey() {
   return {"from", [](const Field& value, MountFields* mount) -> absl::Status {
-            ASSIGN_OR_RETURN(mount->from, value.From());
+            ASSIGN_OR_RETURN(mount->from, ReadFrom(value));
             AddField("from", mount->from, mount);
             return absl::OkStatus();
           }};
@@ -115,26 +116,31 @@ const std::vector<MountKind>& MountKinds() {
       {"bind",
        "",
        {"target"},
-       {MountKey("target", ReadWord), MountKey("source", ReadWord), FromKey(),
+       {MountKey("target", ReadMountWord), MountKey("source", ReadMountWord), FromKey(),
         MountKey("readonly", ReadBoolean)}},
       {"cache",
        "target",
        {"target"},
-       {MountKey("target", ReadWord), MountKey("id", ReadWord), MountKey("sharing", ReadSharing),
-        MountKey("readonly", ReadBoolean), FromKey(), MountKey("source", ReadWord),
-        MountKey("mode", ReadMode), MountKey("uid", ReadId), MountKey("gid", ReadId)}},
-      {"tmpfs", "target", {"target"}, {MountKey("target", ReadWord), MountKey("size", ReadSize)}},
+       {MountKey("target", ReadMountWord), MountKey("id", ReadMountWord),
+        MountKey("sharing", ReadSharing), MountKey("readonly", ReadBoolean), FromKey(),
+        MountKey("source", ReadMountWord), MountKey("mode", ReadMode), MountKey("uid", ReadId),
+        MountKey("gid", ReadId)}},
+      {"tmpfs",
+       "target",
+       {"target"},
+       {MountKey("target", ReadMountWord), MountKey("size", ReadSize)}},
       {"secret",
        "id",
        {"id"},
-       {MountKey("id", ReadWord), MountKey("target", ReadWord), MountKey("env", ReadWord),
-        MountKey("required", ReadBoolean), MountKey("mode", ReadMode), MountKey("uid", ReadId),
-        MountKey("gid", ReadId)}},
+       {MountKey("id", ReadMountWord), MountKey("target", ReadMountWord),
+        MountKey("env", ReadMountWord), MountKey("required", ReadBoolean),
+        MountKey("mode", ReadMode), MountKey("uid", ReadId), MountKey("gid", ReadId)}},
       {"ssh",
        "id",
        {},
-       {MountKey("id", ReadWord), MountKey("target", ReadWord), MountKey("required", ReadBoolean),
-        MountKey("mode", ReadMode), MountKey("uid", ReadId), MountKey("gid", ReadId)}}};
+       {MountKey("id", ReadMountWord), MountKey("target", ReadMountWord),
+        MountKey("required", ReadBoolean), MountKey("mode", ReadMode), MountKey("uid", ReadId),
+        MountKey("gid", ReadId)}}};
   return *kinds;
 }
 
@@ -142,7 +148,7 @@ absl::StatusOr<RunMountText> ReadMount(const Field& value, const MountKind& kind
   MountFields mount;
   AddField("type", kind.name, &mount);
   if (value.IsScalar() && !kind.main_key.empty()) {
-    ASSIGN_OR_RETURN(const std::string text, ReadWord(value));
+    ASSIGN_OR_RETURN(const std::string text, ReadMountWord(value));
     AddField(kind.main_key, text, &mount);
   } else {
     if (!value.IsMap()) {
@@ -174,8 +180,8 @@ absl::Status ReadMounts(const Field& value, const MountKind& kind, RunInstructio
 
 // A text of several lines is one script, as a heredoc is: the shell runs it whole, or what its
 // "#!" names does.
-absl::Status ReadCommand(const Field& value, RunInstruction* run) {
-  ASSIGN_OR_RETURN(run->command, value.Command());
+absl::Status ReadRunCommand(const Field& value, RunInstruction* run) {
+  ASSIGN_OR_RETURN(run->command, ReadCommand(value));
   if (run->command.words.empty()) {
     return value.Error("there is no command to run");
   }
@@ -205,7 +211,7 @@ absl::Status ReadEnum(const Field& field, const std::vector<std::pair<std::strin
   for (const auto& [name, value] : values) {
     names.push_back(name);
   }
-  const absl::StatusOr<std::string> chosen = field.Choice(names);
+  const absl::StatusOr<std::string> chosen = ReadLiteralChoice(field, names);
   RETURN_IF_ERROR(chosen.status());
   for (const auto& [name, value] : values) {
     *out = name == *chosen ? value : *out;
@@ -230,8 +236,8 @@ absl::Status ReadSecurity(const Field& value, RunInstruction* run) {
 const KeyTable<RunInstruction>& RunKeys() {
   static const auto* keys = [] {
     auto* table = new KeyTable<RunInstruction>{
-        {"run", ReadCommand},
-        {"env", Into<&RunInstruction::environment, &Field::VariablePairs, RunInstruction>},
+        {"run", ReadRunCommand},
+        {"env", Into<&RunInstruction::environment, ReadVariablePairs, RunInstruction>},
         {"network", ReadNetwork},
         {"security", ReadSecurity}};
     for (const MountKind& kind : MountKinds()) {

@@ -7,6 +7,7 @@
 #include "base/strings.h"
 #include "daemon/frontend/dockerfile/go_text.h"
 #include "daemon/frontend/dockerfile/values.h"
+#include "daemon/frontend/zimagefile/dockerfile_words.h"
 #include "daemon/frontend/zimagefile/healthcheck.h"
 #include "daemon/frontend/zimagefile/step.h"
 
@@ -31,7 +32,7 @@ absl::Status ReadArgs(const Field& value, StageContent* content) {
       return entry.ErrorAtKey("an argument's name is not empty, and has no \"=\" and no space");
     }
     if (!entry.IsNull()) {
-      ASSIGN_OR_RETURN(argument.value, entry.Word());
+      ASSIGN_OR_RETURN(argument.value, ReadWord(entry));
     }
     if (argument.value && argument.value->empty()) {
       argument.value.reset();
@@ -45,7 +46,7 @@ absl::Status ReadArgs(const Field& value, StageContent* content) {
 
 absl::Status ReadEnv(const Field& value, StageContent* content) {
   EnvInstruction env;
-  ASSIGN_OR_RETURN(env.variables, value.VariablePairs());
+  ASSIGN_OR_RETURN(env.variables, ReadVariablePairs(value));
   if (!env.variables.empty()) {
     Add(value, Part::kEnv, "ENV", std::move(env), content);
   }
@@ -54,22 +55,20 @@ absl::Status ReadEnv(const Field& value, StageContent* content) {
 
 absl::Status ReadWorkdir(const Field& value, StageContent* content) {
   WorkdirInstruction workdir;
-  ASSIGN_OR_RETURN(workdir.path, value.NonEmptyWord());
+  ASSIGN_OR_RETURN(workdir.path, ReadNonEmptyWord(value));
   Add(value, Part::kWorkdir, "WORKDIR", std::move(workdir), content);
   return absl::OkStatus();
 }
 
 absl::Status ReadSteps(const Field& value, StageContent* content) {
   ASSIGN_OR_RETURN(const std::vector<Field> items, value.Items());
-  for (const Field& item : items) {
-    ASSIGN_OR_RETURN(content->parts[Part::kSteps].emplace_back(), ReadStep(item));
-  }
+  ASSIGN_OR_RETURN(content->parts[Part::kSteps], ReadEach(items, ReadStep));
   return absl::OkStatus();
 }
 
 absl::Status ReadLabels(const Field& value, StageContent* content) {
   LabelInstruction label;
-  ASSIGN_OR_RETURN(label.labels, value.WordPairs());
+  ASSIGN_OR_RETURN(label.labels, ReadWordPairs(value));
   if (!label.labels.empty()) {
     Add(value, Part::kLabels, "LABEL", std::move(label), content);
   }
@@ -79,7 +78,7 @@ absl::Status ReadLabels(const Field& value, StageContent* content) {
 absl::Status ReadExpose(const Field& value, StageContent* content) {
   ASSIGN_OR_RETURN(const std::vector<Field> items, value.ItemsOrOne());
   for (const Field& item : items) {
-    ASSIGN_OR_RETURN(const std::string port, item.NonEmptyWord());
+    ASSIGN_OR_RETURN(const std::string port, ReadNonEmptyWord(item));
     if (!HasVariable(port)) {
       RETURN_IF_ERROR(item.Located(ParsePorts(port).status()));
     }
@@ -90,7 +89,7 @@ absl::Status ReadExpose(const Field& value, StageContent* content) {
 
 absl::Status ReadUser(const Field& value, StageContent* content) {
   UserInstruction user;
-  ASSIGN_OR_RETURN(user.user, value.NonEmptyWord());
+  ASSIGN_OR_RETURN(user.user, ReadNonEmptyWord(value));
   Add(value, Part::kUser, "USER", std::move(user), content);
   return absl::OkStatus();
 }
@@ -98,9 +97,7 @@ absl::Status ReadUser(const Field& value, StageContent* content) {
 absl::Status ReadVolumes(const Field& value, StageContent* content) {
   ASSIGN_OR_RETURN(const std::vector<Field> items, value.ItemsOrOne());
   VolumeInstruction volume;
-  for (const Field& item : items) {
-    ASSIGN_OR_RETURN(volume.paths.emplace_back(), item.NonEmptyWord());
-  }
+  ASSIGN_OR_RETURN(volume.paths, ReadEach(items, ReadNonEmptyWord));
   if (!volume.paths.empty()) {
     Add(value, Part::kVolumes, "VOLUME", std::move(volume), content);
   }
@@ -116,7 +113,7 @@ absl::Status ReadHealthcheckPart(const Field& value, StageContent* content) {
 
 absl::Status ReadStopsignal(const Field& value, StageContent* content) {
   StopsignalInstruction stopsignal;
-  ASSIGN_OR_RETURN(stopsignal.signal, value.NonEmptyWord());
+  ASSIGN_OR_RETURN(stopsignal.signal, ReadNonEmptyWord(value));
   if (!HasVariable(stopsignal.signal) && !IsSignal(stopsignal.signal)) {
     return value.Error(fmt::format("{} is not a signal; one is a name (SIGTERM) or a number",
                                    GoQuote(CutUtf8(stopsignal.signal, 64))));
@@ -127,14 +124,14 @@ absl::Status ReadStopsignal(const Field& value, StageContent* content) {
 
 absl::Status ReadEntrypoint(const Field& value, StageContent* content) {
   EntrypointInstruction entrypoint;
-  ASSIGN_OR_RETURN(entrypoint.command, value.Command());
+  ASSIGN_OR_RETURN(entrypoint.command, ReadCommand(value));
   Add(value, Part::kEntrypoint, "ENTRYPOINT", std::move(entrypoint), content);
   return absl::OkStatus();
 }
 
 absl::Status ReadCmd(const Field& value, StageContent* content) {
   CmdInstruction cmd;
-  ASSIGN_OR_RETURN(cmd.command, value.Command());
+  ASSIGN_OR_RETURN(cmd.command, ReadCommand(value));
   Add(value, Part::kCmd, "CMD", std::move(cmd), content);
   return absl::OkStatus();
 }

@@ -6,7 +6,8 @@
 #include <cstddef>
 #include <vector>
 
-#include "daemon/frontend/zimagefile/key_table.h"
+#include "daemon/frontend/dockerfile/instructions.h"
+#include "daemon/frontend/yaml/key_table.h"
 
 namespace zlayer {
 

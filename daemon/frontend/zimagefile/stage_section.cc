@@ -8,6 +8,7 @@
 #include "base/strings.h"
 #include "daemon/frontend/dockerfile/go_text.h"
 #include "daemon/frontend/dockerfile/values.h"
+#include "daemon/frontend/zimagefile/dockerfile_words.h"
 #include "daemon/frontend/zimagefile/step.h"
 
 namespace zlayer {
@@ -27,7 +28,7 @@ absl::Status ReadStageBuild(const Field& value, StageSection* stage) {
 
 // Variables may stand in it, so that only a plain one can be checked here.
 absl::Status ReadStagePlatform(const Field& value, StageSection* stage) {
-  ASSIGN_OR_RETURN(std::string platform, value.NonEmptyWord());
+  ASSIGN_OR_RETURN(std::string platform, ReadNonEmptyWord(value));
   if (platform.find('$') == std::string::npos) {
     RETURN_IF_ERROR(value.Located(ParsePlatform(platform, {}).status()));
   }
@@ -42,10 +43,10 @@ absl::Status ReadStageOs(const Field& value, StageSection* stage) {
 // Sets `file`, `directory` and `args` of the long form.
 const KeyTable<NestedBuild>& LongBuildKeys() {
   static const auto* keys = new KeyTable<NestedBuild>{
-      {"workdir", Into<&NestedBuild::directory, &Field::Literal, NestedBuild>},
-      {"context", Into<&NestedBuild::directory, &Field::Literal, NestedBuild>},
-      {"file", Into<&NestedBuild::file, &Field::Literal, NestedBuild>},
-      {"args", Into<&NestedBuild::args, &Field::LiteralPairs, NestedBuild>},
+      {"workdir", Into<&NestedBuild::directory, ReadLiteral, NestedBuild>},
+      {"context", Into<&NestedBuild::directory, ReadLiteral, NestedBuild>},
+      {"file", Into<&NestedBuild::file, ReadLiteral, NestedBuild>},
+      {"args", Into<&NestedBuild::args, ReadLiteralPairs, NestedBuild>},
   };
   return *keys;
 }
@@ -99,7 +100,7 @@ std::string PlatformKeys::Combined() const {
 }
 
 absl::StatusOr<std::string> ReadBase(const Field& value) {
-  ASSIGN_OR_RETURN(std::string base, value.NonEmptyWord());
+  ASSIGN_OR_RETURN(std::string base, ReadNonEmptyWord(value));
   if (base.find_first_of(" \t\r\n") != std::string::npos || base == NestedBuildBase("")) {
     return value.Error(
         fmt::format("{} is not the name of an image or a stage", GoQuote(CutUtf8(base, 80))));
@@ -111,7 +112,7 @@ absl::StatusOr<NestedBuild> ReadBuild(const Field& value) {
   NestedBuild build;
   build.source = value.source();
   if (value.IsScalar()) {
-    ASSIGN_OR_RETURN(build.directory, value.Literal());
+    ASSIGN_OR_RETURN(build.directory, ReadLiteral(value));
     if (build.directory.empty()) {
       return value.Error("is empty; the build context itself is \".\"");
     }
@@ -129,7 +130,7 @@ absl::StatusOr<NestedBuild> ReadBuild(const Field& value) {
 }
 
 absl::Status ReadOs(const Field& value, std::string* os) {
-  ASSIGN_OR_RETURN(*os, value.Choice({"linux", "windows", "darwin"}));
+  ASSIGN_OR_RETURN(*os, ReadLiteralChoice(value, {"linux", "windows", "darwin"}));
   return absl::OkStatus();
 }
 

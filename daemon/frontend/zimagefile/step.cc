@@ -7,7 +7,8 @@
 #include <optional>
 
 #include "base/strings.h"
-#include "daemon/frontend/zimagefile/key_table.h"
+#include "daemon/frontend/yaml/key_table.h"
+#include "daemon/frontend/zimagefile/dockerfile_words.h"
 #include "daemon/frontend/zimagefile/render.h"
 #include "daemon/frontend/zimagefile/run_step.h"
 
@@ -17,7 +18,7 @@ namespace {
 constexpr size_t kMaxSources = 10'000;
 
 absl::Status ReadSources(const Field& value, CopyInstruction* copy) {
-  ASSIGN_OR_RETURN(copy->sources, value.Words());
+  ASSIGN_OR_RETURN(copy->sources, ReadWords(value));
   if (copy->sources.empty() || copy->sources.size() > kMaxSources) {
     return value.Error(fmt::format("there are from 1 to {} sources", kMaxSources));
   }
@@ -26,9 +27,9 @@ absl::Status ReadSources(const Field& value, CopyInstruction* copy) {
 
 // What COPY and ADD take both.
 KeyTable<CopyInstruction> CommonCopyKeys() {
-  return {{"to", Into<&CopyInstruction::destination, &Field::NonEmptyWord, CopyInstruction>},
-          {"owner", Into<&CopyInstruction::owner, &Field::NonEmptyWord, CopyInstruction>},
-          {"chmod", Into<&CopyInstruction::mode, &Field::NonEmptyWord, CopyInstruction>},
+  return {{"to", Into<&CopyInstruction::destination, ReadNonEmptyWord, CopyInstruction>},
+          {"owner", Into<&CopyInstruction::owner, ReadNonEmptyWord, CopyInstruction>},
+          {"chmod", Into<&CopyInstruction::mode, ReadNonEmptyWord, CopyInstruction>},
           {"link", Into<&CopyInstruction::link, &Field::Boolean, CopyInstruction>},
           {"exclude", Into<&CopyInstruction::exclude, &Field::Texts, CopyInstruction>}};
 }
@@ -37,7 +38,7 @@ const KeyTable<CopyInstruction>& CopyKeys() {
   static const auto* keys = [] {
     auto* table = new KeyTable<CopyInstruction>(CommonCopyKeys());
     table->push_back({"copy", ReadSources});
-    table->push_back({"from", Into<&CopyInstruction::from, &Field::From, CopyInstruction>});
+    table->push_back({"from", Into<&CopyInstruction::from, ReadFrom, CopyInstruction>});
     table->push_back(
         {"parents", Into<&CopyInstruction::parents, &Field::Boolean, CopyInstruction>});
     return table;
@@ -50,7 +51,7 @@ const KeyTable<CopyInstruction>& AddKeys() {
     auto* table = new KeyTable<CopyInstruction>(CommonCopyKeys());
     table->push_back({"add", ReadSources});
     table->push_back(
-        {"checksum", Into<&CopyInstruction::checksum, &Field::NonEmptyWord, CopyInstruction>});
+        {"checksum", Into<&CopyInstruction::checksum, ReadNonEmptyWord, CopyInstruction>});
     table->push_back(
         {"keep_git_dir",
          Into<&CopyInstruction::keep_git_directory, &Field::Boolean, CopyInstruction>});
@@ -89,7 +90,7 @@ absl::StatusOr<InstructionBody> ReadAdd(const Field& step) {
 absl::StatusOr<InstructionBody> ReadEnv(const Field& step) {
   EnvInstruction env;
   const Field value = *step.Find("env");
-  ASSIGN_OR_RETURN(env.variables, value.VariablePairs());
+  ASSIGN_OR_RETURN(env.variables, ReadVariablePairs(value));
   if (env.variables.empty()) {
     return value.Error("there is no variable to set");
   }
@@ -98,13 +99,13 @@ absl::StatusOr<InstructionBody> ReadEnv(const Field& step) {
 
 absl::StatusOr<InstructionBody> ReadWorkdir(const Field& step) {
   WorkdirInstruction workdir;
-  ASSIGN_OR_RETURN(workdir.path, step.Find("workdir")->NonEmptyWord());
+  ASSIGN_OR_RETURN(workdir.path, ReadNonEmptyWord(*step.Find("workdir")));
   return workdir;
 }
 
 absl::StatusOr<InstructionBody> ReadUser(const Field& step) {
   UserInstruction user;
-  ASSIGN_OR_RETURN(user.user, step.Find("user")->NonEmptyWord());
+  ASSIGN_OR_RETURN(user.user, ReadNonEmptyWord(*step.Find("user")));
   return user;
 }
 

@@ -9,7 +9,9 @@
 #include <utility>
 #include <vector>
 
-#include "daemon/frontend/zimagefile/field.h"
+#include "daemon/frontend/dockerfile/instructions.h"
+#include "daemon/frontend/yaml/field.h"
+#include "zlayer/v1/graph.pb.h"
 
 namespace zlayer {
 

@@ -3,7 +3,8 @@
 #include <utility>
 
 #include "base/strings.h"
-#include "daemon/frontend/zimagefile/key_table.h"
+#include "daemon/frontend/yaml/key_table.h"
+#include "daemon/frontend/zimagefile/dockerfile_words.h"
 
 namespace zlayer {
 namespace {
@@ -21,14 +22,14 @@ constexpr RuntimeName kRuntimes[] = {{"wasm", "preview2"},          {"webassembl
 template <std::string WasmSection::*member>
 Key<WasmSection> ChoiceKey(std::string name, std::vector<std::string> choices) {
   return {std::move(name), [choices](const Field& value, WasmSection* wasm) -> absl::Status {
-            ASSIGN_OR_RETURN(wasm->*member, value.Choice(choices));
+            ASSIGN_OR_RETURN(wasm->*member, ReadLiteralChoice(value, choices));
             return absl::OkStatus();
           }};
 }
 
 template <auto member>
 absl::Status LiteralKey(const Field& value, WasmSection* wasm) {
-  return Into<member, &Field::Literal>(value, wasm);
+  return Into<member, ReadLiteral>(value, wasm);
 }
 
 // A list of commands; of one, a text alone is enough.
@@ -36,7 +37,7 @@ template <std::vector<CommandLine> WasmSection::*member>
 absl::Status CommandsKey(const Field& value, WasmSection* wasm) {
   ASSIGN_OR_RETURN(const std::vector<Field> items, value.ItemsOrOne());
   for (const Field& item : items) {
-    ASSIGN_OR_RETURN(CommandLine command, item.Command());
+    ASSIGN_OR_RETURN(CommandLine command, ReadCommand(item));
     if (command.words.empty()) {
       return item.Error("there is no command to run");
     }
@@ -47,9 +48,7 @@ absl::Status CommandsKey(const Field& value, WasmSection* wasm) {
 
 absl::Status ReadFeatures(const Field& value, WasmSection* wasm) {
   ASSIGN_OR_RETURN(const std::vector<Field> items, value.ItemsOrOne());
-  for (const Field& item : items) {
-    ASSIGN_OR_RETURN(wasm->features.emplace_back(), item.Literal());
-  }
+  ASSIGN_OR_RETURN(wasm->features, ReadEach(items, ReadLiteral));
   return absl::OkStatus();
 }
 
@@ -67,7 +66,7 @@ const KeyTable<WasmSection>& Keys() {
            "zlayer-rate-limiter", "zlayer-middleware", "zlayer-router"}),
       {"output", LiteralKey<&WasmSection::output>},
       {"features", ReadFeatures},
-      {"build_args", Into<&WasmSection::build_args, &Field::LiteralPairs, WasmSection>},
+      {"build_args", Into<&WasmSection::build_args, ReadLiteralPairs, WasmSection>},
       {"pre_build", CommandsKey<&WasmSection::pre_build>},
       {"post_build", CommandsKey<&WasmSection::post_build>},
       {"adapter", LiteralKey<&WasmSection::adapter>},

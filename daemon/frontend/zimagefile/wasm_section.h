@@ -9,7 +9,7 @@
 #include <string_view>
 #include <vector>
 
-#include "daemon/frontend/zimagefile/field.h"
+#include "daemon/frontend/yaml/field.h"
 #include "daemon/frontend/zimagefile/zimagefile.h"
 
 namespace zlayer {

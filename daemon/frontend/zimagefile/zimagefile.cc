@@ -10,14 +10,15 @@
 #include "base/strings.h"
 #include "daemon/frontend/dockerfile/go_text.h"
 #include "daemon/frontend/dockerfile/values.h"
+#include "daemon/frontend/yaml/key_table.h"
+#include "daemon/frontend/yaml/yaml_tree.h"
+#include "daemon/frontend/zimagefile/dockerfile_words.h"
 #include "daemon/frontend/zimagefile/healthcheck.h"
-#include "daemon/frontend/zimagefile/key_table.h"
 #include "daemon/frontend/zimagefile/keys.h"
 #include "daemon/frontend/zimagefile/run_step.h"
 #include "daemon/frontend/zimagefile/stage_section.h"
 #include "daemon/frontend/zimagefile/step.h"
 #include "daemon/frontend/zimagefile/wasm_section.h"
-#include "daemon/frontend/zimagefile/yaml_tree.h"
 
 namespace zlayer {
 namespace {
@@ -56,7 +57,7 @@ absl::Status ReadVersion(const Field& value, FileSection*) {
 }
 
 absl::Status ReadRuntime(const Field& value, FileSection* file) {
-  ASSIGN_OR_RETURN(file->runtime, value.Literal());
+  ASSIGN_OR_RETURN(file->runtime, ReadLiteral(value));
   if (file->runtime.empty()) {
     return value.Error("is empty; it names a template, such as node22");
   }
@@ -74,7 +75,7 @@ absl::Status ReadFileBuild(const Field& value, FileSection* file) {
 }
 
 absl::Status ReadPlatform(const Field& value, FileSection* file) {
-  ASSIGN_OR_RETURN(file->platform.platform, value.Literal());
+  ASSIGN_OR_RETURN(file->platform.platform, ReadLiteral(value));
   return value.Located(ParsePlatform(file->platform.platform, {}).status());
 }
 
@@ -148,7 +149,7 @@ const KeyTable<FileSection>& Keys() {
         {"wasm", ReadWasm},
         {"platform", ReadPlatform},
         {"os", ReadFileOs},
-        {"annotations", Into<&FileSection::annotations, &Field::LiteralPairs, FileSection>}};
+        {"annotations", Into<&FileSection::annotations, ReadLiteralPairs, FileSection>}};
     for (const Key<StageContent>& key : StageContentKeys()) {
       table->push_back({key.name, key.read});
     }
@@ -296,8 +297,9 @@ std::string NestedBuildBase(std::string_view name) {
 }
 
 absl::StatusOr<ZImagefile> ParseZImagefile(std::string_view text, std::string_view name) {
-  ASSIGN_OR_RETURN(const YamlNode tree, ParseYaml(WithoutByteOrderMark(text), name));
-  const Field root(tree, name);
+  const YamlFile yaml{std::string(name), "ZIMAGEFILE_PARSE", "ZIMAGEFILE_VALIDATION"};
+  ASSIGN_OR_RETURN(const YamlNode tree, ParseYaml(text, yaml));
+  const Field root(tree, yaml);
   if (!root.IsMap()) {
     return root.TypeError("a map of keys to values");
   }
@@ -319,7 +321,7 @@ absl::StatusOr<ZImagefile> ParseZImagefile(std::string_view text, std::string_vi
     result.wasm = std::move(file.wasm);
     result.wasm->source = root.Find(file.runtime.empty() ? "wasm" : "runtime")->source();
     if (const std::optional<Field> labels = root.Find("labels")) {
-      ASSIGN_OR_RETURN(result.wasm->labels, labels->LiteralPairs());
+      ASSIGN_OR_RETURN(result.wasm->labels, ReadLiteralPairs(*labels));
     }
   } else if (mode == "runtime") {
     result.runtime =

@@ -1,6 +1,6 @@
-// The keys that a map of a ZImagefile may have, as a table.
-#ifndef ZLAYER_DAEMON_FRONTEND_ZIMAGEFILE_KEY_TABLE_H_
-#define ZLAYER_DAEMON_FRONTEND_ZIMAGEFILE_KEY_TABLE_H_
+// The keys that a map may have, as a table.
+#ifndef ZLAYER_DAEMON_FRONTEND_YAML_KEY_TABLE_H_
+#define ZLAYER_DAEMON_FRONTEND_YAML_KEY_TABLE_H_
 
 #include <absl/status/statusor.h>
 
@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "base/status_macros.h"
-#include "daemon/frontend/zimagefile/field.h"
+#include "daemon/frontend/yaml/field.h"
 
 namespace zlayer {
 
@@ -33,7 +33,8 @@ std::vector<std::string> KeyNames(const KeyTable<Out>& table) {
   return names;
 }
 
-// kValidation: "there is no key ...; did you mean ...?", or the known ones.
+// kValidation: "there is no key ...; did you mean ...?", or the known ones; that merge keys are not
+// taken.
 absl::Status UnknownKey(const Field& entry, std::vector<std::string> known);
 
 // Reads a map's values in the file's order, up to the first error.
@@ -52,14 +53,14 @@ absl::Status ReadMap(const Field& map, const KeyTable<Out>& table, Out* out) {
   return absl::OkStatus();
 }
 
-// Readers for tables: the member gets what the method of Field reads, as in
-// Into<&CopyInstruction::destination, &Field::Word>.
-template <auto member, auto method, typename Out>
+// Readers for tables: the member gets what `read`, a method of Field or a function of one, reads,
+// as in Into<&CopyInstruction::link, &Field::Boolean, CopyInstruction>.
+template <auto member, auto read, typename Out>
 absl::Status Into(const Field& value, Out* out) {
-  ASSIGN_OR_RETURN(out->*member, (value.*method)());
+  ASSIGN_OR_RETURN(out->*member, std::invoke(read, value));
   return absl::OkStatus();
 }
 
 }  // namespace zlayer
 
-#endif  // ZLAYER_DAEMON_FRONTEND_ZIMAGEFILE_KEY_TABLE_H_
+#endif  // ZLAYER_DAEMON_FRONTEND_YAML_KEY_TABLE_H_

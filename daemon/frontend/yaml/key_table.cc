@@ -1,4 +1,4 @@
-#include "daemon/frontend/zimagefile/key_table.h"
+#include "daemon/frontend/yaml/key_table.h"
 
 #include <spdlog/fmt/fmt.h>
 
@@ -9,6 +9,9 @@
 namespace zlayer {
 
 absl::Status UnknownKey(const Field& entry, std::vector<std::string> known) {
+  if (entry.key() == "<<") {
+    return entry.ErrorAtKey("merge keys (<<) are not taken");
+  }
   std::sort(known.begin(), known.end());
   std::string help = Suggestion(entry.key(), known);
   if (help.empty()) {

@@ -1,19 +1,21 @@
-// A value of a ZImagefile with the key that it stands behind, and what can be read from it. Errors
-// are those of ZImagefileError: kParse where the value is of another type.
-#ifndef ZLAYER_DAEMON_FRONTEND_ZIMAGEFILE_FIELD_H_
-#define ZLAYER_DAEMON_FRONTEND_ZIMAGEFILE_FIELD_H_
+// A value of a YAML file with the key that it stands behind, and what can be read from it. Errors
+// are those of YamlError: kParse where the value is of another type.
+#ifndef ZLAYER_DAEMON_FRONTEND_YAML_FIELD_H_
+#define ZLAYER_DAEMON_FRONTEND_YAML_FIELD_H_
 
 #include <absl/status/statusor.h>
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
-#include "daemon/frontend/dockerfile/instructions.h"
-#include "daemon/frontend/zimagefile/yaml_tree.h"
+#include "base/status_macros.h"
+#include "daemon/frontend/yaml/yaml_tree.h"
 #include "zlayer/v1/graph.pb.h"
 
 namespace zlayer {
@@ -21,7 +23,7 @@ namespace zlayer {
 class Field {
  public:
   // The root of a file. Neither is owned; both outlive it.
-  Field(const YamlNode& root, std::string_view file) : Field(root, file, root.at, "", "") {}
+  Field(const YamlNode& root, const YamlFile& file) : Field(root, file, root.at, "", "") {}
 
   const YamlNode& node() const { return *node_; }
   const std::string& key() const { return key_; }  // the last part of the path; of an item empty
@@ -58,52 +60,38 @@ class Field {
   absl::StatusOr<uint64_t> Number(uint64_t most) const;
   // One of `choices`.
   absl::StatusOr<std::string> Choice(const std::vector<std::string>& choices) const;
-
-  // A text in which variables of the build are expanded, as a word of a Dockerfile (words.h):
-  // quotes and backslashes stand for themselves, `$$` is a dollar.
-  absl::StatusOr<std::string> Word() const;
-  // A word that must not be empty.
-  absl::StatusOr<std::string> NonEmptyWord() const;
-  // A text where no variable has a value: one that is used must bring its default.
-  absl::StatusOr<std::string> Literal() const;
-  // A text in which nothing is expanded, for a shell or a program: only `$${` is `${`.
-  absl::StatusOr<std::string> CommandText() const;
-  // The name of a stage, context or image behind `from`.
-  absl::StatusOr<std::string> From() const;
-
+  // The same where `text` is what the value comes to.
+  absl::StatusOr<std::string> Choice(const std::vector<std::string>& choices,
+                                     std::string text) const;
   // A list of texts, or one.
   absl::StatusOr<std::vector<std::string>> Texts() const;
-  absl::StatusOr<std::vector<std::string>> Words() const;
-  // A text for the shell, or a list of words to execute.
-  absl::StatusOr<CommandLine> Command() const;
-  // A map of names to words (names are words, too).
-  absl::StatusOr<std::vector<NameValue>> WordPairs() const;
-  // The same of variables, whose names have no "=".
-  absl::StatusOr<std::vector<NameValue>> VariablePairs() const;
-  // A map of names to literals.
-  absl::StatusOr<std::vector<NameValue>> LiteralPairs() const;
 
  private:
-  using TextReader = absl::StatusOr<std::string> (Field::*)() const;
-
-  Field(const YamlNode& node, std::string_view file, const YamlPosition& at, std::string key,
+  Field(const YamlNode& node, const YamlFile& file, const YamlPosition& at, std::string key,
         std::string path)
-      : node_(&node), file_(file), at_(at), key_(std::move(key)), path_(std::move(path)) {}
+      : node_(&node), file_(&file), at_(at), key_(std::move(key)), path_(std::move(path)) {}
 
   absl::Status Malformed(std::string_view message) const;  // kParse
   Field Child(const YamlEntry& entry) const;
-  absl::StatusOr<std::vector<std::string>> ReadAll(TextReader read) const;
 
   const YamlNode* node_;
-  std::string_view file_;
+  const YamlFile* file_;
   YamlPosition at_;  // of the key; where there is none, of the value
   std::string key_;
   std::string path_;
 };
 
-// A text of a file as a word of a Dockerfile, whose value it is but for its variables.
-std::string ToDockerfileWord(std::string_view text);
+// What `read`, a method of Field or a function of one, reads from each, up to the first error.
+template <typename Read>
+auto ReadEach(const std::vector<Field>& fields, const Read& read)
+    -> absl::StatusOr<std::vector<typename std::invoke_result_t<Read, const Field&>::value_type>> {
+  std::vector<typename std::invoke_result_t<Read, const Field&>::value_type> values;
+  for (const Field& field : fields) {
+    ASSIGN_OR_RETURN(values.emplace_back(), std::invoke(read, field));
+  }
+  return values;
+}
 
 }  // namespace zlayer
 
-#endif  // ZLAYER_DAEMON_FRONTEND_ZIMAGEFILE_FIELD_H_
+#endif  // ZLAYER_DAEMON_FRONTEND_YAML_FIELD_H_

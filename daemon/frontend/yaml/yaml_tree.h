@@ -1,7 +1,7 @@
 // YAML text to a tree of values with their places, within limits. yaml-cpp stands behind it, and
 // its exceptions end here.
-#ifndef ZLAYER_DAEMON_FRONTEND_ZIMAGEFILE_YAML_TREE_H_
-#define ZLAYER_DAEMON_FRONTEND_ZIMAGEFILE_YAML_TREE_H_
+#ifndef ZLAYER_DAEMON_FRONTEND_YAML_YAML_TREE_H_
+#define ZLAYER_DAEMON_FRONTEND_YAML_YAML_TREE_H_
 
 #include <absl/status/statusor.h>
 
@@ -13,7 +13,7 @@
 
 namespace zlayer {
 
-inline constexpr size_t kMaxZImagefileBytes = size_t{1} << 20;
+inline constexpr size_t kMaxYamlBytes = size_t{1} << 20;
 
 // Lines and columns (bytes) count from 1.
 struct YamlPosition {
@@ -46,23 +46,30 @@ std::string ChildPath(std::string_view path, std::string_view key);
 // Of a list, from 0: "steps[2]".
 std::string ChildPath(std::string_view path, size_t index);
 
+// A file as messages tell of it. Its kind of file says which reasons (proto/ERRORS.md) errors have.
+struct YamlFile {
+  std::string name;
+  std::string parse_reason;
+  std::string validation_reason;
+};
+
 // Why a file is refused.
-enum class ZImagefileFault {
-  kParse,       // no YAML, a value of another type, a limit: ZIMAGEFILE_PARSE
-  kValidation,  // what it says makes no sense: ZIMAGEFILE_VALIDATION
+enum class YamlFault {
+  kParse,       // no YAML, a value of another type, a limit
+  kValidation,  // what it says makes no sense
 };
 
 // kInvalidArgument "FILE:LINE:COLUMN: PATH: MESSAGE" with its detail; without a path where it is
 // empty.
-absl::Status ZImagefileError(ZImagefileFault fault, std::string_view file, const YamlPosition& at,
-                             std::string_view path, std::string_view message);
+absl::Status YamlError(YamlFault fault, const YamlFile& file, const YamlPosition& at,
+                       std::string_view path, std::string_view message);
 
-// The one document of `text`; `file` is its name in messages. An alias is a copy of what it stands
-// for. The error is kParse: a syntax error, bytes that are not UTF-8, control characters, a key
-// twice, a tag of its own kind, no document or several, more than 1 MiB, 100,000 values or 32
-// levels.
-absl::StatusOr<YamlNode> ParseYaml(std::string_view text, std::string_view file);
+// The one document of `text`, with or without a byte order mark. An alias is a copy of what it
+// stands for. The error is kParse: a syntax error, bytes that are not UTF-8, control characters, a
+// key twice, a tag of its own kind, no document or several, more than 1 MiB, 32 levels, or, with
+// what aliases repeat, more than 100,000 values (keys are values, too) or 4 MiB of them.
+absl::StatusOr<YamlNode> ParseYaml(std::string_view text, const YamlFile& file);
 
 }  // namespace zlayer
 
-#endif  // ZLAYER_DAEMON_FRONTEND_ZIMAGEFILE_YAML_TREE_H_
+#endif  // ZLAYER_DAEMON_FRONTEND_YAML_YAML_TREE_H_

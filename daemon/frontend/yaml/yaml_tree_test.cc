@@ -1,4 +1,4 @@
-#include "daemon/frontend/zimagefile/yaml_tree.h"
+#include "daemon/frontend/yaml/yaml_tree.h"
 
 #include <gtest/gtest.h>
 
@@ -14,6 +14,8 @@ using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
+YamlFile File() { return {"f", "NOT_YAML", "NO_SENSE"}; }
+
 TEST(YamlTreeTest, KnowsPlaces) {
   const std::string text =
       "# comment\n"
@@ -28,7 +30,7 @@ TEST(YamlTreeTest, KnowsPlaces) {
       "# comment\n"
       "d: [x,\n"
       "    y]\n";
-  ASSERT_OK_AND_ASSIGN(const YamlNode root, ParseYaml(text, "f"));
+  ASSERT_OK_AND_ASSIGN(const YamlNode root, ParseYaml(text, File()));
   ASSERT_EQ(root.entries.size(), 3u);
   EXPECT_EQ(root.last_line, 12u);
   EXPECT_EQ(root.entries[0].value.text, "text");
@@ -46,25 +48,39 @@ TEST(YamlTreeTest, KnowsPlaces) {
 }
 
 TEST(YamlTreeTest, AliasesAreCopies) {
-  ASSERT_OK_AND_ASSIGN(const YamlNode root, ParseYaml("a: &x {k: [v]}\nb: *x\n&k c: *k", "f"));
+  ASSERT_OK_AND_ASSIGN(const YamlNode root, ParseYaml("a: &x {k: [v]}\nb: *x\n&k c: *k", File()));
   EXPECT_EQ(root.entries[1].value.entries[0].value.items[0].text, "v");
   EXPECT_EQ(root.entries[2].value.text, "c");
 }
 
+TEST(YamlTreeTest, AByteOrderMarkIsNoText) {
+  ASSERT_OK_AND_ASSIGN(const YamlNode root,
+                       ParseYaml(std::string("\xef\xbb\xbf") + "a: b", File()));
+  EXPECT_EQ(root.entries[0].key, "a");
+  EXPECT_EQ(root.entries[0].value.at.column, 4u);
+}
+
 TEST(YamlTreeTest, TellsNothingFromText) {
-  ASSERT_OK_AND_ASSIGN(const YamlNode root, ParseYaml("[~, null, '', \"null\", ]", "f"));
+  ASSERT_OK_AND_ASSIGN(const YamlNode root, ParseYaml("[~, null, '', \"null\", ]", File()));
   EXPECT_EQ(root.items[0].kind, YamlNode::Kind::kNull);
   EXPECT_EQ(root.items[1].kind, YamlNode::Kind::kNull);
   EXPECT_EQ(root.items[2].kind, YamlNode::Kind::kScalar);
   EXPECT_EQ(root.items[3].kind, YamlNode::Kind::kScalar);
 }
 
+TEST(YamlTreeTest, ErrorsHaveTheReasonsOfTheirFile) {
+  const absl::Status error = YamlError(YamlFault::kValidation, File(), {2, 5}, "a.b", "is bad");
+  EXPECT_THAT(error, StatusIs(absl::StatusCode::kInvalidArgument, "f:2:5: a.b: is bad"));
+  EXPECT_EQ(DetailOf(error).reason(), "NO_SENSE");
+  EXPECT_EQ(DetailOf(error).subject(), "a.b");
+}
+
 void ExpectRefused(const std::string& text, const std::string& where, const std::string& what) {
-  const absl::Status status = ParseYaml(text, "f").status();
+  const absl::Status status = ParseYaml(text, File()).status();
   EXPECT_THAT(status, StatusIs(absl::StatusCode::kInvalidArgument,
                                AllOf(StartsWith("f:" + where), HasSubstr(what))))
       << text.substr(0, 100);
-  EXPECT_EQ(DetailOf(status).reason(), "ZIMAGEFILE_PARSE");
+  EXPECT_EQ(DetailOf(status).reason(), "NOT_YAML");
   EXPECT_GT(DetailOf(status).source().first_line(), 0u);
 }
 
@@ -74,15 +90,15 @@ TEST(YamlTreeTest, RefusesWhatIsNoText) {
   ExpectRefused("a: b\n\x1b[31m", "2:1", "control character");
   ExpectRefused("a: \"\\0\"", "1:4", "NUL");
   ExpectRefused("", "1:1", "empty");
-  ExpectRefused(std::string(kMaxZImagefileBytes + 1, '#'), "1:1", "1 MiB");
-  ASSERT_OK(ParseYaml(std::string(kMaxZImagefileBytes - 6, '#') + "\na: b", "f"));
+  ExpectRefused(std::string(kMaxYamlBytes + 1, '#'), "1:1", "1 MiB");
+  ASSERT_OK(ParseYaml(std::string(kMaxYamlBytes - 6, '#') + "\na: b", File()));
 }
 
 TEST(YamlTreeTest, BoundsNesting) {
   const auto nested = [](size_t depth) {
     return std::string(depth, '[') + std::string(depth, ']');
   };
-  ASSERT_OK(ParseYaml(nested(32), "f"));
+  ASSERT_OK(ParseYaml(nested(32), File()));
   ExpectRefused(nested(33), "1:33", "32 deep");
   ExpectRefused(std::string(200'000, '['), "1:", "");
   ExpectRefused(std::string(200'000, '{'), "1:", "");

@@ -1,4 +1,4 @@
-#include "daemon/frontend/zimagefile/yaml_tree.h"
+#include "daemon/frontend/yaml/yaml_tree.h"
 
 #include <spdlog/fmt/fmt.h>
 #include <yaml-cpp/eventhandler.h>
@@ -55,7 +55,7 @@ std::vector<uint32_t> LastContentLines(std::string_view text) {
 // kept, and the events behind it are ignored.
 class TreeBuilder : public YAML::EventHandler {
  public:
-  explicit TreeBuilder(std::string_view file) : file_(file) {}
+  explicit TreeBuilder(const YamlFile& file) : file_(file) {}
 
   void OnDocumentStart(const YAML::Mark& mark) override { start_ = PositionOf(mark); }
   void OnDocumentEnd() override {}
@@ -106,11 +106,11 @@ class TreeBuilder : public YAML::EventHandler {
   std::string Path() const;
   void Refuse(const YamlPosition& at, std::string_view message) {
     if (status_.ok()) {
-      status_ = ZImagefileError(ZImagefileFault::kParse, file_, at, Path(), message);
+      status_ = YamlError(YamlFault::kParse, file_, at, Path(), message);
     }
   }
 
-  const std::string_view file_;
+  const YamlFile& file_;
   absl::Status status_;
   YamlPosition start_;
   std::vector<Open> open_;
@@ -269,7 +269,7 @@ void TreeBuilder::SetLastLines(const std::vector<uint32_t>& content, YamlNode* n
 absl::StatusOr<YamlNode> TreeBuilder::Take(std::string_view text) {
   RETURN_IF_ERROR(status_);
   if (!root_) {
-    return ZImagefileError(ZImagefileFault::kParse, file_, {1, 1}, "", "the file is empty");
+    return YamlError(YamlFault::kParse, file_, {1, 1}, "", "the file is empty");
   }
   SetLastLines(LastContentLines(text), &*root_);
   return *std::move(root_);
@@ -307,25 +307,25 @@ std::string ChildPath(std::string_view path, size_t index) {
   return fmt::format("{}[{}]", path, index);
 }
 
-absl::Status ZImagefileError(ZImagefileFault fault, std::string_view file, const YamlPosition& at,
-                             std::string_view path, std::string_view message) {
+absl::Status YamlError(YamlFault fault, const YamlFile& file, const YamlPosition& at,
+                       std::string_view path, std::string_view message) {
   v1::ErrorDetail detail;
-  detail.set_reason(fault == ZImagefileFault::kParse ? "ZIMAGEFILE_PARSE"
-                                                     : "ZIMAGEFILE_VALIDATION");
+  detail.set_reason(fault == YamlFault::kParse ? file.parse_reason : file.validation_reason);
   detail.set_subject(std::string(path));
-  detail.mutable_source()->set_file(std::string(file));
+  detail.mutable_source()->set_file(ToUtf8(file.name));
   detail.mutable_source()->set_first_line(at.line);
   detail.mutable_source()->set_last_line(at.line);
-  return WithDetail(InvalidArgument(fmt::format("{}:{}:{}: {}{}{}", file, at.line, at.column, path,
-                                                path.empty() ? "" : ": ", message)),
+  return WithDetail(InvalidArgument(fmt::format("{}:{}:{}: {}{}{}", file.name, at.line, at.column,
+                                                path, path.empty() ? "" : ": ", message)),
                     detail);
 }
 
-absl::StatusOr<YamlNode> ParseYaml(std::string_view text, std::string_view file) {
-  const auto refuse = [file](const YamlPosition& at, std::string_view message) {
-    return ZImagefileError(ZImagefileFault::kParse, file, at, "", message);
+absl::StatusOr<YamlNode> ParseYaml(std::string_view text, const YamlFile& file) {
+  const auto refuse = [&file](const YamlPosition& at, std::string_view message) {
+    return YamlError(YamlFault::kParse, file, at, "", message);
   };
-  if (text.size() > kMaxZImagefileBytes) {
+  text = WithoutByteOrderMark(text);
+  if (text.size() > kMaxYamlBytes) {
     return refuse({1, 1}, "the file is longer than 1 MiB");
   }
   if (const std::optional<YamlPosition> bad = FindBadCharacter(text)) {
