@@ -51,6 +51,8 @@ def reasons():
             # any character.
             text = re.sub(r'"(?:\\.|[^"\\\n])*"', lambda m: '""' if " " in m[0] else m[0], file.read_text())
             found |= set(re.findall(r'DependencyError{\s*"([A-Z_]+)"', text))
+            for members in re.findall(r"YamlFile \w+{([^}]*)}", text):
+                found |= set(re.findall(r'"([A-Z_]+)"', members))
             for statement in re.split(r"[;{}]", text):
                 if CALL.search(statement):
                     found |= set(re.findall(r'"([A-Z][A-Z]+(?:_[A-Z]+)+)"', statement))
