@@ -22,8 +22,25 @@ std::string Dump(const Json& json) {
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
-Json Location(const v1::SourceRange& source) {
-  Json location = {{"sourceIndex", 0}, {"ranges", Json::array()}};
+// The build file, then those nested in it.
+std::vector<const v1::InlineFile*> FilesOf(const v1::CheckBuildResponse& check) {
+  std::vector<const v1::InlineFile*> files = {&check.file()};
+  for (const v1::InlineFile& file : check.nested_files()) {
+    files.push_back(&file);
+  }
+  return files;
+}
+
+// The file that a place is in; the build file where it says none.
+size_t FileOf(const std::vector<const v1::InlineFile*>& files, const v1::SourceRange& source) {
+  const auto named = std::find_if(files.begin(), files.end(), [&](const v1::InlineFile* file) {
+    return file->name() == source.file();
+  });
+  return named == files.end() ? 0 : static_cast<size_t>(named - files.begin());
+}
+
+Json Location(const v1::SourceRange& source, size_t file = 0) {
+  Json location = {{"sourceIndex", file}, {"ranges", Json::array()}};
   if (source.first_line() > 0) {
     location["ranges"].push_back(
         {{"start", {{"line", source.first_line()}}},
@@ -88,6 +105,7 @@ std::string PlaceOf(const v1::SourceRange& source) {
 }  // namespace
 
 std::string CheckText(const v1::CheckBuildResponse& check, const View& view) {
+  const std::vector<const v1::InlineFile*> files = FilesOf(check);
   std::string text;
   for (const v1::Warning& warning : check.warnings()) {
     text += Row()
@@ -103,7 +121,8 @@ std::string CheckText(const v1::CheckBuildResponse& check, const View& view) {
         text += Row().Add(line, Style::kDim).Whole().Text(view) + "\n";
       }
     }
-    text += SourceText(warning.source(), ExcerptOf(check.file().content(), warning.source()), view);
+    const v1::InlineFile& file = *files[FileOf(files, warning.source())];
+    text += SourceText(warning.source(), ExcerptOf(file.content(), warning.source()), view);
     text += "\n";
   }
   const int count = check.warnings_size();
@@ -143,21 +162,25 @@ std::string TargetsText(const v1::CheckBuildResponse& check) {
 }
 
 std::string CheckJson(const v1::CheckBuildResponse& check) {
+  const std::vector<const v1::InlineFile*> files = FilesOf(check);
   Json json = {{"warnings", Json::array()}, {"sources", Json::array()}};
   for (const v1::Warning& warning : check.warnings()) {
     Json entry = {{"ruleName", warning.rule()}};
     SetUnlessEmpty("description", warning.description(), &entry);
     SetUnlessEmpty("url", warning.url(), &entry);
     entry["detail"] = warning.message();
-    entry["location"] = Location(warning.source());
+    entry["location"] = Location(warning.source(), FileOf(files, warning.source()));
     json["warnings"].push_back(std::move(entry));
   }
-  json["sources"].push_back({{"filename", check.file().name()},
-                             {"language", "Dockerfile"},
-                             {"data", EncodeBase64(check.file().content())}});
+  for (const v1::InlineFile* file : files) {
+    json["sources"].push_back({{"filename", file->name()},
+                               {"language", "Dockerfile"},
+                               {"data", EncodeBase64(file->content())}});
+  }
   if (check.has_error()) {
+    const v1::SourceRange& source = check.error().detail().source();
     json["buildError"] = {{"message", check.error().error()},
-                          {"location", Location(check.error().detail().source())}};
+                          {"location", Location(source, FileOf(files, source))}};
   }
   return Dump(json);
 }

@@ -92,6 +92,27 @@ TEST(CheckTextTest, ShowsEachFindingAndTheSum) {
   EXPECT_EQ(CheckText(Check(""), Plain()), "Dockerfile: no finding\n");
 }
 
+constexpr char kNestedFinding[] = R"(
+  nested_files { name: "deps/Dockerfile" content: "FROM scratch\nMAINTAINER you\n" }
+  warnings {
+    rule: "MaintainerDeprecated"
+    message: "it is old"
+    source { file: "deps/Dockerfile" first_line: 2 last_line: 2 }
+  })";
+
+TEST(CheckTextTest, LinesOfANestedFileAreItsOwn) {
+  EXPECT_EQ(CheckText(Check(kNestedFinding), Plain()),
+            "WARNING: MaintainerDeprecated (deps/Dockerfile:2)\n"
+            "it is old\n"
+            "deps/Dockerfile:2\n"
+            "--------------------\n"
+            "   1 |     FROM scratch\n"
+            "   2 | >>> MAINTAINER you\n"
+            "--------------------\n"
+            "\n"
+            "Dockerfile: 1 finding\n");
+}
+
 TEST(CheckTextTest, AFindingNeedNoPlace) {
   EXPECT_EQ(CheckText(Check(R"(warnings { rule: "R" message: "m" })"), Plain()),
             "WARNING: R\nm\n\nDockerfile: 1 finding\n");
@@ -110,6 +131,13 @@ TEST(CheckJsonTest, HasTheKeysOfBuildx) {
   EXPECT_EQ(json["sources"][0]["filename"], "Dockerfile");
   EXPECT_EQ(json["sources"][0]["data"], "RlJPTSBidXN5Ym94Ck1BSU5UQUlORVIgbWUKUlVOIGEgXAogIGIK");
   EXPECT_FALSE(json.contains("buildError"));
+}
+
+TEST(CheckJsonTest, SaysWhichFileAFindingIsIn) {
+  const Json json = Json::parse(CheckJson(Check(kNestedFinding)));
+  EXPECT_EQ(json["warnings"][0]["location"]["sourceIndex"], 1);
+  EXPECT_EQ(json["sources"][0]["filename"], "Dockerfile");
+  EXPECT_EQ(json["sources"][1]["filename"], "deps/Dockerfile");
 }
 
 TEST(CheckJsonTest, HasTheError) {

@@ -149,25 +149,25 @@ absl::StatusOr<PlannedFile> GraphPlanner::Plan(FileToBuild file) {
   return std::move(planned_);
 }
 
-FileExamination GraphPlanner::Examine(FileToBuild* file) {
-  FileExamination examination;
-  absl::StatusOr<std::optional<ZImagefile>> parsed = Read(file);
-  if (!parsed.ok()) {
-    examination.status = parsed.status();
-    return examination;
-  }
-  absl::StatusOr<ConvertRequest> request = RootRequest(*file);
+ExaminedFile GraphPlanner::Examine(FileToBuild file) {
+  FileExamination found;
+  absl::StatusOr<std::optional<ZImagefile>> parsed = Read(&file);
+  absl::StatusOr<ConvertRequest> request = parsed.ok() ? RootRequest(file) : parsed.status();
+  planned_.files.push_back(std::move(file));
   if (!request.ok()) {
-    examination.status = request.status();
-    return examination;
+    found.status = request.status();
+    return {std::move(found), std::move(planned_.files)};
   }
+  const FileToBuild root = planned_.files.front();  // nested ones are added behind it
   Nested nested(this);
-  nested.SetFile(*file, *std::move(parsed), &*request);
-  under_way_.push_back(file->name());
-  examination = ExamineFile(*request, *options_.resolver, options_.stop);
-  examination.status = WithExcerpt(WithFileReason(std::move(examination.status)), file->name(),
-                                   file->source.content());
-  return examination;
+  nested.SetFile(root, *std::move(parsed), &*request);
+  under_way_.push_back(root.name());
+  found = ExamineFile(*request, *options_.resolver, options_.stop);
+  found.status =
+      WithExcerpt(WithFileReason(std::move(found.status)), root.name(), root.source.content());
+  found.warnings.insert(found.warnings.end(), planned_.warnings.begin(), planned_.warnings.end());
+  found.warnings_are_errors |= !planned_.violation.ok();
+  return {std::move(found), std::move(planned_.files)};
 }
 
 // `request` is of the file but for what is converted.

@@ -40,6 +40,11 @@ struct PlannedFile {
   std::vector<FileToBuild> files;                  // the build file, then those nested in it
 };
 
+struct ExaminedFile {
+  FileExamination found;           // warnings of nested files behind those of the file
+  std::vector<FileToBuild> files;  // in which lines are counted: the build file, then nested ones
+};
+
 // A nested build (`build:`) is converted where a stage that is needed begins with it, into the same
 // graph, so that it is cached and runs as any other stage. It has the platform of the stage
 // that begins with it, and the request's line of Windows Server, contexts and registries; of build
@@ -55,9 +60,8 @@ class GraphPlanner {
   // a build is nested in itself (reason CIRCULAR_DEPENDENCY, the files in the items), too deep, or
   // its directory is outside of the context.
   absl::StatusOr<PlannedFile> Plan(FileToBuild file);
-  // What can be said of the file; of nested ones only why they cannot be built. `file` becomes what
-  // lines are counted in.
-  FileExamination Examine(FileToBuild* file);
+  // What can be said of the file, and of those nested in it that its target needs.
+  ExaminedFile Examine(FileToBuild file);
 
  private:
   class Nested;

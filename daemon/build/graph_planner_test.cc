@@ -60,14 +60,10 @@ class GraphPlannerTest : public ::testing::Test {
   }
 
   absl::StatusOr<PlannedFile> Plan() {
-    const GraphPlannerOptions options{
-        .spec = &spec_,
-        .resolver = &resolver_,
-        .read = [this](const std::string& directory,
-                       const std::string& file) { return Read(directory, file); },
-        .stop = {}};
-    return GraphPlanner(options).Plan(Read("", "ZImagefile").value());
+    return GraphPlanner(options_).Plan(Read("", "ZImagefile").value());
   }
+
+  ExaminedFile Examine() { return GraphPlanner(options_).Examine(Read("", "ZImagefile").value()); }
 
   // The graph, which must be valid.
   v1::Graph Graph() {
@@ -84,6 +80,12 @@ class GraphPlannerTest : public ::testing::Test {
   std::vector<std::string> read_;
   v1::BuildSpec spec_;
   AnyImage resolver_;
+  const GraphPlannerOptions options_{
+      .spec = &spec_,
+      .resolver = &resolver_,
+      .read = [this](const std::string& directory,
+                     const std::string& file) { return Read(directory, file); },
+      .stop = {}};
 };
 
 std::vector<std::string> BuildsOf(const v1::Graph& graph) {
@@ -218,6 +220,28 @@ TEST_F(GraphPlannerTest, AnErrorInANestedFileIsShownThere) {
   EXPECT_EQ(detail.source().file(), "deps/Dockerfile");
   EXPECT_EQ(detail.stage(), "one");
   EXPECT_EQ(detail.instruction(), "COPY --from=one a b");
+}
+
+TEST_F(GraphPlannerTest, AnExaminationTellsOfNestedFilesToo) {
+  files_["ZImagefile"] = "build: deps\nsteps:\n  - workdir: own\n";
+  files_["deps/Dockerfile"] = "FROM busybox\nMAINTAINER me\n";
+  ExaminedFile examined = Examine();
+  EXPECT_OK(examined.found.status);
+  EXPECT_FALSE(examined.found.warnings_are_errors);
+  ASSERT_EQ(examined.found.warnings.size(), 1u);
+  EXPECT_EQ(examined.found.warnings[0].rule(), "MaintainerDeprecated");
+  EXPECT_EQ(examined.found.warnings[0].source().file(), "deps/Dockerfile");
+  ASSERT_EQ(examined.files.size(), 2u);
+  EXPECT_EQ(examined.files[0].name(), "ZImagefile");
+  EXPECT_EQ(examined.files[1].name(), "deps/Dockerfile");
+
+  files_["deps/Dockerfile"] = "# check=error=true\nFROM busybox\nMAINTAINER me\n";
+  EXPECT_TRUE(Examine().found.warnings_are_errors);
+
+  files_["deps/Dockerfile"] = "FROM busybox\nRNU x\n";
+  examined = Examine();
+  EXPECT_EQ(DetailOf(examined.found.status).source().file(), "deps/Dockerfile");
+  EXPECT_EQ(examined.files.size(), 2u);
 }
 
 TEST_F(GraphPlannerTest, WhatTheFileSaysOfTheImageCountsWhereTheRequestSaysNothing) {

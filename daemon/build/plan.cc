@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <map>
 #include <optional>
+#include <set>
+#include <string>
 #include <utility>
 
 #include "backends/graph/validate.h"
@@ -168,7 +170,7 @@ absl::StatusOr<PlannedBuild> PlanFile(const FilePlan& how, FileToBuild file) {
 absl::StatusOr<v1::CheckBuildResponse> CheckFile(const FilePlan& how, FileToBuild file) {
   const GraphPlannerOptions options{
       .spec = &how.spec, .resolver = &how.resolver, .read = how.read, .stop = how.stop};
-  FileExamination found = GraphPlanner(options).Examine(&file);
+  auto [found, files] = GraphPlanner(options).Examine(std::move(file));
   if (absl::IsCancelled(found.status)) {
     return found.status;
   }
@@ -184,8 +186,15 @@ absl::StatusOr<v1::CheckBuildResponse> CheckFile(const FilePlan& how, FileToBuil
   if (found.outline) {
     *response.mutable_outline() = *std::move(found.outline);
   }
-  response.mutable_file()->set_name(file.name());
-  *response.mutable_file()->mutable_content() = std::move(*file.source.mutable_content());
+  std::set<std::string> names;  // one that is built with other arguments is there again
+  for (FileToBuild& each : files) {
+    if (names.insert(each.name()).second) {
+      v1::InlineFile* const shown =
+          names.size() == 1 ? response.mutable_file() : response.add_nested_files();
+      shown->set_name(each.name());
+      *shown->mutable_content() = std::move(*each.source.mutable_content());
+    }
+  }
   return response;
 }
 
