@@ -24,6 +24,7 @@
 #include "client/lib/build_follower.h"
 #include "client/lib/context_uploader.h"
 #include "client/lib/context_walker.h"
+#include "client/lib/output_file.h"
 #include "client/progress/text.h"
 
 namespace zlayer {
@@ -191,11 +192,11 @@ absl::Status Build::Follow() {
                                                 },
                                                 follow, cancel.abandoned()));
   if (!options_.metadata_file.empty()) {
-    RETURN_IF_ERROR(WriteFileAtomically(options_.metadata_file, ToJson(terminal) + "\n"));
+    RETURN_IF_ERROR(WriteOutput(options_.metadata_file, ToJson(terminal) + "\n"));
   }
   RETURN_IF_ERROR(OutcomeFor(*printer_, terminal));
   if (!options_.image_id_file.empty()) {
-    return WriteFileAtomically(options_.image_id_file, terminal.build_complete().image_id());
+    return WriteOutput(options_.image_id_file, terminal.build_complete().image_id());
   }
   return absl::OkStatus();
 }

@@ -1,19 +1,18 @@
-#include <fcntl.h>
-#include <fmt/format.h>
-#include <stdio.h>
 #include <unistd.h>
 
+#include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
-#include "base/errors.h"
 #include "base/files.h"
 #include "base/status_macros.h"
 #include "client/cli/commands.h"
 #include "client/cli/session.h"
 #include "client/lib/image_transfer.h"
 #include "client/lib/oci_layout.h"
+#include "client/lib/output_file.h"
 
 namespace zlayer {
 namespace {
@@ -24,31 +23,21 @@ struct Options {
   std::string output;
 };
 
-absl::Status CopyTo(int fd, ImageExport& archive) {
+absl::Status CopyTo(const std::function<absl::Status(std::string_view)>& sink,
+                    ImageExport& archive) {
   while (true) {
     ASSIGN_OR_RETURN(std::string_view data, archive.Next());
     if (data.empty()) {
       return absl::OkStatus();
     }
-    RETURN_IF_ERROR(WriteFully(fd, data));
+    RETURN_IF_ERROR(sink(data));
   }
 }
 
-// The file appears when it is complete.
 absl::Status WriteArchive(const std::string& path, ImageExport& archive) {
-  std::string partial = path + ".partial" + RandomHex();
-  absl::Status status;
-  {
-    ASSIGN_OR_RETURN(UniqueFd fd, OpenFile(partial, O_WRONLY | O_CREAT | O_EXCL));
-    status = CopyTo(fd.get(), archive);
-  }
-  if (status.ok() && rename(partial.c_str(), path.c_str()) != 0) {
-    status = ErrnoError(fmt::format("writing \"{}\"", path));
-  }
-  if (!status.ok()) {
-    unlink(partial.c_str());
-  }
-  return status;
+  ASSIGN_OR_RETURN(OutputFile file, OutputFile::Create(path));
+  RETURN_IF_ERROR(CopyTo([&](std::string_view data) { return file.Write(data); }, archive));
+  return file.Finish();
 }
 
 absl::Status Export(Session& session, const Options& options) {
@@ -73,7 +62,9 @@ absl::Status Export(Session& session, const Options& options) {
   if (options.format == "oci-layout") {
     return UnpackLayout([&archive] { return archive.Next(); }, options.output);
   }
-  return to_stdout ? CopyTo(STDOUT_FILENO, archive) : WriteArchive(options.output, archive);
+  return to_stdout ? CopyTo([](std::string_view data) { return WriteFully(STDOUT_FILENO, data); },
+                            archive)
+                   : WriteArchive(options.output, archive);
 }
 
 }  // namespace

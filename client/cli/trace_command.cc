@@ -3,12 +3,12 @@
 #include <utility>
 #include <vector>
 
-#include "base/files.h"
 #include "base/status_macros.h"
 #include "client/cli/build_ids.h"
 #include "client/cli/commands.h"
 #include "client/cli/session.h"
 #include "client/cli/trace_json.h"
+#include "client/lib/output_file.h"
 
 namespace zlayer {
 namespace {
@@ -43,7 +43,7 @@ absl::Status Trace(Session& session, const Options& options) {
     Print(json);
     return absl::OkStatus();
   }
-  return WriteFileAtomically(options.output, json);
+  return WriteOutput(options.output, json);
 }
 
 }  // namespace
