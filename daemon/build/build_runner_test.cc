@@ -285,6 +285,8 @@ TEST_F(BuildRunnerTest, NestedBuildsAreReadFromTheContext) {
   EXPECT_THAT(missing,
               StatusIs(absl::StatusCode::kNotFound, HasSubstr("ZImagefile:1: the build context has "
                                                               "no directory deps")));
+  EXPECT_EQ(DetailOf(missing).reason(), "CONTEXT_READ");
+  EXPECT_EQ(DetailOf(missing).subject(), "deps");
 }
 
 TEST_F(BuildRunnerTest, AnnotationsOfTheFileAreTheManifests) {
