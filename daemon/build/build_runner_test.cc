@@ -623,6 +623,20 @@ TEST_F(BuildRunnerTest, ThePushIsPartOfTheBuild) {
   EXPECT_THAT(Run(), StatusIs(absl::StatusCode::kUnavailable, HasSubstr("no answer")));
 }
 
+TEST_F(BuildRunnerTest, ALayerThatItsRegistryDoesNotSendHasAReason) {
+  SetDockerfile("FROM scratch");
+  registry_.down = absl::UnavailableError("no answer");
+  absl::Status fetched;
+  backend_.during = [&](const BuildJob& job) {
+    StoredImage image;
+    image.source = "reg.example/base";
+    fetched = job.fetch_blob(image, {}, [](std::string_view) { return absl::OkStatus(); }, {});
+  };
+  ASSERT_OK(Run());
+  EXPECT_THAT(fetched, StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("no answer")));
+  EXPECT_EQ(DetailOf(fetched).reason(), "REGISTRY_UNAVAILABLE");
+}
+
 TEST_F(BuildRunnerTest, PassesWhatCommandsAreAskedFor) {
   SetDockerfile("FROM scratch\nRUN [\"a\"]\n");
   Spec().set_retries(3);
