@@ -13,7 +13,8 @@ failures = []
 
 def rows(page):
     table = pathlib.Path(page).read_text().split("\n## ")[0]
-    cells = [line.strip("| ").split(" | ") for line in table.splitlines() if line.startswith("| `")]
+    lines = [line.strip().strip("|").split("|") for line in table.splitlines() if line.startswith("| `")]
+    cells = [[cell.strip() for cell in line] for line in lines]
     return {row[0].strip("`"): row for row in cells}
 
 
@@ -30,9 +31,9 @@ def spec_fields():
     return set(re.findall(r"^\s+(?:[\w.<>, ]+) (\w+) = \d+;", body, re.MULTILINE))
 
 
-def check_tests(page, options):
-    for name, row in options.items():
-        path, _, test = row[-1].strip().rpartition(":")
+def check_tests(page, table):
+    for name, row in table.items():
+        path, _, test = row[-1].rpartition(":")
         file = pathlib.Path(path)
         if not file.is_file() or not re.search(rf"\b{test}\b", file.read_text()):
             failures.append(f"{page}: there is no test {test} in {path} (of {name})")
@@ -62,7 +63,9 @@ def reasons():
 options = rows("proto/OPTIONS.md")
 compare("proto/OPTIONS.md", "field of BuildSpec", spec_fields(), set(options))
 check_tests("proto/OPTIONS.md", options)
-compare("proto/ERRORS.md", "reason in the sources", reasons(), set(rows("proto/ERRORS.md")))
+errors = rows("proto/ERRORS.md")
+compare("proto/ERRORS.md", "reason in the sources", reasons(), set(errors))
+check_tests("proto/ERRORS.md", errors)
 for failure in failures:
     print("FAILED:", failure)
 sys.exit(1 if failures else 0)

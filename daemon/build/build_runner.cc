@@ -225,7 +225,7 @@ BuildJob BuildRun::MakeJob(const ImageOutput& output, v1::Graph graph, EventSink
   job.layering = LayeringOf(spec_);
   job.retries = spec_.retries();
   job.spans = spans_;
-  job.fetch_blob = puller_->Fetcher(credentials_, ToProgress(events));
+  job.fetch_blob = OfRegistry(puller_->Fetcher(credentials_, ToProgress(events)));
   return job;
 }
 

@@ -97,7 +97,13 @@ class BuildRunnerTest : public ::testing::Test {
   }
 
   absl::StatusOr<v1::BuildComplete> Run() { return runner_->Run(build_, sink_, {}); }
-  std::string Reason() { return DetailOf(Run().status()).reason(); }
+  // Of a build that fails: "CODE REASON SUBJECT", the last where there is one.
+  std::string Failure() {
+    const absl::Status status = Run().status();
+    const v1::ErrorDetail detail = DetailOf(status);
+    return absl::StatusCodeToString(status.code()) + " " + detail.reason() +
+           (detail.subject().empty() ? "" : " " + detail.subject());
+  }
 
   // An image of `platform` under `name`.
   void AddBase(const std::string& name, const v1::Platform& platform) {
@@ -285,6 +291,8 @@ TEST_F(BuildRunnerTest, NestedBuildsAreReadFromTheContext) {
   EXPECT_THAT(missing,
               StatusIs(absl::StatusCode::kNotFound, HasSubstr("ZImagefile:1: the build context has "
                                                               "no directory deps")));
+  EXPECT_EQ(DetailOf(missing).reason(), "CONTEXT_READ");
+  EXPECT_EQ(DetailOf(missing).subject(), "deps");
 }
 
 TEST_F(BuildRunnerTest, AnnotationsOfTheFileAreTheManifests) {
@@ -621,6 +629,20 @@ TEST_F(BuildRunnerTest, ThePushIsPartOfTheBuild) {
   EXPECT_THAT(Run(), StatusIs(absl::StatusCode::kUnavailable, HasSubstr("no answer")));
 }
 
+TEST_F(BuildRunnerTest, ALayerThatItsRegistryDoesNotSendHasAReason) {
+  SetDockerfile("FROM scratch");
+  registry_.down = absl::UnavailableError("no answer");
+  absl::Status fetched;
+  backend_.during = [&](const BuildJob& job) {
+    StoredImage image;
+    image.source = "reg.example/base";
+    fetched = job.fetch_blob(image, {}, [](std::string_view) { return absl::OkStatus(); }, {});
+  };
+  ASSERT_OK(Run());
+  EXPECT_THAT(fetched, StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("no answer")));
+  EXPECT_EQ(DetailOf(fetched).reason(), "REGISTRY_UNAVAILABLE");
+}
+
 TEST_F(BuildRunnerTest, PassesWhatCommandsAreAskedFor) {
   SetDockerfile("FROM scratch\nRUN [\"a\"]\n");
   Spec().set_retries(3);
@@ -685,28 +707,34 @@ TEST_F(BuildRunnerTest, WhatNobodyCanTellIsBuilt) {
 
 TEST_F(BuildRunnerTest, ErrorsHaveTheirReasons) {
   SetContext({{"other", ""}}, false);
-  EXPECT_EQ(Reason(), "CONTEXT_READ");
+  EXPECT_EQ(Failure(), "NOT_FOUND CONTEXT_READ Dockerfile");
+  SetContext({{"Dockerfile/x", ""}}, false);
+  EXPECT_EQ(Failure(), "INVALID_ARGUMENT CONTEXT_READ Dockerfile");
   SetDockerfile("FROM scratch\nRNU x\n");
-  EXPECT_EQ(Reason(), "DOCKERFILE_PARSE");
+  EXPECT_EQ(Failure(), "INVALID_ARGUMENT DOCKERFILE_PARSE");
   SetDockerfile("FROM scratch\nEXPOSE nothing\n");
-  EXPECT_EQ(Reason(), "INVALID_INSTRUCTION");
+  EXPECT_EQ(Failure(), "INVALID_ARGUMENT INVALID_INSTRUCTION");
   SetDockerfile("FROM scratch\nCOPY --from=7 a /\n");
-  EXPECT_EQ(Reason(), "STAGE_NOT_FOUND");
+  EXPECT_EQ(Failure(), "INVALID_ARGUMENT STAGE_NOT_FOUND 7");
+  SetDockerfile("FROM scratch AS one\nCOPY --from=later a /\nFROM one AS later\n");
+  EXPECT_EQ(Failure(), "INVALID_ARGUMENT STAGE_NOT_FOUND later");
   SetDockerfile("FROM nothing:here\n");
-  EXPECT_EQ(Reason(), "IMAGE_NOT_FOUND");
+  EXPECT_EQ(Failure(), "NOT_FOUND IMAGE_NOT_FOUND nothing:here");
   SetDockerfile("FROM scratch\n");
   Spec().set_target("none");
-  EXPECT_EQ(Reason(), "STAGE_NOT_FOUND");
+  EXPECT_EQ(Failure(), "INVALID_ARGUMENT STAGE_NOT_FOUND none");
   Spec().clear_target();
   Spec().add_tags("localhost:5000/app:1");
   Spec().set_push(true);
   registry_.down = absl::UnavailableError("no answer");
-  EXPECT_EQ(Reason(), "PUSH_FAILED");
+  EXPECT_EQ(Failure(), "UNAVAILABLE PUSH_FAILED localhost:5000/app:1");
   default_backend_ = "hcs";
   SetUpRunner();
-  EXPECT_EQ(Reason(), "BACKEND_UNAVAILABLE");
+  EXPECT_EQ(Failure(), "FAILED_PRECONDITION BACKEND_UNAVAILABLE hcs");
   Spec().set_backend("native");
-  EXPECT_EQ(Reason(), "PUSH_FAILED");
+  EXPECT_EQ(Failure(), "UNAVAILABLE PUSH_FAILED localhost:5000/app:1");
+  SetDockerfile("FROM localhost:5000/base\n");
+  EXPECT_EQ(Failure(), "NOT_FOUND IMAGE_NOT_FOUND localhost:5000/base");
 }
 
 using PlanRequestTest = BuildRunnerTest;

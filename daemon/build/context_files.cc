@@ -96,7 +96,8 @@ absl::StatusOr<std::vector<std::string>> ListContextFiles(const LayerRef& contex
   absl::StatusOr<std::string> path = view.Resolve(CleanPath(directory));
   const std::optional<RootfsEntry> found = path.ok() ? view.Lookup(*path) : std::nullopt;
   if (!found.has_value() || found->entry.type != EntryType::kDirectory) {
-    return NotFound(fmt::format("the build context has no directory {}", ToUtf8(directory)));
+    const std::string name = ToUtf8(directory);
+    return CannotRead(NotFound(fmt::format("the build context has no directory {}", name)), name);
   }
   std::vector<std::string> names = view.List(*path);
   std::erase_if(names, [&](const std::string& name) {

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <functional>
 #include <map>
 #include <string_view>
 #include <utility>
@@ -91,6 +92,23 @@ PullPolicy PullPolicyOf(v1::PullMode mode) {
 std::unique_ptr<ImageResolver> MakeImageResolver(Puller* puller, std::string name_space,
                                                  const v1::BuildSpec& spec) {
   return std::make_unique<PullingImageResolver>(puller, std::move(name_space), spec);
+}
+
+absl::Status OfRegistry(const absl::Status& status) {
+  if (!absl::IsUnavailable(status)) {
+    return status;
+  }
+  v1::ErrorDetail detail;
+  detail.set_reason("REGISTRY_UNAVAILABLE");
+  return WithDetail(FailedPrecondition(Message(status)), detail);
+}
+
+BlobFetcher OfRegistry(BlobFetcher fetch) {
+  return [fetch = std::move(fetch)](const StoredImage& image, const ImageLayer& layer,
+                                    const std::function<absl::Status(std::string_view)>& sink,
+                                    std::stop_token stop) {
+    return OfRegistry(fetch(image, layer, sink, std::move(stop)));
+  };
 }
 
 }  // namespace zlayer

@@ -7,6 +7,7 @@
 
 #include "base/errors.h"
 #include "base/files.h"
+#include "proto/error_detail.h"
 #include "registry/context_store.h"
 #include "tests/status_matchers.h"
 
@@ -247,7 +248,9 @@ TEST_F(PipelineStoreTest, ThereIsALimitOfPipelinesThatRun) {
   for (int i = 1; i < 1000; ++i) {
     Submit(Request());
   }
-  EXPECT_THAT(store_->Submit(Request()), StatusIs(absl::StatusCode::kResourceExhausted));
+  const absl::Status refused = store_->Submit(Request()).status();
+  EXPECT_THAT(refused, StatusIs(absl::StatusCode::kResourceExhausted));
+  EXPECT_EQ(DetailOf(refused).reason(), "QUEUE_FULL");
   ASSERT_OK(store_->Finish(first, v1::PIPELINE_CANCELED));
   EXPECT_OK(store_->Submit(Request()));
 }

@@ -125,6 +125,7 @@ TEST_F(RecoveryTest, TooManyAttemptsFail) {
   EXPECT_EQ(AwaitEnd(id).state(), v1::FAILED);
   EXPECT_EQ(Get(id).attempt(), 3u);
   EXPECT_EQ(Get(id).failure().error(), "the daemon died 3 times while it ran this build");
+  EXPECT_EQ(Get(id).failure().code(), 10);
   EXPECT_EQ(Get(id).failure().detail().reason(), "DAEMON_DIED");
   EXPECT_THAT(Kinds(id), ElementsAre("queued 3", "started", "failed"));
   DrainAtOnce();
@@ -185,6 +186,7 @@ TEST_F(RecoveryTest, ADamagedLogEndsItsBuildAndNoOther) {
     EXPECT_EQ(AwaitEnd(id).state(), v1::FAILED);
     EXPECT_EQ(Get(id).failure().code(), 15);
     EXPECT_THAT(Get(id).failure().error(), HasSubstr("the build's event log is damaged"));
+    EXPECT_EQ(Get(id).failure().detail().reason(), "LOG_DAMAGED");
   }
   EXPECT_EQ(AwaitEnd(other).state(), v1::SUCCEEDED);
 }

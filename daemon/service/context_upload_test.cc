@@ -367,6 +367,7 @@ class ChangedFileTest : public ContextUploadTest {
   void ExpectFailure(const absl::Status& status, const std::string& message) {
     EXPECT_THAT(status, StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("d: ")));
     EXPECT_THAT(std::string(Message(status)), HasSubstr(message));
+    EXPECT_EQ(DetailOf(status).reason(), "CONTEXT_FILE");
     EXPECT_EQ(DetailOf(status).subject(), "d");
     upload_.reset();
     EXPECT_THAT(Leftovers(), IsEmpty());
@@ -444,12 +445,29 @@ INSTANTIATE_TEST_SUITE_P(
                     {Edited(File("a", ""), [](v1::ContextEntry& e) { e.set_sha256("abc"); })}}),
     [](const auto& info) { return info.param.name; });
 
+TEST_F(ContextUploadTest, APathThatLeadsOutOfTheContextIsNamed) {
+  for (const std::string path : {"..", "../etc/passwd", "a/../../b", "a/.."}) {
+    Begin();
+    ASSERT_OK(Start());
+    const absl::Status refused = Entries({Directory("a"), File(path, "x")});
+    EXPECT_THAT(refused, StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr(path)));
+    EXPECT_EQ(DetailOf(refused).reason(), "PATH_ESCAPE");
+    EXPECT_EQ(DetailOf(refused).subject(), path);
+    upload_.reset();
+    EXPECT_THAT(Leftovers(), IsEmpty());
+  }
+}
+
 TEST_F(ContextUploadTest, EntriesAreLimited) {
   options_.limits.entries = 2;
   Begin();
   ASSERT_OK(Start());
   EXPECT_OK(Entries({File("a", ""), File("b", "")}, false));
-  EXPECT_THAT(Entries({File("c", "")}, false), StatusIs(absl::StatusCode::kResourceExhausted));
+  const absl::Status refused = Entries({File("c", "")}, false);
+  EXPECT_THAT(refused, StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("2 entries")));
+  EXPECT_EQ(DetailOf(refused).reason(), "CONTEXT_TOO_LARGE");
+  upload_.reset();
+  EXPECT_THAT(Leftovers(), IsEmpty());
 }
 
 TEST_F(ContextUploadTest, EachPartOfAnEntryIsLimited) {
@@ -497,7 +515,9 @@ TEST_F(ContextUploadTest, NamesAreLimited) {
   ASSERT_OK(Start());
   v1::ContextEntry entry = File("a", "");
   entry.add_xattrs()->set_value(std::string(200, 'v'));
-  EXPECT_THAT(Entries({entry}, false), StatusIs(absl::StatusCode::kResourceExhausted));
+  const absl::Status refused = Entries({entry}, false);
+  EXPECT_THAT(refused, StatusIs(absl::StatusCode::kResourceExhausted));
+  EXPECT_EQ(DetailOf(refused).reason(), "CONTEXT_TOO_LARGE");
 }
 
 TEST_F(ContextUploadTest, MessagesOutOfPlaceAreRefused) {

@@ -10,6 +10,7 @@
 #include "base/errors.h"
 #include "base/status_macros.h"
 #include "base/strings.h"
+#include "daemon/build/pulling_image_resolver.h"
 #include "daemon/service/download_stream.h"
 #include "daemon/service/image_messages.h"
 #include "daemon/service/image_pages.h"
@@ -255,7 +256,8 @@ class StoreImageService : public v1::ImageService::CallbackService {
     ASSIGN_OR_RETURN(std::string name_space, NamespaceOf(request.namespace_()));
     for (const std::string& reference : wanted.references) {
       ASSIGN_OR_RETURN(const StoredImage image, Images().Get(name_space, reference));
-      RETURN_IF_ERROR(Images().EnsureBlobs(image, options_.puller->Fetcher({}, {}), stop));
+      RETURN_IF_ERROR(
+          Images().EnsureBlobs(image, OfRegistry(options_.puller->Fetcher({}, {})), stop));
     }
     Frames frames(write);
     RETURN_IF_ERROR(Images().Export(

@@ -18,7 +18,6 @@
 #include "daemon/service/request_check.h"
 #include "daemon/service/request_limits.h"
 #include "daemon/service/unary_call.h"
-#include "proto/error_detail.h"
 #include "registry/image/image_json.h"
 #include "registry/image/platform.h"
 #include "registry/image/reference.h"
@@ -72,16 +71,6 @@ class EventWriter {
   Mutex mutex_;
   uint64_t moved_ ABSL_GUARDED_BY(mutex_) = 0;
 };
-
-// UNAVAILABLE is the daemon's own to say: a client would ask it again.
-absl::Status OfRegistry(const absl::Status& status) {
-  if (!absl::IsUnavailable(status)) {
-    return status;
-  }
-  v1::ErrorDetail detail;
-  detail.set_reason("REGISTRY_UNAVAILABLE");
-  return WithDetail(FailedPrecondition(Message(status)), detail);
-}
 
 absl::StatusOr<v1::Platform> PlatformOf(const std::string& text) {
   v1::Platform platform;

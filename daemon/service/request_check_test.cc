@@ -299,6 +299,7 @@ TEST(CheckSpec, FindsSyntaxErrorsWithTheirLine) {
   absl::Status status = CheckSpec(spec);
   EXPECT_THAT(status,
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("app.Dockerfile:2: ")));
+  EXPECT_EQ(DetailOf(status).reason(), "DOCKERFILE_PARSE");
   EXPECT_EQ(DetailOf(status).source().first_line(), 2u);
 }
 

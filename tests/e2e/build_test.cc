@@ -180,6 +180,7 @@ TEST_F(BuildTest, AFailingCommandIsNamedWithItsPlaceAndCode) {
 
   const std::vector<Json> events = Build({}, 1);
   const Json failure = Find(events, "build_failed");
+  EXPECT_EQ(failure["code"], 10);
   EXPECT_EQ(failure["detail"]["exit_code"], 7);
   EXPECT_EQ(failure["detail"]["reason"], "RUN_FAILED");
   EXPECT_EQ(failure["detail"]["source"]["first_line"], 3);

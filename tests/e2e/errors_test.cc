@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "backends/native/net/testing/http_server.h"
 #include "base/strings.h"
 #include "tests/e2e/daemon.h"
 #include "tests/status_matchers.h"
@@ -13,6 +14,7 @@
 namespace zlayer::e2e {
 namespace {
 
+using ::testing::Contains;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::StartsWith;
@@ -50,9 +52,10 @@ TEST_F(ErrorsTest, WrongUsage) {
 }
 
 TEST_F(ErrorsTest, EveryHelpHasAnExample) {
-  for (const char* command : {"build", "plan", "check", "dockerfile ast", "images", "inspect", "import", "export", "tag", "rmi", "info",
-                              "version", "builds ls", "builds show", "builds logs", "builds watch",
-                              "builds cancel", "builds rm", "completion"}) {
+  for (const char* command :
+       {"build", "plan", "check", "dockerfile ast", "images", "inspect", "import", "export", "tag",
+        "rmi", "info", "version", "builds ls", "builds show", "builds logs", "builds watch",
+        "builds cancel", "builds rm", "completion"}) {
     const Finished help =
         Execute({"sh", "-c", std::string("client/cli/zlayer ") + command + " --help"});
     EXPECT_EQ(help.exit_code, 0) << command;
@@ -70,8 +73,8 @@ TEST_F(ErrorsTest, RequestsThatCannotBe) {
   WriteContext("Dockerfile", "FROM busybox\nCOPY absent /x\n");
   EXPECT_THAT(BuildFails(), StartsWith("Dockerfile:2: "));
   WriteContext("Dockerfile", "FROM unknown/image:tag\n");
-  EXPECT_THAT(BuildFails(), testing::AllOf(StartsWith("Dockerfile:1: "),
-                                           HasSubstr("unknown/image:tag")));
+  EXPECT_THAT(BuildFails(),
+              testing::AllOf(StartsWith("Dockerfile:1: "), HasSubstr("unknown/image:tag")));
   WriteContext("Dockerfile", "FROM busybox\nFROB x\n");
   EXPECT_THAT(BuildFails(), testing::AllOf(StartsWith("Dockerfile:2: "), HasSubstr("FROB")));
   WriteContext("Dockerfile", "FROM busybox\nRUN --mount=type=secret,id=s true\n");
@@ -83,8 +86,8 @@ TEST_F(ErrorsTest, RequestsThatCannotBe) {
   EXPECT_THAT(BuildFails({"--cache-to", "x"}), HasSubstr("cache_to"));
   EXPECT_THAT(BuildFails({"-t", "Upper:Case"}), HasSubstr("Upper"));
   WriteContext("Dockerfile", "FROM busybox\nRUN [\"/no/such/program\"]\n");
-  EXPECT_THAT(BuildFails(), testing::AllOf(StartsWith("Dockerfile:2: "),
-                                           HasSubstr("/no/such/program")));
+  EXPECT_THAT(BuildFails(),
+              testing::AllOf(StartsWith("Dockerfile:2: "), HasSubstr("/no/such/program")));
   WriteContext("Dockerfile", "FROM busybox\nUSER nobodyknows\nRUN true\n");
   EXPECT_THAT(BuildFails(), testing::AllOf(StartsWith("Dockerfile:3: "), HasSubstr("nobodyknows")));
 
@@ -95,6 +98,82 @@ TEST_F(ErrorsTest, RequestsThatCannotBe) {
   EXPECT_THAT(Fails({"tag", "absent", "x"}, 1), HasSubstr("absent"));
   EXPECT_THAT(Fails({"builds", "show", "absent"}, 1), HasSubstr("absent"));
   EXPECT_THAT(Fails({"import", Path("busybox.tar")}, 1), HasSubstr("name"));
+  EXPECT_THAT(TemporaryFiles(), IsEmpty());
+  EXPECT_EQ(ParseEvents(Zlayer({"images", "--format", "json"}).out).size(), 1u);
+}
+
+class InstructionErrorsTest : public BusyboxTest {
+ protected:
+  struct Error {
+    int code = 0;
+    std::string reason;
+    std::string subject;
+  };
+
+  // Builds FROM `base` and `instruction`, one of which fails. All of it is the daemon's to find: of
+  // a tar the client reads nothing.
+  Json Failure(const std::string& base, const std::string& instruction) {
+    WriteContext("Dockerfile", "FROM " + base + " AS made\n" + instruction + "\n");
+    const Finished build = Execute({"sh", "-c",
+                                    "tar -C " + Context() + " -c . | client/cli/zlayer --address " +
+                                        Address() + " build --progress json -"});
+    EXPECT_EQ(build.exit_code, 1) << instruction;
+    return Find(ParseEvents(build.out), "build_failed");
+  }
+
+  void ExpectAt(const Json& failed, int line, const std::string& text, const Error& error) {
+    ASSERT_TRUE(failed.is_object()) << text;
+    const Json& detail = failed["detail"];
+    EXPECT_EQ(failed["code"], error.code) << failed;
+    EXPECT_EQ(detail["reason"], error.reason) << failed;
+    EXPECT_EQ(detail["subject"], error.subject) << failed;
+    EXPECT_EQ(detail["source"]["file"], "Dockerfile") << failed;
+    EXPECT_EQ(detail["source"]["first_line"], line) << failed;
+    EXPECT_EQ(detail["instruction"], text);
+    EXPECT_EQ(detail["stage"], "made") << failed;
+    EXPECT_THAT(detail["excerpt"]["lines"].get<std::vector<std::string>>(),
+                Contains(HasSubstr(text)));
+  }
+
+  void ExpectFails(const std::string& instruction, const Error& error) {
+    ExpectAt(Failure("busybox", instruction), 2, instruction, error);
+  }
+};
+
+TEST_F(InstructionErrorsTest, HaveTheirReasonAndPlaceAndLeaveNothing) {
+  FakeHttpServer server([](const FakeHttpServer::Request& request, FakeHttpServer::Peer& peer) {
+    peer.Send(request.target == "/there" ? HttpResponse("200 OK", "content")
+                                         : HttpResponse("404 Not Found", ""));
+  });
+  const std::string url = server.Url("/file");
+  const std::string there = server.Url("/there");
+  const std::string repository = server.Url("/repo.git");
+  ASSERT_EQ(Execute({"sh", "-ec",
+                     "cd " + Context() +
+                         "; head -c 100000 /dev/urandom > f; tar -cf whole.tar f; "
+                         "head -c 50000 whole.tar > cut.tar; rm whole.tar"})
+                .exit_code,
+            0);
+
+  ExpectFails("COPY absent /", {5, "NOT_FOUND", ""});
+  ExpectFails("COPY ../../etc/passwd /", {5, "NOT_FOUND", ""});
+  ExpectFails("COPY --chown=nobodyknows f /", {5, "NOT_FOUND", ""});
+  ExpectFails("ADD cut.tar /", {3, "TAR_EXTRACT_FAILED", "cut.tar"});
+  ExpectFails("ADD " + url + " /", {5, "HTTP_FETCH_FAILED", url});
+  ExpectFails("ADD --checksum=sha256:" + std::string(64, '0') + " " + there + " /",
+              {9, "HTTP_FETCH_FAILED", there});
+  ExpectFails("ADD " + repository + " /", {9, "GIT_FETCH_FAILED", repository});
+  ExpectFails("RUN --security=insecure true", {7, "ENTITLEMENT_MISSING", "security.insecure"});
+  ExpectFails("EXPOSE nothing", {3, "INVALID_INSTRUCTION", ""});
+  ExpectFails("COPY --from=made f /", {3, "STAGE_NOT_FOUND", "made"});
+
+  ExpectFails("RUN exit 3", {10, "RUN_FAILED", ""});
+  EXPECT_EQ(Failure("busybox", "RUN exit 3")["detail"]["exit_code"], 3);
+  for (const std::string& host : {server.Host(), std::string("127.0.0.1:1")}) {
+    const std::string base = host + "/base";
+    ExpectAt(Failure(base, "ENV A=b"), 1, "FROM " + base + " AS made",
+             {5, "IMAGE_NOT_FOUND", base});
+  }
   EXPECT_THAT(TemporaryFiles(), IsEmpty());
   EXPECT_EQ(ParseEvents(Zlayer({"images", "--format", "json"}).out).size(), 1u);
 }
@@ -114,8 +193,8 @@ TEST_F(ErrorsTest, NoRuntime) {
 
 TEST_F(ErrorsTest, BadConfiguration) {
   ASSERT_OK(WriteFileAtomically(Path("bad.yaml"), "queue:\n  max_runing: 3\n"));
-  const Finished unknown = Execute({"daemon/zlayerd", "--root", Root(), "--address", Address(),
-                                    "--config", Path("bad.yaml")});
+  const Finished unknown = Execute(
+      {"daemon/zlayerd", "--root", Root(), "--address", Address(), "--config", Path("bad.yaml")});
   EXPECT_EQ(unknown.exit_code, 1);
   EXPECT_THAT(unknown.err, testing::AllOf(HasSubstr("bad.yaml:2"), HasSubstr("max_runing")));
 }

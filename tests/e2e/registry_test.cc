@@ -176,14 +176,37 @@ TEST_F(RegistryTest, LayersThatOnlyARegistryHasAreServed) {
   const std::string ours = "docker://127.0.0.1:" + ServerPort() + "/derived";
   const size_t before = Requests("\"GET /v2/app/blobs/");
   for (const char* to : {"once", "twice"}) {
-    const Finished copied = Execute({"skopeo", "copy", "--insecure-policy",
-                                     "--src-tls-verify=false", ours, "oci:" + Path(to)});
+    const Finished copied = Execute(
+        {"skopeo", "copy", "--insecure-policy", "--src-tls-verify=false", ours, "oci:" + Path(to)});
     EXPECT_EQ(copied.exit_code, 0) << copied.err;
     EXPECT_EQ(Requests("\"GET /v2/app/blobs/") - before, 3);  // the base's layers, once each
   }
   Build({"-t", "derived"});
   registry_.reset();
   EXPECT_EQ(Zlayer({"export", "-o", Path("derived.tar"), "derived"}).exit_code, 0);
+}
+
+TEST_F(RegistryTest, LayersOfARegistryThatIsGoneAreMissed) {
+  BuildSmall("app:1");
+  const std::string name = host_ + "/app:1";
+  ASSERT_EQ(Zlayer({"push", "app:1", name}).exit_code, 0);
+  StopDaemon();
+  ASSERT_OK(RemoveTree(Root()));
+  StartDaemon({"--config", Path("zlayerd.yaml")});
+  WriteContext("Dockerfile", "FROM " + name + " AS app\nENV X=y\n");
+  Build({"-t", "derived"});
+  registry_.reset();
+  // The exit code of a daemon that is not there is another.
+  const Finished exported = Zlayer({"export", "-o", Path("derived.tar"), "derived"});
+  EXPECT_EQ(exported.exit_code, 1);
+  EXPECT_THAT(exported.err, HasSubstr(host_));
+  WriteContext("Dockerfile", "FROM " + name + " AS app\nCOPY file /other\n");
+  const Json failed = Find(Build({}, 1), "build_failed");
+  EXPECT_EQ(failed["code"], 9) << failed;
+  EXPECT_EQ(failed["detail"]["reason"], "REGISTRY_UNAVAILABLE");
+  EXPECT_EQ(failed["detail"]["stage"], "app");
+  EXPECT_EQ(failed["detail"]["source"]["first_line"], 1);
+  EXPECT_THAT(TemporaryFiles(), IsEmpty());
 }
 
 TEST_F(RegistryTest, ABuildPushesAndReportsWhatIsThere) {

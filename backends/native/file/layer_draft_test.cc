@@ -9,6 +9,7 @@
 
 #include "backends/native/testing/store_fixture.h"
 #include "base/tar_writer.h"
+#include "proto/error_detail.h"
 
 namespace zlayer {
 namespace {
@@ -307,6 +308,26 @@ TEST_F(LayerDraftTest, ArchivesAreUnpackedWhereAsked) {
                                          "f srv/g 644 7:8"));
 
   EXPECT_THAT(Copy({"a.tar"}, {.destination = "/"}), ElementsAre("f a.tar 644 0:0"));
+}
+
+TEST_F(LayerDraftTest, AnArchiveThatCannotBeUnpackedIsNamed) {
+  std::string cut;
+  TarWriter writer([&](std::string_view data) {
+    cut.append(data);
+    return absl::OkStatus();
+  });
+  ASSERT_OK(writer.Entry({.path = "f", .mode = 0644, .size = 1000}));
+  cut.append("the rest is missing");
+  context_ = Files({Dir("dir"), File("dir/a.tar", cut)});
+  LayerDraft draft(&base_, kNow);
+  std::vector<CopySource> sources = Sources({"dir/a.tar"}, true);
+  sources[0].unpack = true;
+  ASSERT_OK(draft.Copy(sources, {.destination = "/"}));
+  const absl::Status failed = draft.Finish(&store_->contents(), {}).status();
+  EXPECT_THAT(failed,
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("unpacking /dir/a.tar: ")));
+  EXPECT_EQ(DetailOf(failed).reason(), "TAR_EXTRACT_FAILED");
+  EXPECT_EQ(DetailOf(failed).subject(), "dir/a.tar");
 }
 
 }  // namespace

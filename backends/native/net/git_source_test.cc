@@ -7,6 +7,7 @@
 #include "backends/native/net/testing/http_server.h"
 #include "backends/native/testing/store_fixture.h"
 #include "base/strings.h"
+#include "proto/error_detail.h"
 
 namespace zlayer {
 namespace {
@@ -247,14 +248,19 @@ TEST_F(GitSourceTest, LeavesFilesOfTheMachineAlone) {
 }
 
 TEST_F(GitSourceTest, SaysWhatIsWrong) {
-  EXPECT_THAT(Get(Input("no-such")),
+  absl::Status failed = Get(Input("no-such")).status();
+  EXPECT_THAT(failed,
               StatusIs(absl::StatusCode::kNotFound,
                        server_->Url("repo") + ": the repository has no branch or tag no-such"));
+  EXPECT_EQ(DetailOf(failed).reason(), "GIT_FETCH_FAILED");
+  EXPECT_EQ(DetailOf(failed).subject(), server_->Url("repo"));
   v1::GitInput input = Input();
   input.set_url(server_->Url("nothing"));
-  EXPECT_THAT(Get(input),
-              StatusIs(absl::StatusCode::kFailedPrecondition,
-                       AllOf(HasSubstr(server_->Url("nothing")), HasSubstr("repository"))));
+  failed = Get(input).status();
+  EXPECT_THAT(failed, StatusIs(absl::StatusCode::kFailedPrecondition,
+                               AllOf(HasSubstr(server_->Url("nothing")), HasSubstr("repository"))));
+  EXPECT_EQ(DetailOf(failed).reason(), "GIT_FETCH_FAILED");
+  EXPECT_EQ(DetailOf(failed).subject(), server_->Url("nothing"));
   EXPECT_THAT(Get(Input(std::string(40, '1'))), StatusIs(absl::StatusCode::kFailedPrecondition));
 }
 

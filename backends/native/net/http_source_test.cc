@@ -3,6 +3,7 @@
 #include "backends/native/net/testing/http_server.h"
 #include "backends/native/testing/store_fixture.h"
 #include "base/strings.h"
+#include "proto/error_detail.h"
 
 namespace zlayer {
 namespace {
@@ -156,10 +157,12 @@ TEST_F(HttpSourceTest, WithAKnownChecksumMakesNoRequest) {
 
 TEST_F(HttpSourceTest, StoresNothingThatHasAnotherChecksum) {
   const std::string wanted = Digest::Of("other").ToString();
-  EXPECT_THAT(Get(Input(server_.Url("/a"), wanted)),
-              StatusIs(absl::StatusCode::kFailedPrecondition,
-                       AllOf(HasSubstr(server_.Url("/a")), HasSubstr(wanted),
-                             HasSubstr(Digest::Of("hello").ToString()))));
+  const absl::Status other = Get(Input(server_.Url("/a"), wanted)).status();
+  EXPECT_THAT(other, StatusIs(absl::StatusCode::kFailedPrecondition,
+                              AllOf(HasSubstr(server_.Url("/a")), HasSubstr(wanted),
+                                    HasSubstr(Digest::Of("hello").ToString()))));
+  EXPECT_EQ(DetailOf(other).reason(), "HTTP_FETCH_FAILED");
+  EXPECT_EQ(DetailOf(other).subject(), server_.Url("/a"));
   EXPECT_THAT(store_->contents().Has({Digest::Of("hello")}), IsOkAndHolds(ElementsAre(false)));
   // What is there and has another checksum is not asked about, but fetched.
   ASSERT_OK(Get(Input(server_.Url("/a"))));
@@ -182,6 +185,23 @@ TEST_F(HttpSourceTest, StoresNothingOfAnAnswerThatFails) {
   server_.SetHandler(Cacheable("hello"));
   ASSERT_OK(Get(Input()));
   EXPECT_EQ(server_.Requests().back().Header("if-none-match"), "");
+}
+
+TEST_F(HttpSourceTest, AFailureIsNamedWithItsUrlAndNoCredentials) {
+  const struct {
+    const char* answer;
+    absl::StatusCode code;
+  } cases[] = {{"404 Not Found", absl::StatusCode::kNotFound},
+               {"403 Forbidden", absl::StatusCode::kFailedPrecondition},
+               {"503 Busy", absl::StatusCode::kUnavailable}};
+  for (const auto& [answer, code] : cases) {
+    server_.SetHandler(Always(HttpResponse(answer, "")));
+    const absl::Status failed =
+        Get(Input("http://user:hunter2@" + server_.Host() + "/dir/file")).status();
+    EXPECT_THAT(failed, StatusIs(code)) << answer;
+    EXPECT_EQ(DetailOf(failed).reason(), "HTTP_FETCH_FAILED");
+    EXPECT_EQ(DetailOf(failed).subject(), server_.Url("/dir/file"));
+  }
 }
 
 TEST_F(HttpSourceTest, KeepsNoCredentials) {

@@ -227,6 +227,25 @@ TEST_F(SolveTest, AFailureIsEachBuildsWithItsOwnContext) {
   EXPECT_EQ(DetailOf(second->image.status()).stage(), "two");
 }
 
+TEST_F(SolveTest, WhatIsNotThereIsToldWithItsPlace) {
+  world_.on_make = [](const std::string&, const std::string&, std::stop_token) {
+    return NotFound("\"x\" does not exist");
+  };
+  const auto build = Build(
+      Stage(kBase + std::string(
+                        R"(operations { text: "RUN a" source { file: "Dockerfile" first_line: 7 }
+                                          run { argv: "a" } } )"),
+            "one") +
+      Target(0));
+  EXPECT_THAT(build->image,
+              StatusIs(absl::StatusCode::kNotFound, "Dockerfile:7: \"x\" does not exist"));
+  const v1::ErrorDetail detail = DetailOf(build->image.status());
+  EXPECT_EQ(detail.reason(), "NOT_FOUND");
+  EXPECT_EQ(detail.instruction(), "RUN a");
+  EXPECT_EQ(detail.stage(), "one");
+  EXPECT_EQ(detail.source().first_line(), 7u);
+}
+
 TEST_F(SolveTest, AFailureIsNotCached) {
   world_.on_make = [](const std::string&, const std::string&, std::stop_token) {
     return FailedPrecondition("it broke");

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "backends/graph/validate.h"
@@ -78,19 +79,26 @@ absl::Status CheckRun(const v1::Run& run, const v1::Platform& platform, const v1
   return absl::OkStatus();
 }
 
+// With its place: the operation of the stage with that index.
+absl::Status Located(absl::Status status, const v1::Graph& graph, int stage,
+                     const v1::Operation& operation) {
+  const std::string& name = graph.stages(stage).name();
+  v1::ErrorDetail detail;
+  detail.set_instruction(operation.text());
+  detail.set_stage(name.empty() ? fmt::format("{}", stage) : name);
+  return AtSource(WithDetail(std::move(status), detail), operation.source());
+}
+
 }  // namespace
 
 absl::Status CheckSupported(const v1::Graph& graph, const v1::Platform& host) {
-  for (const v1::Stage& stage : graph.stages()) {
+  for (int i = 0; i < graph.stages_size(); ++i) {
+    const v1::Stage& stage = graph.stages(i);
     const v1::Platform& platform = stage.has_platform() ? stage.platform() : host;
     for (const v1::Operation& operation : stage.operations()) {
-      v1::ErrorDetail detail;
-      detail.set_instruction(operation.text());
-      RETURN_IF_ERROR(
-          AtSource(WithDetail(operation.has_run() ? CheckRun(operation.run(), platform, host)
+      RETURN_IF_ERROR(Located(operation.has_run() ? CheckRun(operation.run(), platform, host)
                                                   : CheckCopy(operation.copy()),
-                              detail),
-                   operation.source()));
+                              graph, i, operation));
     }
   }
   return absl::OkStatus();
@@ -112,7 +120,7 @@ absl::Status CheckEntitlements(const BuildJob& job, bool allow_insecure) {
       v1::ErrorDetail detail;
       detail.set_reason("ENTITLEMENT_MISSING");
       detail.set_subject(std::string(kInsecure));
-      return AtSource(
+      return Located(
           WithDetail(
               absl::PermissionDeniedError(fmt::format(
                   "RUN with security \"insecure\" needs the entitlement {}, which {}", kInsecure,
@@ -120,7 +128,7 @@ absl::Status CheckEntitlements(const BuildJob& job, bool allow_insecure) {
                                  : "this daemon does not allow (native.entitlements in its "
                                    "configuration)")),
               detail),
-          operation.source());
+          *job.graph, i, operation);
     }
   }
   return absl::OkStatus();

@@ -143,6 +143,7 @@ TEST_F(ConvertWindowsTest, TheVersionIsTheBases) {
   EXPECT_THAT(missing, StatusIs(absl::StatusCode::kFailedPrecondition,
                                 AllOf(HasSubstr("Dockerfile:1"), HasSubstr("os.version"))));
   EXPECT_EQ(DetailOf(missing).reason(), "OS_VERSION_UNRESOLVED");
+  EXPECT_EQ(DetailOf(missing).subject(), kServerCore);
 }
 
 TEST_F(ConvertWindowsTest, BasesOfLinuxAreRewritten) {
@@ -178,6 +179,7 @@ TEST_F(ConvertWindowsTest, ABaseOfAnotherSystemIsRefused) {
   EXPECT_THAT(wrong, StatusIs(absl::StatusCode::kFailedPrecondition,
                               AllOf(HasSubstr("linux/"), HasSubstr("--target-os"))));
   EXPECT_EQ(DetailOf(wrong).reason(), "WRONG_PLATFORM");
+  EXPECT_EQ(DetailOf(wrong).subject(), "app");
   request_.platform = linux_host;
   EXPECT_THAT(Convert(std::string("FROM ") + kServerCore).status(),
               StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("windows/amd64")));

@@ -34,8 +34,9 @@ TEST(DependenciesTest, NamesAreUniqueAndPlain) {
 TEST(DependenciesTest, AnUnknownDependencyIsNamedWithASuggestion) {
   const std::vector<PipelineNode> images = {{"base", {}}, {"web", {"bases"}}};
   const absl::Status status = ToStatus(*FindDependencyError(images), images);
-  EXPECT_EQ(Message(status),
-            "\"web\" depends on \"bases\", which is no image of the pipeline; did you mean base?");
+  EXPECT_THAT(status, StatusIs(absl::StatusCode::kInvalidArgument,
+                               "\"web\" depends on \"bases\", which is no image of the pipeline; "
+                               "did you mean base?"));
   EXPECT_EQ(DetailOf(status).reason(), "UNKNOWN_DEPENDENCY");
   EXPECT_EQ(DetailOf(status).subject(), "web");
 }
@@ -44,7 +45,8 @@ TEST(DependenciesTest, ACircleIsShownAsAPath) {
   const std::vector<PipelineNode> images = {
       {"x", {"a"}}, {"a", {"b"}}, {"b", {"c"}}, {"c", {"a"}}, {"z", {}}};
   const absl::Status status = ToStatus(*FindDependencyError(images), images);
-  EXPECT_THAT(std::string(Message(status)), HasSubstr("in a circle: a -> b -> c -> a"));
+  EXPECT_THAT(status, StatusIs(absl::StatusCode::kInvalidArgument,
+                               HasSubstr("in a circle: a -> b -> c -> a")));
   EXPECT_EQ(DetailOf(status).reason(), "CIRCULAR_DEPENDENCY");
   EXPECT_THAT(DetailOf(status).items(), ElementsAre("a", "b", "c", "a"));
 }

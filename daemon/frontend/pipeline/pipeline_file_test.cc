@@ -178,6 +178,28 @@ TEST(PipelineFileTest, AnErrorCarriesItsLineReasonAndCircle) {
               StatusIs(absl::StatusCode::kUnimplemented));
 }
 
+TEST(PipelineFileTest, AnErrorNamesItsKeyToPrograms) {
+  const struct {
+    const char* text;
+    const char* reason;
+    const char* subject;
+  } kRows[] = {
+      {"images:\n  a: {file: x\n", "INVALID_PIPELINE", ""},
+      {"images: {a: {file: [x]}}", "INVALID_PIPELINE", "images.a.file"},
+      {"images: {a: {file: x, retries: many}}", "INVALID_PIPELINE", "images.a.retries"},
+      {"images: {a: {file: x, depends_on: [b]}}", "UNKNOWN_DEPENDENCY", "images.a.depends_on"},
+  };
+  for (const auto& row : kRows) {
+    const absl::Status status = Parse(row.text).status();
+    EXPECT_THAT(status, StatusIs(absl::StatusCode::kInvalidArgument)) << row.text;
+    const v1::ErrorDetail detail = DetailOf(status);
+    EXPECT_EQ(detail.reason(), row.reason) << row.text;
+    EXPECT_EQ(detail.subject(), row.subject) << row.text;
+    EXPECT_EQ(detail.source().file(), "ZPipeline.yaml");
+    EXPECT_FALSE(detail.excerpt().lines().empty()) << row.text;
+  }
+}
+
 TEST(PipelineFileTest, WhatIsSetFromOutsideWins) {
   ASSERT_OK_AND_ASSIGN(
       const PipelineFile file,

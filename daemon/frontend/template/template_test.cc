@@ -100,6 +100,7 @@ TEST(Templates, WebAssemblyIsNotBuiltYet) {
   const absl::Status status = TemplateToBuild("webassembly").status();
   EXPECT_THAT(status, StatusIs(absl::StatusCode::kUnimplemented, HasSubstr("runtime wasm ")));
   EXPECT_EQ(DetailOf(status).reason(), "UNSUPPORTED_RUNTIME");
+  EXPECT_EQ(DetailOf(status).subject(), "wasm");
 }
 
 TEST(Templates, BuildFilesAreNamed) {

@@ -158,6 +158,27 @@ TEST(ZImagefileTest, Errors) {
   EXPECT_GT(count, 100);
 }
 
+TEST(ZImagefileTest, ErrorsSayWhetherTheFileReads) {
+  const struct {
+    const char* text;
+    const char* reason;
+    const char* subject;
+  } kRows[] = {
+      {"base: [\n", "ZIMAGEFILE_PARSE", ""},
+      {"base: [a]\n", "ZIMAGEFILE_PARSE", "base"},
+      {"base: a\nsteps:\n  - run: {}\n", "ZIMAGEFILE_PARSE", "steps[0].run"},
+      {"base: a\nsteps:\n  - rum: x\n", "ZIMAGEFILE_VALIDATION", "steps[0].rum"},
+      {"base: a\nbuild: b\n", "ZIMAGEFILE_VALIDATION", "build"},
+  };
+  for (const auto& row : kRows) {
+    const absl::Status status = ParseZImagefile(row.text, "ZImagefile").status();
+    EXPECT_THAT(status, StatusIs(absl::StatusCode::kInvalidArgument)) << row.text;
+    EXPECT_EQ(DetailOf(status).reason(), row.reason) << row.text;
+    EXPECT_EQ(DetailOf(status).subject(), row.subject) << row.text;
+    EXPECT_GT(DetailOf(status).source().first_line(), 0u) << row.text;
+  }
+}
+
 // What the schema, with its references resolved, says that the map `name` may have.
 std::set<std::string> SchemaKeys(const nlohmann::json& schema) {
   std::set<std::string> keys;
