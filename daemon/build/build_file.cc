@@ -150,11 +150,12 @@ absl::StatusOr<std::optional<IgnoreFile>> ParseIgnoreFile(const std::optional<Na
 
 // The template's ignore file stands in for the one that an archive lacks.
 absl::StatusOr<FileToBuild> ReadTemplate(Store& store, const MainContext& context,
-                                         const std::string& name) {
+                                         const v1::BuildSpec& spec) {
   ASSIGN_OR_RETURN(const RuntimeTemplate* runtime,
-                   ChooseTemplate(store.layers(), context.layer, name));
+                   ChooseTemplate(store.layers(), context.layer, spec.runtime()));
   FileToBuild file;
-  file.source = BuildFileOf(*runtime);
+  file.source = BuildFileOf(*runtime, spec.windows_ltsc());
+  file.os = runtime->os;
   if (context.layer != nullptr && context.from_tar) {
     ASSIGN_OR_RETURN(std::optional<NamedText> ignore,
                      ReadFirst(store, context.layer, {".dockerignore"}));
@@ -228,7 +229,7 @@ absl::StatusOr<MainContext> OpenMainContext(Store& store, const std::string& nam
 absl::StatusOr<FileToBuild> ReadFileToBuild(Store& store, const MainContext& context,
                                             const v1::BuildSpec& spec) {
   if (spec.has_runtime()) {
-    return ReadTemplate(store, context, spec.runtime());
+    return ReadTemplate(store, context, spec);
   }
   ASSIGN_OR_RETURN(FileToBuild file, ReadBuildFile(store, context, spec));
   ASSIGN_OR_RETURN(const std::optional<NamedText> ignore,

@@ -258,7 +258,8 @@ absl::StatusOr<std::shared_ptr<const v1::Graph>> PlanWithoutContext(const v1::Bu
     file.source = spec.dockerfile_inline();
   } else if (spec.has_runtime() && spec.runtime() != kDetectRuntime) {
     ASSIGN_OR_RETURN(const RuntimeTemplate* runtime, TemplateToBuild(spec.runtime()));
-    file.source = BuildFileOf(*runtime);
+    file.source = BuildFileOf(*runtime, spec.windows_ltsc());
+    file.os = runtime->os;
   } else {
     return std::shared_ptr<const v1::Graph>();
   }

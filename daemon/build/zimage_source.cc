@@ -24,16 +24,18 @@ absl::Status Unsupported(std::string_view option, std::string_view message) {
 }
 
 // The template with what the file adds to it.
-absl::StatusOr<DockerfileInstructions> ReadTemplate(const RuntimeUse& use) {
-  ASSIGN_OR_RETURN(const RuntimeTemplate* runtime, TemplateToBuild(use.name));
-  const std::string name = BuildFileName(*runtime);
-  ASSIGN_OR_RETURN(const LexedDockerfile lexed, LexDockerfile(runtime->dockerfile, name));
+absl::StatusOr<DockerfileInstructions> ReadTemplate(const RuntimeUse& use,
+                                                    const RuntimeTemplate& runtime,
+                                                    std::string_view windows_ltsc) {
+  const std::string name = BuildFileName(runtime);
+  ASSIGN_OR_RETURN(const LexedDockerfile lexed,
+                   LexDockerfile(DockerfileOf(runtime, windows_ltsc), name));
   ASSIGN_OR_RETURN(DockerfileInstructions instructions, ParseInstructions(lexed, name));
   ApplyToTemplate(use, &instructions);
   return instructions;
 }
 
-absl::StatusOr<ZImagefile> Read(const FileToBuild& file) {
+absl::StatusOr<ZImagefile> Read(const FileToBuild& file, std::string_view windows_ltsc) {
   ASSIGN_OR_RETURN(ZImagefile parsed, ParseZImagefile(file.source.content(), file.name()));
   if (parsed.wasm.has_value()) {
     return AtSource(
@@ -41,9 +43,15 @@ absl::StatusOr<ZImagefile> Read(const FileToBuild& file) {
         parsed.wasm->source);
   }
   if (parsed.runtime.has_value()) {
-    absl::StatusOr<DockerfileInstructions> instructions = ReadTemplate(*parsed.runtime);
+    const absl::StatusOr<const RuntimeTemplate*> runtime = TemplateToBuild(parsed.runtime->name);
+    RETURN_IF_ERROR(AtSource(runtime.status(), parsed.runtime->source));
+    absl::StatusOr<DockerfileInstructions> instructions =
+        ReadTemplate(*parsed.runtime, **runtime, windows_ltsc);
     RETURN_IF_ERROR(AtSource(instructions.status(), parsed.runtime->source));
     parsed.image = *std::move(instructions);
+    if (parsed.os.empty() && parsed.platform.empty()) {
+      parsed.os = (*runtime)->os;
+    }
   }
   return parsed;
 }
@@ -56,7 +64,7 @@ absl::StatusOr<ZImagefile> ReadZImagefile(const v1::BuildSpec& spec, FileToBuild
       *file->source.mutable_content(),
       ExpandVariables(file->source.content(),
                       {spec.pipeline_vars().begin(), spec.pipeline_vars().end()}, name));
-  absl::StatusOr<ZImagefile> parsed = Read(*file);
+  absl::StatusOr<ZImagefile> parsed = Read(*file, spec.windows_ltsc());
   RETURN_IF_ERROR(WithExcerpt(parsed.status(), name, file->source.content()));
   file->os = parsed->os;
   file->platform = parsed->platform;

@@ -1,5 +1,6 @@
-// Runtime templates: each is built on stand-ins for its base images, which are busybox with scripts
-// in the place of npm, pip, cargo and the like (testdata/stand_ins). They check how they are
+// Runtime templates but those for Windows (windows_test.cc): each is built on stand-ins for its base
+// images, which are busybox with scripts in the place of npm, pip, cargo and the like
+// (testdata/stand_ins). They check how they are
 // called, and "compile" a program into one that prints its own text.
 #include <fmt/format.h>
 #include <gmock/gmock.h>
@@ -381,19 +382,6 @@ TEST_F(TemplatesTest, OnlyWhatIsSelectedTravels) {
                                  "--metadata-file", Path("m"), Context()});
   EXPECT_EQ(built.exit_code, 0) << built.err;
   EXPECT_THAT(built.out, HasSubstr("context: 3 files, "));
-}
-
-// On stand-ins of Linux: the graph alone.
-TEST_F(TemplatesTest, ThoseForWindowsArePlanned) {
-  WriteContext("app.exe", "MZ");
-  for (const std::string name : {"nanoserver", "servercore"}) {
-    Import({"mcr.microsoft.com/windows/" + name + ":ltsc2022", ""});
-    const Finished plan = Zlayer({"plan", "--runtime", name, Context()});
-    EXPECT_EQ(plan.exit_code, 0) << plan.err;
-    EXPECT_THAT(plan.out, AllOf(HasSubstr("COPY . ."), HasSubstr("USER ContainerUser")));
-    const Finished check = Zlayer({"check", "--runtime", name, Context()});
-    EXPECT_EQ(check.out, "runtime:windows-" + name + ": no finding\n") << check.err;
-  }
 }
 
 TEST_F(TemplatesTest, MistakesAreSentences) {

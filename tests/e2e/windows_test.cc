@@ -298,5 +298,28 @@ TEST_F(WindowsTest, TheProgramSaysWhatItsImageIsFor) {
               AllOf(HasSubstr("bin/app.exe"), HasSubstr("darwin")));
 }
 
+// On stand-ins for Microsoft's images.
+TEST_F(WindowsTest, ItsTemplatesAreBuilt) {
+  WriteContext("app.exe", "MZ");
+  for (const std::string name : {"nanoserver", "servercore"}) {
+    ImportBase("mcr.microsoft.com/windows/" + name + ":ltsc2022");
+    ImportBase("mcr.microsoft.com/windows/" + name + ":ltsc2025", "10.0.26100.1742");
+    const Finished check = Zlayer({"check", "--runtime", name, Context()});
+    EXPECT_EQ(check.out, "runtime:windows-" + name + ": no finding\n") << check.err;
+    const Finished plan = Zlayer({"plan", "--runtime", name, Context()});
+    EXPECT_THAT(plan.out, AllOf(HasSubstr("COPY . ."), HasSubstr("USER ContainerUser")))
+        << plan.err;
+
+    Build({"--runtime", name, "-t", "app:1"});
+    EXPECT_THAT(Zlayer({"inspect", "app:1"}).out,
+                AllOf(HasSubstr("windows/amd64 "s + kVersion), HasSubstr("app.exe")));
+    Build({"--runtime", name, "--windows-ltsc", "ltsc2025", "-t", "app:2"});
+    EXPECT_THAT(Zlayer({"inspect", "app:2"}).out, HasSubstr("windows/amd64 10.0.26100.1742"));
+    WriteContext("ZImagefile", "runtime: windows-" + name + "\nenv: {A: b}\n");
+    Build({"-t", "app:3"});
+    EXPECT_THAT(Zlayer({"inspect", "app:3"}).out, HasSubstr("windows/amd64 "s + kVersion));
+  }
+}
+
 }  // namespace
 }  // namespace zlayer::e2e

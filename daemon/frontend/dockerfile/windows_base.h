@@ -13,8 +13,7 @@ inline constexpr std::string_view kDefaultLtsc = "ltsc2022";
 // "ltsc" and a year: a line of Windows Server.
 bool IsLtsc(std::string_view text);
 
-// The image that `FROM image` means on Windows, of a line: distributions of Linux are the plain
-// base
+// The image that `FROM image` means on Windows, of a line: distributions of Linux mean the base
 // ("debian:12" is "ghcr.io/.../base:windows-ltsc2022"), toolchains their build for Windows
 // ("golang:1.22-alpine" is "ghcr.io/.../golang:1.22-windows-ltsc2022"). The last component of the
 // name decides. nullopt: the image is used as it is written, as is one that is pinned by a digest.

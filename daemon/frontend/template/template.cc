@@ -97,13 +97,15 @@ std::vector<RuntimeTemplate> Table() {
        "A Windows program, app.exe, on Nano Server",
        {"*.exe"},
        {},
-       {}},
+       {},
+       "windows"},
       {"windows-servercore",
        {"windows-server-core", "servercore", "windows_servercore"},
        "A Windows program, app.exe, on Server Core, with the .NET Framework's libraries",
        {"*.vcxproj", "project.json"},
        {},
-       {}},
+       {},
+       "windows"},
   };
 }
 
@@ -173,6 +175,15 @@ absl::StatusOr<const RuntimeTemplate*> TemplateToBuild(std::string_view name) {
         "UNSUPPORTED_RUNTIME", runtime->name);
   }
   return runtime;
+}
+
+std::string DockerfileOf(const RuntimeTemplate& runtime, std::string_view windows_ltsc) {
+  constexpr std::string_view kLine = "ARG WINDOWS_VERSION=ltsc2022\n";
+  std::string text(runtime.dockerfile);
+  if (const size_t line = text.find(kLine); !windows_ltsc.empty() && line != std::string::npos) {
+    text.replace(line, kLine.size(), fmt::format("ARG WINDOWS_VERSION={}\n", windows_ltsc));
+  }
+  return text;
 }
 
 std::string BuildFileName(const RuntimeTemplate& runtime) {

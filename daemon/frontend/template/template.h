@@ -23,6 +23,7 @@ struct RuntimeTemplate {
   std::vector<std::string_view> detect_files;  // patterns of names that tell such a project
   std::string_view dockerfile;                 // empty: a name that is known, but not built yet
   std::string_view dockerignore;
+  std::string_view os;  // what its images are for; empty: Linux
 };
 
 // All templates, sorted by name.
@@ -35,6 +36,9 @@ const RuntimeTemplate* FindTemplate(std::string_view name);
 // the nearest, kUnimplemented (UNSUPPORTED_RUNTIME) is for names that are not built yet; the
 // subject of both is the name.
 absl::StatusOr<const RuntimeTemplate*> TemplateToBuild(std::string_view name);
+
+// Its Dockerfile, on another line of Windows Server than its own where `windows_ltsc` names one.
+std::string DockerfileOf(const RuntimeTemplate& runtime, std::string_view windows_ltsc);
 
 // What messages call its build file: "runtime:node22".
 std::string BuildFileName(const RuntimeTemplate& runtime);

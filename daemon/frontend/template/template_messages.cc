@@ -2,10 +2,10 @@
 
 namespace zlayer {
 
-v1::InlineFile BuildFileOf(const RuntimeTemplate& runtime) {
+v1::InlineFile BuildFileOf(const RuntimeTemplate& runtime, std::string_view windows_ltsc) {
   v1::InlineFile file;
   file.set_name(BuildFileName(runtime));
-  file.set_content(std::string(runtime.dockerfile));
+  file.set_content(DockerfileOf(runtime, windows_ltsc));
   return file;
 }
 

@@ -103,6 +103,20 @@ TEST(Templates, WebAssemblyIsNotBuiltYet) {
   EXPECT_EQ(DetailOf(status).subject(), "wasm");
 }
 
+TEST(Templates, ThoseForWindowsAreOnTheLineThatIsAskedFor) {
+  size_t count = 0;
+  for (const RuntimeTemplate& runtime : AllTemplates()) {
+    if (runtime.os == "windows") {
+      ++count;
+      EXPECT_EQ(DockerfileOf(runtime, ""), runtime.dockerfile);
+      EXPECT_THAT(DockerfileOf(runtime, "ltsc2025"), HasSubstr("ARG WINDOWS_VERSION=ltsc2025\n"));
+    } else {
+      EXPECT_EQ(DockerfileOf(runtime, "ltsc2025"), runtime.dockerfile);
+    }
+  }
+  EXPECT_EQ(count, 2u);
+}
+
 TEST(Templates, BuildFilesAreNamed) {
   EXPECT_EQ(BuildFileName(*FindTemplate("node")), "runtime:node24");
 }
