@@ -223,7 +223,7 @@ TEST_F(GraphPlannerTest, AnErrorInANestedFileIsShownThere) {
 }
 
 TEST_F(GraphPlannerTest, AnExaminationTellsOfNestedFilesToo) {
-  files_["ZImagefile"] = "build: deps\nsteps:\n  - workdir: own\n";
+  files_["ZImagefile"] = "build: deps\nsteps:\n  - workdir: /own\n";
   files_["deps/Dockerfile"] = "FROM busybox\nMAINTAINER me\n";
   ExaminedFile examined = Examine();
   EXPECT_OK(examined.found.status);
