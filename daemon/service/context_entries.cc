@@ -129,17 +129,19 @@ absl::Status ContextEntries::CheckPlace(std::string_view path) {
   return absl::OkStatus();
 }
 
+absl::Status ContextTooLarge(std::string_view message) {
+  v1::ErrorDetail detail;
+  detail.set_reason("CONTEXT_TOO_LARGE");
+  return WithDetail(ResourceExhausted(message), detail);
+}
+
 absl::Status ContextEntries::Add(const v1::ContextEntry& entry) {
   metadata_bytes_ += MetadataBytes(entry);
   if (items_.size() >= limits_.entries || metadata_bytes_ > limits_.metadata_bytes) {
-    v1::ErrorDetail detail;
-    detail.set_reason("CONTEXT_TOO_LARGE");
-    return WithDetail(
-        ResourceExhausted(fmt::format(
-            "the build context has more than {} entries or {} MiB of names; leave out what the "
-            "build does not need with .dockerignore",
-            limits_.entries, limits_.metadata_bytes >> 20)),
-        detail);
+    return ContextTooLarge(fmt::format(
+        "the build context has more than {} entries or {} MiB of names; leave out what the build "
+        "does not need with .dockerignore",
+        limits_.entries, limits_.metadata_bytes >> 20));
   }
   RETURN_IF_ERROR(CheckSizes(entry));
   RETURN_IF_ERROR(CheckEscape(entry));

@@ -18,6 +18,9 @@
 
 namespace zlayer {
 
+// kResourceExhausted (reason CONTEXT_TOO_LARGE).
+absl::Status ContextTooLarge(std::string_view message);
+
 // Not thread-safe.
 class ContextEntries {
  public:

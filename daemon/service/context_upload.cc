@@ -51,6 +51,7 @@ class ContextReceiver : public ContextUpload {
   enum class State { kStart, kTar, kEntries, kContents, kDone };
 
   absl::Status Start(v1::UploadStart& start);
+  absl::Status AppendTar(std::string_view data);
   absl::Status AddEntries(const v1::ContextEntries& message, std::vector<Response>* replies,
                           std::stop_token stop);
   absl::Status Plan(std::stop_token stop);
@@ -85,6 +86,12 @@ class ContextReceiver : public ContextUpload {
   std::unique_ptr<PackWriter> pack_;
 };
 
+absl::Status ContextReceiver::AppendTar(std::string_view data) {
+  counters_.set_bytes_received(counters_.bytes_received() + data.size());
+  const absl::Status kept = spool_->Append(data);
+  return absl::IsResourceExhausted(kept) ? ContextTooLarge(Message(kept)) : kept;
+}
+
 absl::Status ContextReceiver::Receive(Request& message, std::vector<Response>* replies,
                                       std::stop_token stop) {
   switch (message.message_case()) {
@@ -94,8 +101,7 @@ absl::Status ContextReceiver::Receive(Request& message, std::vector<Response>* r
       if (state_ != State::kTar) {
         return Unexpected("TarChunk");
       }
-      counters_.set_bytes_received(counters_.bytes_received() + message.tar().data().size());
-      return spool_->Append(message.tar().data());
+      return AppendTar(message.tar().data());
     case Request::kEntries:
       return state_ == State::kEntries ? AddEntries(message.entries(), replies, std::move(stop))
                                        : Unexpected("ContextEntries");
@@ -182,7 +188,7 @@ absl::Status ContextReceiver::Count(const std::vector<uint64_t>& files) {
   counters_.set_bytes_selected(total);
   counters_.set_files_selected(files.size());
   if (total > options_.max_bytes) {
-    return ResourceExhausted(
+    return ContextTooLarge(
         fmt::format("the build selects {} MiB of the context, and {} MiB are the most; leave out "
                     "what the build does not need with .dockerignore",
                     total >> 20, options_.max_bytes >> 20));

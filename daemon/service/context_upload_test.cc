@@ -505,7 +505,9 @@ TEST_F(ContextUploadTest, FilesTogetherAreLimited) {
       files.push_back(File(name, ""));
       files.back().set_size(size);
     }
-    EXPECT_THAT(Entries(files), StatusIs(absl::StatusCode::kResourceExhausted));
+    const absl::Status refused = Entries(files);
+    EXPECT_THAT(refused, StatusIs(absl::StatusCode::kResourceExhausted));
+    EXPECT_EQ(DetailOf(refused).reason(), "CONTEXT_TOO_LARGE");
   }
 }
 
@@ -604,7 +606,9 @@ TEST_F(ContextUploadTest, ATarIsLimited) {
   Begin();
   ASSERT_OK(Start(true));
   ASSERT_OK(Tar(std::string(1000, 'x')));
-  EXPECT_THAT(Tar("x"), StatusIs(absl::StatusCode::kResourceExhausted));
+  const absl::Status refused = Tar("x");
+  EXPECT_THAT(refused, StatusIs(absl::StatusCode::kResourceExhausted));
+  EXPECT_EQ(DetailOf(refused).reason(), "CONTEXT_TOO_LARGE");
 }
 
 }  // namespace
