@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "base/files.h"
-#include "client/cli/build_request.h"
+#include "client/cli/build_file.h"
 #include "client/cli/registry_logins.h"
 #include "daemon/frontend/template/template.h"
 #include "daemon/frontend/zimagefile/expand_variables.h"

@@ -5,7 +5,7 @@
 #include <optional>
 #include <string>
 
-#include "client/cli/build_request.h"
+#include "client/cli/build_flags.h"
 #include "client/cli/command.h"
 
 namespace zlayer {

@@ -1,48 +1,21 @@
 #include "client/cli/build_request.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
-#include <filesystem>
 #include <string_view>
-#include <system_error>
 #include <utility>
 
 #include "base/errors.h"
-#include "base/files.h"
 #include "base/status_macros.h"
 #include "base/strings.h"
-#include "client/cli/directory_project.h"
 #include "client/cli/instant.h"
 #include "client/cli/session.h"
-#include "client/lib/stoppable_reader.h"
-#include "daemon/frontend/build_file_choice.h"
 #include "daemon/frontend/dockerfile/git_url.h"
 #include "daemon/frontend/dockerfile/run_mount.h"
-#include "daemon/frontend/template/detect.h"
 #include "daemon/frontend/template/template.h"
-#include "daemon/frontend/zimagefile/expand_variables.h"
-#include "daemon/frontend/zimagefile/file_name.h"
-#include "daemon/frontend/zimagefile/zimagefile.h"
 
 namespace zlayer {
 namespace {
-
-constexpr size_t kMaxFile = size_t{1} << 20;
-constexpr std::string_view kImageScheme = "docker-image://";
-
-// Whether the daemon fetches the context. A URL that is malformed is one, too.
-bool IsRemote(const std::string& context) {
-  const absl::StatusOr<std::optional<GitUrl>> git = ParseGitUrl(context);
-  return !git.ok() || git->has_value() || IsHttpUrl(context) || context.starts_with(kImageScheme);
-}
-
-// A string of a request must be UTF-8.
-absl::Status CheckText(std::string_view flag, std::string_view text) {
-  return IsUtf8(text)
-             ? absl::OkStatus()
-             : UsageError(fmt::format("{} takes UTF-8 text, not \"{}\"", flag, ToUtf8(text)));
-}
 
 absl::Status AddTexts(std::string_view flag, const std::vector<std::string>& texts,
                       google::protobuf::RepeatedPtrField<std::string>* list) {
@@ -65,25 +38,10 @@ absl::Status AddLists(std::string_view flag, const std::vector<std::string>& tex
   return absl::OkStatus();
 }
 
-struct Pair {
-  std::string key;
-  std::string value;
-};
-
-absl::StatusOr<Pair> ParsePair(std::string_view flag, std::string_view text,
-                               std::string_view form = "KEY=VALUE") {
-  RETURN_IF_ERROR(CheckText(flag, text));
-  size_t equals = text.find('=');
-  if (equals == std::string_view::npos || equals == 0) {
-    return UsageError(fmt::format("{} takes {}, not \"{}\"", flag, form, text));
-  }
-  return Pair{std::string(text.substr(0, equals)), std::string(text.substr(equals + 1))};
-}
-
 absl::Status AddPairs(std::string_view flag, const std::vector<std::string>& texts,
                       google::protobuf::Map<std::string, std::string>* map) {
   for (const std::string& text : texts) {
-    ASSIGN_OR_RETURN(Pair pair, ParsePair(flag, text));
+    ASSIGN_OR_RETURN(FlagPair pair, ParsePair(flag, text));
     (*map)[pair.key] = pair.value;
   }
   return absl::OkStatus();
@@ -104,7 +62,7 @@ absl::Status AddBuildArgs(const std::vector<std::string>& texts, const Environme
       }
       continue;
     }
-    ASSIGN_OR_RETURN(Pair pair, ParsePair("--build-arg", text, "NAME=VALUE or NAME"));
+    ASSIGN_OR_RETURN(FlagPair pair, ParsePair("--build-arg", text, "NAME=VALUE or NAME"));
     (*map)[pair.key] = pair.value;
   }
   return absl::OkStatus();
@@ -119,7 +77,7 @@ absl::StatusOr<v1::BuildSpec::Output> ParseOutput(const std::string& text) {
     return output;
   }
   for (std::string_view part : Split(text, ',')) {
-    ASSIGN_OR_RETURN(Pair pair, ParsePair("--output", part, "DIR or type=TYPE,KEY=VALUE,..."));
+    ASSIGN_OR_RETURN(FlagPair pair, ParsePair("--output", part, "DIR or type=TYPE,KEY=VALUE,..."));
     if (pair.key == "type") {
       output.set_type(pair.value);
     } else {
@@ -194,21 +152,6 @@ v1::PullMode PullModeOf(std::string_view text) {
                             : v1::PULL_DEFAULT;
 }
 
-// Whether what the options name is a ZImagefile.
-bool NamesZImagefile(const BuildFlags& flags) {
-  return !flags.zimagefile.empty() || IsZImagefilePath(flags.file);
-}
-
-// What `-f` or `-z` names; empty where nothing does.
-const std::string& NamedFile(const BuildFlags& flags) {
-  return flags.file.empty() ? flags.zimagefile : flags.file;
-}
-bool DetectsRuntime(const BuildFlags& flags) {
-  return flags.runtime_auto || flags.runtime == kDetectRuntime;
-}
-
-bool HasRuntime(const BuildFlags& flags) { return flags.runtime_auto || !flags.runtime.empty(); }
-
 void SetSource(const BuildFlags& flags, const std::optional<BuildFile>& file, v1::BuildSpec* spec) {
   if (HasRuntime(flags)) {
     spec->set_runtime(file.has_value() ? file->runtime : std::string(kDetectRuntime));
@@ -238,10 +181,8 @@ absl::Status AddSets(const BuildFlags& flags, const std::optional<BuildFile>& fi
                     "sets its arguments",
                     ToUtf8(file->name)));
   }
-  for (const std::string& text : flags.sets) {
-    ASSIGN_OR_RETURN(Pair pair, ParsePair("--set", text, "NAME=VALUE"));
-    (*map)[pair.key] = pair.value;
-  }
+  ASSIGN_OR_RETURN(const auto variables, VariablesOf(flags));
+  map->insert(variables.begin(), variables.end());
   return absl::OkStatus();
 }
 
@@ -274,7 +215,7 @@ absl::Status AddRemoteContexts(const BuildFlags& flags, v1::BuildSpec* spec) {
     (*spec->mutable_contexts())[""] = *std::move(source);
   }
   for (const std::string& text : flags.build_contexts) {
-    ASSIGN_OR_RETURN(Pair pair, ParsePair("--build-context", text, "NAME=DIR"));
+    ASSIGN_OR_RETURN(FlagPair pair, ParsePair("--build-context", text, "NAME=DIR"));
     ASSIGN_OR_RETURN(std::optional<v1::ContextSource> source, RemoteContext(pair.value));
     if (source.has_value()) {
       (*spec->mutable_contexts())[pair.key] = *std::move(source);
@@ -283,120 +224,7 @@ absl::Status AddRemoteContexts(const BuildFlags& flags, v1::BuildSpec* spec) {
   return absl::OkStatus();
 }
 
-// Sets the file's ignore rules from the first file that exists.
-absl::Status ReadIgnoreFile(const std::string& path, const BuildFlags& flags, BuildFile* file) {
-  std::vector<std::string> candidates;
-  if (path != "-") {
-    candidates.push_back(path + ".dockerignore");
-  }
-  if (IsDirectoryContext(flags)) {
-    candidates.push_back(flags.context + "/.dockerignore");
-  }
-  for (const std::string& candidate : candidates) {
-    auto text = ReadFile(candidate, kMaxFile);
-    if (text.ok()) {
-      file->ignore_name =
-          candidate == path + ".dockerignore" ? file->name + ".dockerignore" : ".dockerignore";
-      file->ignore_text = *std::move(text);
-      return absl::OkStatus();
-    }
-    if (!absl::IsNotFound(text.status())) {
-      return text.status();
-    }
-  }
-  return absl::OkStatus();
-}
-
-// That of the template which a ZImagefile names, for contexts that have none. What is wrong in the
-// file the daemon says.
-void UseTemplatesIgnoreFile(const BuildFlags& flags, BuildFile* file) {
-  v1::BuildSpec spec;
-  if (!AddSets(flags, *file, spec.mutable_pipeline_vars()).ok()) {
-    return;
-  }
-  const absl::StatusOr<std::string> text = ExpandVariables(
-      file->content, {spec.pipeline_vars().begin(), spec.pipeline_vars().end()}, file->name);
-  const absl::StatusOr<ZImagefile> parsed =
-      text.ok() ? ParseZImagefile(*text, file->name) : text.status();
-  if (!parsed.ok() || !parsed->runtime.has_value()) {
-    return;
-  }
-  if (const RuntimeTemplate* runtime = FindTemplate(parsed->runtime->name); runtime != nullptr) {
-    file->ignore_name = BuildFileName(*runtime) + ".dockerignore";
-    file->ignore_text = std::string(runtime->dockerignore);
-  }
-}
-
-absl::Status MissingFile(const BuildFlags& flags, const std::string& path) {
-  if (!NamedFile(flags).empty()) {
-    return NotFound(fmt::format("there is no build file {}", ToUtf8(path)));
-  }
-  return NotFound(
-      access(flags.context.c_str(), F_OK) != 0
-          ? fmt::format("the build context \"{}\" does not exist", ToUtf8(flags.context))
-          : fmt::format("no Dockerfile at {}, and no ZImagefile; name a build file with -f or -z",
-                        ToUtf8(path)));
-}
-
-absl::Status CheckRuntimeFlags(const BuildFlags& flags) {
-  if (!NamedFile(flags).empty()) {
-    return UsageError("--runtime and -f or -z both say what the build file is: give one of them");
-  }
-  if (flags.runtime_auto && !flags.runtime.empty() && flags.runtime != kDetectRuntime) {
-    return UsageError("--runtime-auto and --runtime NAME exclude each other");
-  }
-  if (!DetectsRuntime(flags) && FindTemplate(flags.runtime) == nullptr) {
-    return UsageError(Message(TemplateToBuild(flags.runtime).status()));
-  }
-  return absl::OkStatus();
-}
-
-absl::StatusOr<std::optional<BuildFile>> ReadTemplate(const BuildFlags& flags) {
-  RETURN_IF_ERROR(CheckRuntimeFlags(flags));
-  BuildFile file;
-  const RuntimeTemplate* runtime = nullptr;
-  if (!DetectsRuntime(flags)) {
-    ASSIGN_OR_RETURN(runtime, TemplateToBuild(flags.runtime));
-  } else if (IsDirectoryContext(flags)) {
-    ASSIGN_OR_RETURN(DetectedRuntime found, DetectRuntimeOf(flags.context));
-    runtime = found.runtime;
-    file.reason = std::move(found.reason);
-  } else {
-    return std::nullopt;
-  }
-  file.name = BuildFileName(*runtime);
-  file.content = std::string(runtime->dockerfile);
-  file.runtime = std::string(runtime->name);
-  RETURN_IF_ERROR(ReadIgnoreFile("-", flags, &file));
-  if (file.ignore_name.empty() && IsDirectoryContext(flags)) {
-    file.ignore_name = file.name + ".dockerignore";
-    file.ignore_text = std::string(runtime->dockerignore);
-  }
-  return file;
-}
-
 }  // namespace
-
-absl::StatusOr<std::string> FindBuildFile(const std::string& directory) {
-  std::vector<std::string> names;
-  std::error_code error;
-  for (auto at = std::filesystem::directory_iterator(directory, error);
-       !error && at != std::filesystem::directory_iterator(); at.increment(error)) {
-    std::error_code unknown;
-    if (!at->is_directory(unknown)) {
-      names.push_back(at->path().filename());
-    }
-  }
-  return ChooseBuildFile(std::move(names), "choose one with -z");
-}
-
-bool IsDirectoryContext(const BuildFlags& flags) {
-  return flags.context != "-" && !IsRemote(flags.context);
-}
-
-std::string ContextDirectory(const BuildFlags& flags) {
-  return IsDirectoryContext(flags) ? flags.context : std::string();
-}
 
 absl::StatusOr<v1::SubmitBuildRequest> MakeBuildRequest(const BuildFlags& flags,
                                                         const std::optional<BuildFile>& file,
@@ -450,57 +278,12 @@ absl::StatusOr<std::map<std::string, std::string>> DirectoryContexts(const Build
     directories[""] = flags.context;
   }
   for (const std::string& text : flags.build_contexts) {
-    ASSIGN_OR_RETURN(Pair pair, ParsePair("--build-context", text, "NAME=DIR"));
+    ASSIGN_OR_RETURN(FlagPair pair, ParsePair("--build-context", text, "NAME=DIR"));
     if (!IsRemote(pair.value)) {
       directories[pair.key] = pair.value;
     }
   }
   return directories;
-}
-
-absl::StatusOr<std::optional<BuildFile>> ReadBuildFile(const BuildFlags& flags,
-                                                       std::stop_token stop) {
-  if (HasRuntime(flags)) {
-    return ReadTemplate(flags);
-  }
-  const std::string& given = NamedFile(flags);
-  bool context_is_tar = flags.context == "-";
-  if (!flags.file.empty() && !flags.zimagefile.empty()) {
-    return UsageError("-f and -z both name the build file: give one of them");
-  }
-  if (IsRemote(flags.context) && given != "-") {
-    return std::nullopt;
-  }
-  if (given == "-" && context_is_tar) {
-    return UsageError("stdin cannot be both the build file and the build context");
-  }
-  if (context_is_tar && (given.empty() || access(given.c_str(), F_OK) != 0)) {
-    return std::nullopt;
-  }
-  BuildFile file;
-  file.is_zimagefile = NamesZImagefile(flags);
-  std::string path = given;
-  if (given.empty()) {
-    ASSIGN_OR_RETURN(file.name, FindBuildFile(flags.context));
-    file.is_zimagefile = IsZImagefileName(file.name);
-    path = flags.context + "/" + file.name;
-  } else {
-    file.name = given != "-" ? given : file.is_zimagefile ? "ZImagefile" : "Dockerfile";
-  }
-  auto content = given == "-" ? StoppableReader(STDIN_FILENO, stop).ReadAll(kMaxFile)
-                              : ReadFile(path, kMaxFile);
-  if (absl::IsNotFound(content.status())) {
-    return MissingFile(flags, path);
-  }
-  if (!content.ok()) {
-    return given == "-" ? Annotate(content.status(), "the build file on stdin") : content.status();
-  }
-  file.content = *std::move(content);
-  RETURN_IF_ERROR(ReadIgnoreFile(path, flags, &file));
-  if (file.is_zimagefile && file.ignore_name.empty() && IsDirectoryContext(flags)) {
-    UseTemplatesIgnoreFile(flags, &file);
-  }
-  return file;
 }
 
 }  // namespace zlayer

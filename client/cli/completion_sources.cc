@@ -9,7 +9,7 @@
 #include <utility>
 
 #include "base/strings.h"
-#include "client/cli/build_request.h"
+#include "client/cli/build_file.h"
 #include "client/lib/connection.h"
 #include "client/progress/text.h"
 #include "daemon/frontend/dockerfile/lexer.h"

@@ -14,6 +14,7 @@
 #include "base/suggest.h"
 #include "client/cli/build_images.h"
 #include "client/cli/build_options.h"
+#include "client/cli/build_request.h"
 #include "client/cli/check_text.h"
 #include "client/cli/registry_logins.h"
 #include "client/cli/source_text.h"

@@ -7,7 +7,7 @@
 #include <optional>
 #include <string>
 
-#include "client/cli/build_request.h"
+#include "client/cli/build_file.h"
 #include "client/cli/command.h"
 #include "client/cli/session.h"
 #include "zlayer/v1/build.pb.h"
