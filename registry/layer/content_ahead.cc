@@ -17,6 +17,15 @@ constexpr size_t kBlocks = 4;
 
 absl::Status Stopped() { return Cancelled("reading a layer's files was stopped"); }
 
+ContentAhead::Entries EntriesOf(const LayerIndex& layer) {
+  return [&layer](const std::function<absl::Status(const Entry&)>& each) {
+    for (size_t i = 0; i < layer.size(); ++i) {
+      RETURN_IF_ERROR(each(layer.At(i)));
+    }
+    return absl::OkStatus();
+  };
+}
+
 }  // namespace
 
 bool HasContent(const Entry& entry) {
@@ -24,7 +33,11 @@ bool HasContent(const Entry& entry) {
 }
 
 ContentAhead::ContentAhead(const LayerIndex& layer, const ContentOpener& open, std::stop_token stop)
-    : layer_(layer), open_(open), stop_(std::move(stop)) {
+    : ContentAhead(EntriesOf(layer), layer.content_bytes(), open, std::move(stop)) {}
+
+ContentAhead::ContentAhead(Entries entries, uint64_t bytes, const ContentOpener& open,
+                           std::stop_token stop)
+    : entries_(std::move(entries)), open_(open), stop_(std::move(stop)) {
   const auto read = [this](std::stop_token end) {
     absl::Status status = ReadAll(end);
     if (!status.ok() && (filling_ || NewBlock(end).ok())) {
@@ -32,7 +45,7 @@ ContentAhead::ContentAhead(const LayerIndex& layer, const ContentOpener& open, s
     }
     Pass();
   };
-  if (layer.content_bytes() < kBlock) {
+  if (bytes < kBlock) {
     read(stop_);
   } else {
     reader_ = std::jthread(read);
@@ -42,18 +55,17 @@ ContentAhead::ContentAhead(const LayerIndex& layer, const ContentOpener& open, s
 ContentAhead::~ContentAhead() = default;
 
 absl::Status ContentAhead::ReadAll(std::stop_token stop) {
-  for (size_t i = 0; i < layer_.size(); ++i) {
-    const Entry entry = layer_.At(i);
-    if (HasContent(entry)) {
-      ASSIGN_OR_RETURN(const ContentFile file, open_(entry));
-      if (file.size != entry.size) {
-        return DataLoss(fmt::format("{} is damaged in the store: it has {} bytes instead of {}",
-                                    entry.content.ToString(), file.size, entry.size));
-      }
-      RETURN_IF_ERROR(ReadOne(file, stop));
+  return entries_([&](const Entry& entry) -> absl::Status {
+    if (!HasContent(entry)) {
+      return absl::OkStatus();
     }
-  }
-  return absl::OkStatus();
+    ASSIGN_OR_RETURN(const ContentFile file, open_(entry));
+    if (file.size != entry.size) {
+      return DataLoss(fmt::format("{} is damaged in the store: it has {} bytes instead of {}",
+                                  entry.content.ToString(), file.size, entry.size));
+    }
+    return ReadOne(file, stop);
+  });
 }
 
 absl::Status ContentAhead::ReadOne(const ContentFile& file, std::stop_token stop) {

@@ -29,8 +29,13 @@ bool HasContent(const Entry& entry);
 // own. To be used by one thread.
 class ContentAhead {
  public:
+  // Calls what it is given for every entry, in the layer's order, and returns the first error.
+  using Entries = std::function<absl::Status(const std::function<absl::Status(const Entry&)>&)>;
+
   // Both must outlive the reader. A requested `stop` ends waits with kCancelled.
   ContentAhead(const LayerIndex& layer, const ContentOpener& open, std::stop_token stop);
+  // Of a layer without an index yet, with `bytes` of contents. What `entries` visits must stay.
+  ContentAhead(Entries entries, uint64_t bytes, const ContentOpener& open, std::stop_token stop);
   ~ContentAhead();
 
   // Whether the bytes of the next content (of the next entry that HasContent, in the layer's order)
@@ -61,7 +66,7 @@ class ContentAhead {
   absl::StatusOr<const Part*> Current();
   void Drop();
 
-  const LayerIndex& layer_;
+  const Entries entries_;
   const ContentOpener& open_;
   const std::stop_token stop_;
 

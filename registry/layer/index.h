@@ -131,15 +131,21 @@ class LayerIndexBuilder {
   void RemoveSubtree(std::string_view path);
   size_t size() const { return entries_.size(); }
 
-  // Sets the content digests of files to what `digest` answers for them. It is called for every
-  // entry, in the order of the index and as it will be there (the answer counts for files that are
-  // no links). Errors are those of Serialize, and of `digest`.
+  // To be called once all entries are there. Checks that parents are directories that are present
+  // (the root is implied) and that hard links name a file of this layer (an interchange of leader
+  // and link, so that the leader comes first, is made here, and metadata of a link set to the
+  // leader's). kInvalidArgument says which path is wrong.
+  absl::Status Settle();
+
+  // Calls `each` for every entry, in the order of the index, and as it will be there once they are
+  // settled. The first error ends it and is returned.
+  absl::Status ForEach(const std::function<absl::Status(const Entry&)>& each) const;
+  // Sets the content digests of files to what `digest` answers in the same calls, and those of links
+  // to their leaders', after the last one: until then ForEach may go on elsewhere. Only of settled
+  // entries.
   absl::Status SetContents(const std::function<absl::StatusOr<Digest>(const Entry&)>& digest);
 
-  // Checks that parents are directories that are present (the root is implied) and that hard links
-  // name a file of this layer (an interchange of leader and link, so that the leader comes first,
-  // is made here, and metadata of a link set to the leader's), then serialises. kInvalidArgument
-  // says which path is wrong, kResourceExhausted that paths and attributes exceed 4 GiB. Files may
+  // Settles, and serialises: kResourceExhausted where paths and attributes exceed 4 GiB. Files may
   // be without a content digest while their bytes are elsewhere (a context under way); a layer that
   // is stored has all of them.
   absl::StatusOr<std::string> Serialize();
@@ -156,6 +162,7 @@ class LayerIndexBuilder {
   absl::Status OrderLinks();
 
   Entries entries_;
+  bool settled_ = false;
 };
 
 }  // namespace zlayer

@@ -25,6 +25,7 @@ void CopyMetadata(const Entry& from, Entry* to) {
 
 absl::Status LayerIndexBuilder::Add(Entry entry) {
   RETURN_IF_ERROR(NormalizeEntry(&entry));
+  settled_ = false;
   // Entries mostly come in order, so the end is looked at first.
   const bool is_last = entries_.empty() || ComparePaths(entries_.rbegin()->first, entry.path) < 0;
   auto found = is_last ? entries_.end() : entries_.find(entry.path);
@@ -51,6 +52,7 @@ const Entry* LayerIndexBuilder::Find(std::string_view path) const {
 }
 
 void LayerIndexBuilder::RemoveSubtree(std::string_view path) {
+  settled_ = false;
   auto first = entries_.lower_bound(path);
   auto last = first;
   while (last != entries_.end() && IsAtOrBelow(last->first, path)) {
@@ -116,22 +118,43 @@ absl::Status LayerIndexBuilder::OrderLinks() {
   return absl::OkStatus();
 }
 
+absl::Status LayerIndexBuilder::Settle() {
+  if (!settled_) {
+    RETURN_IF_ERROR(CheckParents());
+    RETURN_IF_ERROR(OrderLinks());
+    settled_ = true;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status LayerIndexBuilder::ForEach(
+    const std::function<absl::Status(const Entry&)>& each) const {
+  for (const auto& item : entries_) {
+    RETURN_IF_ERROR(each(item.second));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status LayerIndexBuilder::SetContents(
     const std::function<absl::StatusOr<Digest>(const Entry&)>& digest) {
-  RETURN_IF_ERROR(CheckParents());
-  RETURN_IF_ERROR(OrderLinks());
+  std::vector<Digest> found;
+  found.reserve(entries_.size());
+  RETURN_IF_ERROR(ForEach([&](const Entry& entry) -> absl::Status {
+    ASSIGN_OR_RETURN(found.emplace_back(), digest(entry));
+    return absl::OkStatus();
+  }));
+  auto next = found.begin();
   for (auto& [path, entry] : entries_) {
-    ASSIGN_OR_RETURN(Digest found, digest(entry));
-    if (entry.type == EntryType::kFile && entry.hard_link.empty()) {
-      entry.content = found;
+    if (entry.type == EntryType::kFile) {
+      entry.content = entry.hard_link.empty() ? *next : Find(entry.hard_link)->content;
     }
+    ++next;
   }
   return absl::OkStatus();
 }
 
 absl::StatusOr<std::string> LayerIndexBuilder::Serialize() {
-  RETURN_IF_ERROR(CheckParents());
-  RETURN_IF_ERROR(OrderLinks());
+  RETURN_IF_ERROR(Settle());
   LayerIndexWriter writer;
   for (const auto& item : entries_) {
     RETURN_IF_ERROR(writer.Append(item.second));

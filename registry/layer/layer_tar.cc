@@ -171,16 +171,21 @@ absl::StatusOr<TarIdentity> DigestLayerTar(const LayerTar& source, std::stop_tok
 
 absl::StatusOr<TarIdentity> DigestContents(LayerIndexBuilder* builder, const ContentOpener& open,
                                            std::stop_token stop) {
+  RETURN_IF_ERROR(builder->Settle());
+  uint64_t bytes = 0;
+  RETURN_IF_ERROR(builder->ForEach([&](const Entry& entry) {
+    bytes += HasContent(entry) ? entry.size : 0;
+    return absl::OkStatus();
+  }));
   TarDigester digester(/*epoch=*/std::nullopt, stop);
+  ContentAhead contents([builder](const auto& each) { return builder->ForEach(each); }, bytes, open,
+                        stop);
+  const auto take = [&](const TarDigester::Sink& sink) { return contents.Take(sink); };
   RETURN_IF_ERROR(builder->SetContents([&](const Entry& entry) -> absl::StatusOr<Digest> {
     if (stop.stop_requested()) {
       return Stopped();
     }
-    absl::StatusOr<Digest> digest =
-        digester.AddAndDigest(entry, [&](const TarDigester::Sink& sink) -> absl::Status {
-          ASSIGN_OR_RETURN(ContentFile content, open(entry));
-          return ReadContent(content, Digest(), sink);
-        });
+    absl::StatusOr<Digest> digest = digester.AddAndDigest(entry, take);
     return digest.ok() ? digest : Explained(digest.status(), entry);
   }));
   return digester.Finish();
