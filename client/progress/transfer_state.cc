@@ -39,8 +39,6 @@ std::string_view TransferEnd(v1::TransferProgress::State state) {
       return "was there already";
     case v1::TransferProgress::MOUNTED:
       return "taken from another repository";
-    case v1::TransferProgress::DEFERRED:
-      return "comes when it is needed";
     default:
       return "done";
   }
