@@ -5,12 +5,11 @@ import platform
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "..", "peers"))
-from builders import (TOP, Buildah, BuildKit, DockerRegistry, Skopeo, Zlayer, programs,  # noqa: E402
-                      remove_work)
+from builders import (TOP, Buildah, BuildKit, DockerRegistry, Skopeo, Zlayer, make_work,  # noqa: E402
+                      programs, remove_work)
 from registry_rows import registry_rows  # noqa: E402
 from workloads import Result, Workloads, make_base  # noqa: E402
 
@@ -72,7 +71,7 @@ def main():
     parser.add_argument("--directory", default=None, help="where the stores are: disk or a tmpfs")
     options = parser.parse_args()
 
-    work = tempfile.mkdtemp(prefix="zlayer-compare-", dir=options.directory)
+    work = make_work("zlayer-compare-", options.directory)
     makers = {"zlayer": lambda: Zlayer(work, programs()), "buildkit": lambda: BuildKit(work),
               "buildah": lambda: Buildah(work), "skopeo": lambda: Skopeo(work, programs()),
               "docker-registry": lambda: DockerRegistry(work)}

@@ -6,11 +6,10 @@ import os
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "..", "peers"))
-from builders import BuildOptions, Zlayer, program, programs, remove_work  # noqa: E402
+from builders import BuildOptions, Zlayer, make_work, program, programs, remove_work  # noqa: E402
 from workloads import make_base, twenty_steps  # noqa: E402
 
 # Two steps, so that each build leaves two records, layers and logs of its own.
@@ -34,7 +33,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=31)
     parser.add_argument("--directory", default=None, help="where the store is: disk or a tmpfs")
     options = parser.parse_args()
-    work = tempfile.mkdtemp(prefix="zlayer-many-", dir=options.directory)
+    work = make_work("zlayer-many-", options.directory)
     peer = Zlayer(work, programs())
     try:
         peer.start()

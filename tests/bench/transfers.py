@@ -5,10 +5,9 @@ import argparse
 import os
 import subprocess
 import sys
-import tempfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "..", "peers"))
-from builders import BuildOptions, Zlayer, programs, remove_work  # noqa: E402
+from builders import BuildOptions, Zlayer, make_work, programs, remove_work  # noqa: E402
 from registry_rows import Registry, free_port, largest_layer  # noqa: E402
 
 
@@ -28,7 +27,7 @@ def main():
     parser.add_argument("--size", type=int, default=16 << 20, help="bytes of each image's layer")
     parser.add_argument("--directory", default=None, help="where the stores are: disk or a tmpfs")
     options = parser.parse_args()
-    work = tempfile.mkdtemp(prefix="zlayer-transfers-", dir=options.directory)
+    work = make_work("zlayer-transfers-", options.directory)
     peer = Zlayer(work, programs())
     registry = Registry(work)
     port = free_port()

@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 
 TOP = os.path.realpath(os.path.join(os.path.dirname(__file__), "..", ".."))
@@ -73,6 +74,13 @@ def program(name):
 def programs():
     """Paths of zlayerd and zlayer."""
     return program("daemon/zlayerd"), program("client/cli/zlayer")
+
+
+def make_work(prefix, directory):
+    """A new work directory, in `directory` or where temporary files are. What terminates the
+    program from here on ends it by an exception, so that what it started is stopped."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    return tempfile.mkdtemp(prefix=prefix, dir=directory)
 
 
 def remove_work(directory):

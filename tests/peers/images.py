@@ -114,7 +114,7 @@ def _apply(files, layer):
         if isinstance(change, str):
             files[path] = files[change]
         elif change is not None and path != "/":
-            if change.type != "dir" or path in files and files[path].type != "dir":
+            if change.type != "dir" and path in files and files[path].type == "dir":
                 _remove(files, path)
             files[path] = change
 
