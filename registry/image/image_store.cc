@@ -66,23 +66,18 @@ absl::StatusOr<NamedRow> ReadRow(Connection& connection, std::string_view name_s
   return result;
 }
 
-// Which of an index's images is for the platform; the first of several.
-std::optional<Digest> ChooseImage(const std::vector<IndexedImage>& index,
-                                  const v1::Platform& wanted) {
-  for (const IndexedImage& image : index) {
-    if (MayBeFor(image.platform, wanted)) {
-      return image.manifest;
-    }
-  }
-  return std::nullopt;
-}
-
 std::vector<v1::Platform> PlatformsOf(const std::vector<IndexedImage>& index) {
   std::vector<v1::Platform> platforms;
   for (const IndexedImage& image : index) {
     platforms.push_back(image.platform);
   }
   return platforms;
+}
+
+std::optional<Digest> ChooseImage(const std::vector<IndexedImage>& index,
+                                  const v1::Platform& wanted) {
+  const std::optional<size_t> chosen = ChoosePlatform(PlatformsOf(index), wanted);
+  return chosen ? std::optional<Digest>(index[*chosen].manifest) : std::nullopt;
 }
 
 class DatabaseImageStore : public ImageStore {
@@ -405,8 +400,8 @@ absl::Status DatabaseImageStore::DescribeLayer(TarEpoch epoch, ImageLayer* layer
         IsForeignLayer(layer->media_type)) {
       return absl::OkStatus();
     }
-    ASSIGN_OR_RETURN(const bool can_be_made, parts_.layers->HasTar(layer->layer, layer->digest));
-    if (can_be_made) {
+    ASSIGN_OR_RETURN(const auto size, parts_.layers->TarSize(layer->layer, layer->digest));
+    if (size == layer->size) {
       return absl::OkStatus();
     }
   }

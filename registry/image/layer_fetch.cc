@@ -37,9 +37,9 @@ absl::StatusOr<std::vector<Digest>> FindKnown(Connection& connection, const Stor
     ASSIGN_OR_RETURN(const Digest manifest, query.DigestAt(0));
     ASSIGN_OR_RETURN(const ImageRow row, ReadImage(connection, manifest));
     std::vector<Digest> known;
-    for (size_t i = 0;
-         i < std::min(row.layers.size(), image.layers.size()) &&
-         row.layers[i].digest == image.layers[i].digest && !row.layers[i].layer.IsNone();
+    for (size_t i = 0; i < std::min(row.layers.size(), image.layers.size()) &&
+                       row.layers[i].digest == image.layers[i].digest &&
+                       row.layers[i].size == image.layers[i].size && !row.layers[i].layer.IsNone();
          ++i) {
       known.push_back(row.layers[i].layer);
     }
@@ -71,6 +71,10 @@ class BlobTaker {
   }
 
   absl::Status Finish() {
+    if (size_ < layer_.size) {
+      return DataLoss(fmt::format("the blob {} has {} bytes, and its manifest says {}",
+                                  layer_.digest.ToString(), size_, layer_.size));
+    }
     if (writer_ != nullptr) {
       return writer_->Commit(layer_.digest).status();
     }
@@ -103,8 +107,12 @@ absl::StatusOr<bool> LayerFetch::IsHere(const ImageLayer& layer) const {
   if (layer.layer.IsNone()) {
     return false;
   }
-  absl::StatusOr<bool> made = parts_.layers->HasTar(layer.layer, layer.digest);
-  return absl::IsNotFound(made.status()) ? absl::StatusOr<bool>(false) : made;
+  const auto size = parts_.layers->TarSize(layer.layer, layer.digest);
+  if (absl::IsNotFound(size.status())) {
+    return false;
+  }
+  RETURN_IF_ERROR(size.status());
+  return *size == layer.size;
 }
 
 absl::StatusOr<bool> LayerFetch::IsClaimed(const StoredImage& image,

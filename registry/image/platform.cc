@@ -24,10 +24,22 @@ constexpr Machine kMachines[] = {
     {"loongarch64", "loong64", ""},
 };
 
-std::string Variant(const v1::Platform& platform) {
-  bool plain = (platform.architecture() == "arm64" && platform.variant() == "v8") ||
-               (platform.architecture() == "amd64" && platform.variant() == "v1");
-  return plain ? std::string() : platform.variant();
+// Of the variants that there are without one.
+constexpr std::pair<std::string_view, int> kPlain[] = {{"amd64", 1}, {"arm", 7}, {"arm64", 8}};
+
+// The number in "v7"; 0 where there is none.
+int VariantOf(const v1::Platform& platform) {
+  const std::string& variant = platform.variant();
+  if (variant.empty()) {
+    for (const auto& [architecture, number] : kPlain) {
+      if (platform.architecture() == architecture) {
+        return number;
+      }
+    }
+  }
+  const bool is_number =
+      variant.size() == 2 && variant[0] == 'v' && variant[1] >= '0' && variant[1] <= '9';
+  return is_number ? variant[1] - '0' : 0;
 }
 
 }  // namespace
@@ -51,13 +63,30 @@ bool PlatformMatches(const v1::Platform& image, const v1::Platform& wanted) {
   if (image.os() != wanted.os() || image.architecture() != wanted.architecture()) {
     return false;
   }
-  std::string variant = Variant(image);
-  std::string wanted_variant = Variant(wanted);
-  return variant.empty() || wanted_variant.empty() || variant == wanted_variant;
+  const int variant = VariantOf(image);
+  const int wanted_variant = VariantOf(wanted);
+  return variant == 0 || wanted_variant == 0
+             ? image.variant().empty() || wanted.variant().empty() ||
+                   image.variant() == wanted.variant()
+             : variant <= wanted_variant;
 }
 
 bool MayBeFor(const v1::Platform& in_index, const v1::Platform& wanted) {
   return in_index.os().empty() || PlatformMatches(in_index, wanted);
+}
+
+std::optional<size_t> ChoosePlatform(const std::vector<v1::Platform>& in_index,
+                                     const v1::Platform& wanted) {
+  std::optional<size_t> chosen;
+  int best = -2;
+  for (size_t i = 0; i < in_index.size(); ++i) {
+    const int suits = in_index[i].os().empty() ? -1 : VariantOf(in_index[i]);
+    if (MayBeFor(in_index[i], wanted) && suits > best) {
+      chosen = i;
+      best = suits;
+    }
+  }
+  return chosen;
 }
 
 std::string FormatPlatform(const v1::Platform& platform) {

@@ -25,13 +25,33 @@ TEST(PlatformTest, HostIsInOcisNames) {
   EXPECT_TRUE(PlatformMatches(host, host));
 }
 
-TEST(PlatformTest, VariantsCountWhereBothHaveOne) {
+TEST(PlatformTest, AVariantRunsWhatIsForThoseBeforeIt) {
   EXPECT_TRUE(PlatformMatches(Make("linux", "arm64", "v8"), Make("linux", "arm64", "")));
   EXPECT_TRUE(PlatformMatches(Make("linux", "arm64", "v8"), Make("linux", "arm64", "v8")));
   EXPECT_TRUE(PlatformMatches(Make("linux", "arm", ""), Make("linux", "arm", "v7")));
-  EXPECT_FALSE(PlatformMatches(Make("linux", "arm", "v6"), Make("linux", "arm", "v7")));
+  EXPECT_TRUE(PlatformMatches(Make("linux", "arm", "v6"), Make("linux", "arm", "v7")));
+  EXPECT_TRUE(PlatformMatches(Make("linux", "arm", "v6"), Make("linux", "arm", "")));
+  EXPECT_FALSE(PlatformMatches(Make("linux", "arm", "v7"), Make("linux", "arm", "v6")));
+  EXPECT_FALSE(PlatformMatches(Make("linux", "arm", ""), Make("linux", "arm", "v6")));
+  EXPECT_TRUE(PlatformMatches(Make("linux", "amd64", ""), Make("linux", "amd64", "v3")));
+  EXPECT_FALSE(PlatformMatches(Make("linux", "amd64", "v3"), Make("linux", "amd64", "")));
+  EXPECT_TRUE(PlatformMatches(Make("linux", "ppc64le", "power9"), Make("linux", "ppc64le", "")));
+  EXPECT_FALSE(
+      PlatformMatches(Make("linux", "ppc64le", "power9"), Make("linux", "ppc64le", "power8")));
   EXPECT_FALSE(PlatformMatches(Make("linux", "arm64", ""), Make("linux", "amd64", "")));
   EXPECT_FALSE(PlatformMatches(Make("windows", "amd64", ""), Make("linux", "amd64", "")));
+}
+
+TEST(PlatformTest, TheHighestVariantOfAnIndexThatRuns) {
+  const std::vector<v1::Platform> index = {
+      Make("", "", ""),           Make("linux", "amd64", "v3"), Make("linux", "amd64", "v2"),
+      Make("linux", "amd64", ""), Make("linux", "arm", "v6"),   Make("linux", "amd64", "v1")};
+  EXPECT_EQ(ChoosePlatform(index, Make("linux", "amd64", "")), 3u);
+  EXPECT_EQ(ChoosePlatform(index, Make("linux", "amd64", "v2")), 2u);
+  EXPECT_EQ(ChoosePlatform(index, Make("linux", "amd64", "v4")), 1u);
+  EXPECT_EQ(ChoosePlatform(index, Make("linux", "arm", "v7")), 4u);
+  EXPECT_EQ(ChoosePlatform(index, Make("linux", "s390x", "")), 0u);
+  EXPECT_EQ(ChoosePlatform({Make("linux", "arm", "v7")}, Make("linux", "arm", "v6")), std::nullopt);
 }
 
 TEST(PlatformTest, Formats) {

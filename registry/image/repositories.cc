@@ -34,6 +34,19 @@ absl::Status NoSuchBlob(const Digest& digest) {
   return NotFound(fmt::format("there is no blob {}", digest.ToString()));
 }
 
+// What there is to say where a repository has no such manifest of its own.
+absl::Status NotToBeDeleted(Connection& connection, std::string_view name_space,
+                            const std::string& repository, const std::string& reference) {
+  if (const auto digest = Digest::Parse(reference); digest.ok()) {
+    ASSIGN_OR_RETURN(const bool part, IsInIndexOf(connection, name_space, repository, *digest));
+    if (part) {
+      return FailedPrecondition(
+          fmt::format("the manifest {} is part of an index that is in {}", reference, repository));
+    }
+  }
+  return NoSuchManifest(repository, reference);
+}
+
 bool IsDigest(const std::string& reference) { return reference.find(':') != std::string::npos; }
 
 // An image's layers, but for those that it was given by their ids. The other blobs of what is
@@ -211,7 +224,8 @@ class StoreRepositories : public Repositories {
  private:
   absl::StatusOr<ImageRow> Describe(const AnyManifest& document, const ManifestPut& put);
   absl::StatusOr<ConfigDocument> ReadConfig(const Descriptor& config);
-  absl::Status CheckParts(std::string_view name_space, const AnyManifest& document);
+  absl::StatusOr<std::unique_ptr<BlobReader>> OpenAnyones(const Digest& digest);
+  absl::Status CheckParts(std::string_view name_space, const AnyManifest& document, bool sparse);
 
   const ImageParts parts_;
 };
@@ -221,8 +235,12 @@ absl::StatusOr<RepositoryManifest> StoreRepositories::GetManifest(std::string_vi
                                                                   const std::string& reference) {
   ImageRow row;
   RETURN_IF_ERROR(parts_.database->Read([&](Connection& connection) -> absl::Status {
-    ASSIGN_OR_RETURN(const std::optional<Digest> found,
+    ASSIGN_OR_RETURN(std::optional<Digest> found,
                      FindInRepository(connection, name_space, repository, reference));
+    if (const auto digest = Digest::Parse(reference); !found.has_value() && digest.ok()) {
+      ASSIGN_OR_RETURN(const bool part, IsInIndexOf(connection, name_space, repository, *digest));
+      found = part ? std::optional<Digest>(*digest) : std::nullopt;
+    }
     if (!found.has_value()) {
       return NoSuchManifest(repository, reference);
     }
@@ -235,35 +253,54 @@ absl::StatusOr<RepositoryManifest> StoreRepositories::GetManifest(std::string_vi
   return ReadManifest(*parts_.blobs, row);
 }
 
-// Blobs and manifests that a manifest names must be the namespace's.
-absl::Status StoreRepositories::CheckParts(std::string_view name_space,
-                                           const AnyManifest& document) {
-  std::vector<Digest> blobs;
+// Blobs and manifests that a manifest names must be the namespace's, unless it is sparse, and those
+// that are must have the sizes that it says.
+absl::Status StoreRepositories::CheckParts(std::string_view name_space, const AnyManifest& document,
+                                           bool sparse) {
+  std::vector<Descriptor> blobs;
   if (document.kind != ManifestKind::kIndex) {
-    blobs.push_back(document.config.digest);
+    blobs.push_back(document.config);
   }
   for (const Descriptor& layer : document.layers) {
     if (!IsForeignLayer(layer.media_type)) {
-      blobs.push_back(layer.digest);
+      blobs.push_back(layer);
     }
   }
-  return parts_.database->Read([&](Connection& connection) -> absl::Status {
-    for (const Digest& blob : blobs) {
-      ASSIGN_OR_RETURN(const bool has, HasBlob(connection, name_space, blob));
-      if (!has) {
-        return FailedPrecondition(
-            fmt::format("the manifest names the blob {}, which is not here", blob.ToString()));
+  std::vector<Descriptor> here;
+  RETURN_IF_ERROR(parts_.database->Read([&](Connection& connection) -> absl::Status {
+    for (const Descriptor& blob : blobs) {
+      ASSIGN_OR_RETURN(const bool has, HasBlob(connection, name_space, blob.digest));
+      if (has) {
+        here.push_back(blob);
+      } else if (!sparse) {
+        return FailedPrecondition(fmt::format("the manifest names the blob {}, which is not here",
+                                              blob.digest.ToString()));
       }
     }
     for (const Descriptor& child : document.manifests) {
       ASSIGN_OR_RETURN(const bool has, HasImage(connection, name_space, child.digest));
-      if (!has) {
+      if (has) {
+        here.push_back(child);
+      } else if (!sparse) {
         return FailedPrecondition(fmt::format("the index names the manifest {}, which is not here",
                                               child.digest.ToString()));
       }
     }
     return absl::OkStatus();
-  });
+  }));
+  for (const Descriptor& part : here) {
+    const absl::StatusOr<std::unique_ptr<BlobReader>> reader = OpenAnyones(part.digest);
+    if (absl::IsNotFound(reader.status())) {
+      continue;  // a registry has it, or it can be made once it is needed
+    }
+    RETURN_IF_ERROR(reader.status());
+    if ((*reader)->size() != part.size) {
+      return InvalidArgument(
+          fmt::format("the manifest says that {} has {} bytes, but what is here has {}",
+                      part.digest.ToString(), part.size, (*reader)->size()));
+    }
+  }
+  return absl::OkStatus();
 }
 
 // The row of what is put; an image whose configuration is not one of an image is an artifact.
@@ -317,9 +354,7 @@ absl::StatusOr<Digest> StoreRepositories::PutManifest(std::string_view name_spac
   for (const Descriptor& layer : document.layers) {
     lease.Add(layer.digest);
   }
-  if (!put.sparse) {
-    RETURN_IF_ERROR(CheckParts(name_space, document));
-  }
+  RETURN_IF_ERROR(CheckParts(name_space, document, put.sparse));
   ASSIGN_OR_RETURN(const ImageRow row, Describe(document, put));
   lease.AddNew(digest);
   RETURN_IF_ERROR(parts_.blobs->Write(put.bytes).status());
@@ -343,7 +378,7 @@ absl::Status StoreRepositories::DeleteManifest(std::string_view name_space,
     ASSIGN_OR_RETURN(const std::optional<Digest> found,
                      FindInRepository(connection, name_space, repository, reference));
     if (!found.has_value()) {
-      return NoSuchManifest(repository, reference);
+      return NotToBeDeleted(connection, name_space, repository, reference);
     }
     if (!IsDigest(reference)) {
       RETURN_IF_ERROR(RemoveName(connection, name_space, repository + ":" + reference));
@@ -386,28 +421,33 @@ absl::StatusOr<std::vector<Referrer>> StoreRepositories::ListReferrers(
 
 absl::StatusOr<std::unique_ptr<BlobReader>> StoreRepositories::OpenBlob(std::string_view name_space,
                                                                         const Digest& digest) {
-  std::optional<ImageLayer> layer;
   RETURN_IF_ERROR(parts_.database->Read([&](Connection& connection) -> absl::Status {
     ASSIGN_OR_RETURN(const bool has, HasBlob(connection, name_space, digest));
-    if (!has) {
-      return NoSuchBlob(digest);
-    }
-    ASSIGN_OR_RETURN(layer, FindLayer(connection, digest));
-    return absl::OkStatus();
+    return has ? absl::OkStatus() : NoSuchBlob(digest);
   }));
+  return OpenAnyones(digest);
+}
+
+// Whichever namespace has it.
+absl::StatusOr<std::unique_ptr<BlobReader>> StoreRepositories::OpenAnyones(const Digest& digest) {
   absl::StatusOr<ContentFile> file = parts_.blobs->Open(digest);
   if (file.ok()) {
     return std::make_unique<FileReader>(digest, *std::move(file));
   }
-  if (!absl::IsNotFound(file.status()) || !layer.has_value()) {
-    return absl::IsNotFound(file.status()) ? NoSuchBlob(digest) : file.status();
+  if (!absl::IsNotFound(file.status())) {
+    return file.status();
   }
-  ASSIGN_OR_RETURN(LayerRef opened, parts_.layers->Get(layer->layer));
-  ASSIGN_OR_RETURN(const bool made, parts_.layers->HasTar(layer->layer, digest));
-  if (!made) {
+  Digest layer;
+  RETURN_IF_ERROR(parts_.database->Read([&](Connection& connection) -> absl::Status {
+    ASSIGN_OR_RETURN(layer, FindLayer(connection, digest));
+    return layer.IsNone() ? NoSuchBlob(digest) : absl::OkStatus();
+  }));
+  ASSIGN_OR_RETURN(LayerRef opened, parts_.layers->Get(layer));
+  ASSIGN_OR_RETURN(const std::optional<uint64_t> size, parts_.layers->TarSize(layer, digest));
+  if (!size.has_value()) {
     return NoSuchBlob(digest);
   }
-  return std::make_unique<TarReader>(parts_.layers, std::move(opened), digest, layer->size);
+  return std::make_unique<TarReader>(parts_.layers, std::move(opened), digest, *size);
 }
 
 absl::Status StoreRepositories::DeleteBlob(std::string_view name_space, const Digest& digest) {

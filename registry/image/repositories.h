@@ -90,10 +90,12 @@ class Repositories {
                                                          const std::string& repository,
                                                          const std::string& reference) = 0;
   // Stores and names it in one step; a tag that is taken moves. kInvalidArgument: it is not a
-  // manifest; kFailedPrecondition: it names something that is not there, by its digest.
+  // manifest, or gives something that is there another size; kFailedPrecondition: it names
+  // something that is not there, by its digest.
   virtual absl::StatusOr<Digest> PutManifest(std::string_view name_space,
                                              const ManifestPut& manifest) = 0;
-  // By digest: with all of its tags in the repository. By tag: the tag alone. kNotFound.
+  // By digest: with all of its tags in the repository. By tag: the tag alone. kNotFound;
+  // kFailedPrecondition, by digest: it is there as a part of an index alone.
   virtual absl::Status DeleteManifest(std::string_view name_space, const std::string& repository,
                                       const std::string& reference) = 0;
 

@@ -101,6 +101,11 @@ class RepositoriesTest : public ImageStoreFixture {
     return bytes;
   }
 
+  static std::string IndexOf(std::string_view media_type, const std::string& child) {
+    const Descriptor only{std::string(media_type), Digest::Of(child), child.size(), {}, {}};
+    return WriteIndex({only}, {});
+  }
+
   std::string Artifact(const Digest& blob, const std::string& more = "") {
     return fmt::format(
         R"({{"schemaVersion":2,"mediaType":"{}","artifactType":"text/note","config":{{"mediaType":)"
@@ -344,7 +349,7 @@ TEST_F(RepositoriesTest, AnIndexMeansTheImageForThePlatform) {
 TEST_F(RepositoriesTest, IndexesInIndexesAreFollowedSomeLevels) {
   const Remote remote = MakeRemote({MakeTar({{"a", "A"}})});
   ASSERT_OK_AND_ASSIGN(const Digest image, Pull(remote, ""));
-  Descriptor inner{std::string(kManifestMediaType), image, 1, {}, {}};
+  Descriptor inner{std::string(kManifestMediaType), image, remote.manifest.size(), {}, {}};
   for (int depth = 0; depth <= kMaxIndexDepth + 1; ++depth) {
     const std::string index = WriteIndex({inner}, {});
     const std::string tag = fmt::format("depth{}", depth);
@@ -363,7 +368,8 @@ TEST_F(RepositoriesTest, IndexesInIndexesAreFollowedSomeLevels) {
 
 TEST_F(RepositoriesTest, AnIndexIsPutOnceItsManifestsAreThere) {
   const Remote amd = MakeRemote({MakeTar({{"a", "A"}})});
-  Descriptor entry{std::string(kManifestMediaType), Digest::Of(amd.manifest), 1, {}, {}};
+  Descriptor entry{
+      std::string(kManifestMediaType), Digest::Of(amd.manifest), amd.manifest.size(), {}, {}};
   const std::string index = WriteIndex({entry}, {{"a", "b"}});
   EXPECT_THAT(Put(index, "v1", kIndexMediaType),
               StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr(entry.digest.Hex())));
@@ -373,6 +379,67 @@ TEST_F(RepositoriesTest, AnIndexIsPutOnceItsManifestsAreThere) {
   EXPECT_OK(repositories_->GetManifest("n", kRepository, entry.digest.ToString()));
   // The collector leaves what an index needs.
   EXPECT_THAT(images_->RemoveNameless(INT64_MAX, UINT64_MAX), IsOkAndHolds(0));
+}
+
+TEST_F(RepositoriesTest, TheManifestsOfAnIndexAreWhereItIs) {
+  const Remote amd = MakeRemote({MakeTar({{"a", "A"}})});
+  SendBlobs(amd);
+  const std::string inner = IndexOf(kManifestMediaType, amd.manifest);
+  const std::string outer = IndexOf(kIndexMediaType, inner);
+  ASSERT_OK(Put(amd.manifest, ""));
+  ASSERT_OK(Put(inner, "", kIndexMediaType));
+  ASSERT_OK(Put(outer, "", kIndexMediaType));
+  const auto get = [&](const std::string& name_space, const std::string& repository,
+                       const std::string& bytes) {
+    return repositories_->GetManifest(name_space, repository, Digest::Of(bytes).ToString())
+        .status();
+  };
+  EXPECT_THAT(get("n", "docker.io/library/other", amd.manifest),
+              StatusIs(absl::StatusCode::kNotFound));
+  ASSERT_OK(images_->Tag("n", Digest::Of(outer).ToString(), "other:v1"));
+  EXPECT_OK(get("n", "docker.io/library/other", inner));
+  EXPECT_OK(get("n", "docker.io/library/other", amd.manifest));
+  // They go with it alone.
+  EXPECT_THAT(repositories_->DeleteManifest("n", "docker.io/library/other",
+                                            Digest::Of(amd.manifest).ToString()),
+              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("part of an index")));
+  // Who names another's manifest does not have it.
+  ASSERT_OK(repositories_->PutManifest(
+      "thief",
+      {"docker.io/library/mine", "v1", std::string(kIndexMediaType), outer, /*sparse=*/true}));
+  EXPECT_THAT(get("thief", "docker.io/library/mine", amd.manifest),
+              StatusIs(absl::StatusCode::kNotFound));
+}
+
+TEST_F(RepositoriesTest, AManifestCannotGiveWhatIsHereAnotherSize) {
+  ASSERT_OK_AND_ASSIGN(
+      const StoredImage image,
+      images_->Commit("n", MakeImage({{"a", std::string(2000, 'a')}}), {"app:v1"}));
+  const ImageLayer& layer = image.layers[0];
+  for (uint64_t size : {layer.size - 1, layer.size + 1}) {
+    std::string evil = image.manifest_json;
+    const std::string said = fmt::format("\"size\":{}", layer.size);
+    const size_t at = evil.find(said);
+    ASSERT_NE(at, std::string::npos);
+    evil.replace(at, said.size(), fmt::format("\"size\":{}", size));
+    for (bool sparse : {false, true}) {
+      EXPECT_THAT(repositories_->PutManifest(
+                      "n", {kRepository, "evil", std::string(kManifestMediaType), evil, sparse}),
+                  StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr(layer.digest.Hex())));
+    }
+    // Nor what another namespace has, for that one.
+    ASSERT_OK(Send(image.config_json, image.config_digest, "other"));
+    ASSERT_OK(repositories_->PutManifest(
+        "other", {kRepository, "evil", std::string(kManifestMediaType), evil, /*sparse=*/true}));
+    ASSERT_OK_AND_ASSIGN(const StoredImage pulled, images_->Get("other", "app:evil"));
+    ASSERT_OK_AND_ASSIGN(const std::string tar, ReadBlob(layer.digest));
+    const BlobFetcher fetcher = [&](const StoredImage&, const ImageLayer&,
+                                    const std::function<absl::Status(std::string_view)>& sink,
+                                    std::stop_token) { return sink(tar); };
+    EXPECT_THAT(images_->EnsureLayers(pulled, fetcher, {}),
+                StatusIs(absl::StatusCode::kDataLoss, HasSubstr("its manifest says")));
+    EXPECT_EQ(tar.size(), layer.size);
+  }
 }
 
 TEST_F(RepositoriesTest, ArtifactsAndReferrers) {

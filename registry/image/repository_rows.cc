@@ -50,6 +50,27 @@ absl::StatusOr<std::optional<Digest>> FindInRepository(Connection& connection,
   return found ? std::optional<Digest>(*digest) : std::optional<Digest>();
 }
 
+absl::StatusOr<bool> IsInIndexOf(Connection& connection, std::string_view name_space,
+                                 const std::string& repository, const Digest& manifest) {
+  // What another namespace has is not part of this one's index, whatever that says.
+  ASSIGN_OR_RETURN(const bool has, HasImage(connection, name_space, manifest));
+  if (!has) {
+    return false;
+  }
+  ASSIGN_OR_RETURN(
+      Statement query,
+      connection.Prepare("WITH RECURSIVE indexes (manifest) AS ("
+                         "SELECT manifest FROM index_manifests WHERE child = ?3 UNION "
+                         "SELECT o.manifest FROM index_manifests o JOIN indexes i ON "
+                         "o.child = i.manifest) SELECT 1 FROM indexes i WHERE "
+                         "EXISTS (SELECT 1 FROM repository_manifests r WHERE r.namespace = ?1 AND "
+                         "r.repository = ?2 AND r.manifest = i.manifest) OR "
+                         "EXISTS (SELECT 1 FROM tags t WHERE t.manifest = i.manifest AND "
+                         "t.namespace = ?1 AND t.reference >= ?4 AND t.reference < ?5) LIMIT 1"));
+  query.BindText(1, name_space).BindText(2, repository).BindDigest(3, manifest);
+  return query.BindText(4, FirstName(repository)).BindText(5, EndOfNames(repository)).Step();
+}
+
 absl::Status AddToRepository(Connection& connection, std::string_view name_space,
                              const std::string& repository, const Digest& manifest) {
   ASSIGN_OR_RETURN(Statement insert,
@@ -158,20 +179,12 @@ absl::StatusOr<bool> HasBlob(Connection& connection, std::string_view name_space
   return query.BindText(1, name_space).BindDigest(2, blob).Step();
 }
 
-absl::StatusOr<std::optional<ImageLayer>> FindLayer(Connection& connection, const Digest& digest) {
+absl::StatusOr<Digest> FindLayer(Connection& connection, const Digest& blob) {
   ASSIGN_OR_RETURN(Statement query,
-                   connection.Prepare("SELECT layer, size, media_type FROM image_layers "
+                   connection.Prepare("SELECT layer FROM image_layers "
                                       "WHERE digest = ? AND layer IS NOT NULL LIMIT 1"));
-  ASSIGN_OR_RETURN(const bool found, query.BindDigest(1, digest).Step());
-  if (!found) {
-    return std::optional<ImageLayer>();
-  }
-  ImageLayer layer;
-  ASSIGN_OR_RETURN(layer.layer, query.DigestAt(0));
-  layer.digest = digest;
-  layer.size = static_cast<uint64_t>(query.Int(1));
-  layer.media_type = query.Text(2);
-  return std::optional<ImageLayer>(std::move(layer));
+  ASSIGN_OR_RETURN(const bool found, query.BindDigest(1, blob).Step());
+  return found ? query.DigestAt(0) : Digest();
 }
 
 absl::StatusOr<std::vector<Digest>> FindImagesToPull(Connection& connection,

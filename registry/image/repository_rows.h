@@ -24,6 +24,10 @@ absl::StatusOr<std::optional<Digest>> FindInRepository(Connection& connection,
                                                        std::string_view name_space,
                                                        const std::string& repository,
                                                        const std::string& reference);
+// Whether the namespace has the manifest, and an index that the repository has contains it, at any
+// depth: one that was made here, or got a name here, without its manifests being put there.
+absl::StatusOr<bool> IsInIndexOf(Connection& connection, std::string_view name_space,
+                                 const std::string& repository, const Digest& manifest);
 absl::Status AddToRepository(Connection& connection, std::string_view name_space,
                              const std::string& repository, const Digest& manifest);
 // With all of its tags there.
@@ -52,8 +56,9 @@ absl::StatusOr<std::vector<Digest>> FindReferrers(Connection& connection,
 // Whether the namespace sent the blob, or has a manifest that is or names it, and has had it.
 absl::StatusOr<bool> HasBlob(Connection& connection, std::string_view name_space,
                              const Digest& blob);
-// An image's layer that the descriptor stands for and that somebody has read.
-absl::StatusOr<std::optional<ImageLayer>> FindLayer(Connection& connection, const Digest& digest);
+// The layer that somebody read where images have this blob; none where nobody did. What the images
+// say about the blob besides, nobody has checked.
+absl::StatusOr<Digest> FindLayer(Connection& connection, const Digest& blob);
 // Images of the namespace that a registry has and whose layer it is; one of each repository, a few.
 absl::StatusOr<std::vector<Digest>> FindImagesToPull(Connection& connection,
                                                      std::string_view name_space,

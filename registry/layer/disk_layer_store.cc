@@ -62,7 +62,8 @@ class DiskLayerStore final : public LayerStore {
   const std::string& trees_directory() const override { return trees_directory_; }
   absl::StatusOr<TarIdentity> EnsureTarIdentity(const LayerRef& layer, TarEpoch epoch,
                                                 std::stop_token stop) override;
-  absl::StatusOr<bool> HasTar(const Digest& layer, const Digest& diff_id) override;
+  absl::StatusOr<std::optional<uint64_t>> TarSize(const Digest& layer,
+                                                  const Digest& diff_id) override;
   absl::Status SetTarIdentity(const Digest& layer, const TarIdentity& tar) override {
     return rows_.SetTar(layer, tar.diff_id, tar.size, true);
   }
@@ -265,13 +266,14 @@ absl::StatusOr<TarIdentity> DiskLayerStore::MakeTarIdentity(const LayerIndex& la
   return known.value_or(made);
 }
 
-absl::StatusOr<bool> DiskLayerStore::HasTar(const Digest& layer, const Digest& diff_id) {
+absl::StatusOr<std::optional<uint64_t>> DiskLayerStore::TarSize(const Digest& layer,
+                                                                const Digest& diff_id) {
   ASSIGN_OR_RETURN(LayerRow row, FindRow(layer));
   if (row.diff_id == diff_id) {
-    return true;
+    return row.tar_size;
   }
-  ASSIGN_OR_RETURN(TarEpoch epoch, rows_.FindEpoch(layer, diff_id));
-  return epoch.has_value();
+  ASSIGN_OR_RETURN(const auto clamped, rows_.FindEpoch(layer, diff_id));
+  return clamped ? std::optional<uint64_t>(clamped->size) : std::nullopt;
 }
 
 absl::Status DiskLayerStore::WriteTar(const LayerRef& layer, const WantedTar& wanted,
@@ -280,11 +282,12 @@ absl::Status DiskLayerStore::WriteTar(const LayerRef& layer, const WantedTar& wa
   ASSIGN_OR_RETURN(LayerRow row, FindRow(layer->id()));
   TarEpoch epoch;
   if (row.diff_id != wanted.diff_id) {
-    ASSIGN_OR_RETURN(epoch, rows_.FindEpoch(layer->id(), wanted.diff_id));
-    if (!epoch) {
+    ASSIGN_OR_RETURN(const auto clamped, rows_.FindEpoch(layer->id(), wanted.diff_id));
+    if (!clamped) {
       return DataLoss(fmt::format("the store cannot make the tar {} of the layer {} again",
                                   wanted.diff_id.ToString(), layer->id().ToString()));
     }
+    epoch = clamped->epoch;
   } else if (row.arrived) {
     return FailedPrecondition(fmt::format("layer {} arrived as the tar {}; its bytes are that blob",
                                           layer->id().ToString(), wanted.diff_id.ToString()));

@@ -161,20 +161,21 @@ absl::Status LayerRows::AddClampedTar(const Digest& layer, int64_t epoch, const 
   });
 }
 
-absl::StatusOr<TarEpoch> LayerRows::FindEpoch(const Digest& layer, const Digest& diff_id) {
-  TarEpoch epoch;
+absl::StatusOr<std::optional<LayerRows::ClampedTar>> LayerRows::FindEpoch(const Digest& layer,
+                                                                          const Digest& diff_id) {
+  std::optional<ClampedTar> tar;
   RETURN_IF_ERROR(database_->Read([&](Connection& connection) -> absl::Status {
     ASSIGN_OR_RETURN(Statement select,
-                     connection.Prepare("SELECT epoch FROM clamped_tars "
+                     connection.Prepare("SELECT epoch, size FROM clamped_tars "
                                         "WHERE diff_id = ? AND layer = ? AND format = ?"));
     ASSIGN_OR_RETURN(bool found,
                      select.BindDigest(1, diff_id).BindDigest(2, layer).Bind(3, kTarFormat).Step());
     if (found) {
-      epoch = select.Int(0);
+      tar = {select.Int(0), static_cast<uint64_t>(select.Int(1))};
     }
     return absl::OkStatus();
   }));
-  return epoch;
+  return tar;
 }
 
 absl::StatusOr<std::vector<LayerRows::Removed>> LayerRows::RemoveUnnamed(

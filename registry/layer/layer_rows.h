@@ -50,8 +50,12 @@ class LayerRows {
   // The same of tars with an epoch: nothing where it is not known for this version of our writer.
   absl::StatusOr<std::optional<TarIdentity>> FindClampedTar(const Digest& layer, int64_t epoch);
   absl::Status AddClampedTar(const Digest& layer, int64_t epoch, const TarIdentity& tar);
-  // The epoch that makes this tar of the layer.
-  absl::StatusOr<TarEpoch> FindEpoch(const Digest& layer, const Digest& diff_id);
+  // The epoch that makes this tar of the layer, and the tar's length.
+  struct ClampedTar {
+    int64_t epoch = 0;
+    uint64_t size = 0;
+  };
+  absl::StatusOr<std::optional<ClampedTar>> FindEpoch(const Digest& layer, const Digest& diff_id);
 
   // Removes the rows of those of `layers` that no image, record, context or fetched source names.
   // Returns those that have no row any more, with the trees that they had.

@@ -68,9 +68,10 @@ class LayerStore {
   // tar, without an epoch: that tar's.
   virtual absl::StatusOr<TarIdentity> EnsureTarIdentity(const LayerRef& layer, TarEpoch epoch,
                                                         std::stop_token stop) = 0;
-  // Whether EnsureTarIdentity, or SetTarIdentity, named this tar of the layer. kNotFound where
-  // there is no such layer.
-  virtual absl::StatusOr<bool> HasTar(const Digest& layer, const Digest& diff_id) = 0;
+  // Length of this tar of the layer; nothing where neither EnsureTarIdentity nor SetTarIdentity
+  // named it. kNotFound where there is no such layer.
+  virtual absl::StatusOr<std::optional<uint64_t>> TarSize(const Digest& layer,
+                                                          const Digest& diff_id) = 0;
   // Says what the tar of an imported layer is, with its verbatim digest and length. A layer that
   // has a tar identity already keeps that: what was built on it refers to it. kNotFound where there
   // is no such layer.

@@ -24,6 +24,7 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Optional;
 using ::testing::SizeIs;
 
 class LayerStoreTest : public ::testing::Test {
@@ -307,7 +308,7 @@ TEST_F(LayerStoreTest, EachEpochMakesATarOfItsOwn) {
   Reopen();
   ASSERT_OK_AND_ASSIGN(layer, layers_->Get(layer->id()));
   for (const Digest& diff_id : diff_ids) {
-    EXPECT_THAT(layers_->HasTar(layer->id(), diff_id), IsOkAndHolds(true));
+    EXPECT_THAT(layers_->TarSize(layer->id(), diff_id), IsOkAndHolds(Optional(2048u)));
     ASSERT_OK_AND_ASSIGN(std::string tar, TarOf(layer, diff_id));
     EXPECT_EQ(Digest::Of(tar), diff_id);
   }
@@ -319,9 +320,9 @@ TEST_F(LayerStoreTest, EachEpochMakesATarOfItsOwn) {
 
 TEST_F(LayerStoreTest, ATarThatNobodyNamedIsNotWritten) {
   LayerRef layer = AddFile("x");
-  EXPECT_THAT(layers_->HasTar(layer->id(), Digest::Of("tar")), IsOkAndHolds(false));
+  EXPECT_THAT(layers_->TarSize(layer->id(), Digest::Of("tar")), IsOkAndHolds(std::nullopt));
   EXPECT_THAT(TarOf(layer, Digest::Of("tar")), StatusIs(absl::StatusCode::kDataLoss));
-  EXPECT_THAT(layers_->HasTar(Digest::Of("none"), Digest::Of("tar")),
+  EXPECT_THAT(layers_->TarSize(Digest::Of("none"), Digest::Of("tar")),
               StatusIs(absl::StatusCode::kNotFound));
 }
 

@@ -59,6 +59,11 @@ HttpResponse DeleteManifest(const RegistryContext& context, const ServerRoute& r
   if (absl::IsNotFound(status)) {
     return Unknown(route);
   }
+  if (absl::IsFailedPrecondition(status)) {
+    return ErrorResponse(405, OciError::kDenied,
+                         "an index of this repository has this manifest: delete that first",
+                         route.reference);
+  }
   return status.ok() ? HttpResponse{.status = 202} : InternalError(status);
 }
 
