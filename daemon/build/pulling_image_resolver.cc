@@ -51,7 +51,8 @@ class PullingImageResolver : public ImageResolver {
       kLog.Warn(pulled->warning);
     }
     return ResolvedImage{std::move(pulled->reference), pulled->image.manifest.ToString(),
-                         std::move(pulled->image.platform), std::move(pulled->image.config)};
+                         std::move(pulled->image.platform), std::move(pulled->image.config),
+                         std::move(pulled->warning)};
   }
 
  private:

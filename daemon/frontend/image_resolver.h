@@ -16,6 +16,7 @@ struct ResolvedImage {
   std::string digest;     // of the manifest: "sha256:..."
   v1::Platform platform;
   v1::ImageConfig config;
+  std::string warning;  // why it is this image, where a user would expect another; else empty
 };
 
 // Thread-safe.

@@ -78,6 +78,10 @@ class HttpRegistryClient : public RegistryClient {
                                   std::stop_token stop) override;
   absl::StatusOr<RemoteDescriptor> PutStream(const RemoteRepository& where, const BlobStream& blob,
                                              std::stop_token stop) override;
+  bool HasLogin(const RemoteRepository& where) override {
+    const absl::StatusOr<OwnedRoute> route = HomeRoute(where);
+    return route.ok() && !route->credentials.empty();
+  }
   absl::Status CheckCredentials(const RemoteRepository& where, std::stop_token stop) override;
 
  private:

@@ -128,6 +128,8 @@ class RegistryClient {
                                                      const BlobStream& blob,
                                                      std::stop_token stop) = 0;
 
+  // Whether requests to the registry itself go with credentials, their own or the configuration's.
+  virtual bool HasLogin(const RemoteRepository& where) = 0;
   // Checks that the registry takes the credentials (`zlayer login`).
   virtual absl::Status CheckCredentials(const RemoteRepository& where, std::stop_token stop) = 0;
 };

@@ -31,10 +31,13 @@ class Answers {
 
   struct Answer {
     Digest digest;        // none where `status` is an error
-    absl::Status status;  // that there is no such image
+    absl::Status status;  // that there is no such image, or that nobody answers
   };
 
-  std::optional<Answer> Find(const std::string& key) {
+  // What was asked for, by its name, and what else the answer depends on.
+  using Key = std::pair<std::string, std::string>;
+
+  std::optional<Answer> Find(const Key& key) {
     MutexLock lock(&mutex_);
     auto found = answers_.find(key);
     if (found == answers_.end() || clock_->NowNs() >= found->second.until_ns) {
@@ -43,13 +46,23 @@ class Answers {
     return found->second.answer;
   }
 
-  void Remember(const std::string& key, Answer answer) {
+  void Remember(const Key& key, Answer answer) {
     const std::chrono::nanoseconds kept = answer.status.ok() ? options_.fresh : options_.absent;
     MutexLock lock(&mutex_);
     if (answers_.size() >= kRemembered) {
       answers_.clear();
     }
     answers_[key] = {std::move(answer), clock_->NowNs() + kept.count()};
+  }
+
+  void Forget(const std::string& name) {
+    MutexLock lock(&mutex_);
+    auto first = answers_.lower_bound({name, ""});
+    auto last = first;
+    while (last != answers_.end() && last->first.first == name) {
+      ++last;
+    }
+    answers_.erase(first, last);
   }
 
  private:
@@ -61,7 +74,7 @@ class Answers {
   const Clock* const clock_;
   const PullerOptions options_;
   Mutex mutex_;
-  std::map<std::string, Kept> answers_ ABSL_GUARDED_BY(mutex_);
+  std::map<Key, Kept> answers_ ABSL_GUARDED_BY(mutex_);
 };
 
 class RegistryPuller : public Puller {
@@ -77,6 +90,7 @@ class RegistryPuller : public Puller {
   absl::StatusOr<RepositoryManifest> Inspect(const PullRequest& request,
                                              std::stop_token stop) override;
   BlobFetcher Fetcher(CredentialsOf credentials, ProgressSink progress) override;
+  void Forget(const Reference& pushed) override { answers_.Forget(pushed.Normalized()); }
 
  private:
   // One image of one registry.
@@ -85,12 +99,21 @@ class RegistryPuller : public Puller {
     const Reference& reference;
     const ProgressSink& progress;
     const std::stop_token& stop;
-    int depth = 0;  // of indexes around what is stored
+    int depth = 0;             // of indexes around what is stored
+    bool has_another = false;  // which counts where nobody answers
 
     std::string repository() const { return RepositoryOf(reference); }
-    std::string key() const {
-      return fmt::format("{} {} {}", request.name_space, reference.Normalized(),
-                         request.all_platforms ? "all" : FormatPlatform(request.platform));
+    Answers::Key key() const {
+      return {reference.Normalized(),
+              fmt::format("{} {} {}", request.name_space, Login(),
+                          request.all_platforms ? "all" : FormatPlatform(request.platform))};
+    }
+    // Whoever is logged in otherwise gets answers of their own.
+    std::string Login() const {
+      const RegistryCredentials who =
+          request.credentials ? request.credentials(reference.registry) : RegistryCredentials();
+      return who.empty() ? "-"
+                         : Digest::Of(who.username + '\0' + who.password + '\0' + who.token).Hex();
     }
     RemoteRepository remote() const {
       return {reference.registry, reference.repository, request.credentials};
@@ -102,8 +125,11 @@ class RegistryPuller : public Puller {
                                           const std::vector<Reference>& candidates);
   absl::StatusOr<PulledImage> ResolveThere(const PullRequest& request,
                                            const std::vector<Reference>& candidates,
-                                           const ProgressSink& progress, std::stop_token stop);
+                                           bool has_another, const ProgressSink& progress,
+                                           std::stop_token stop);
+  bool MayBeElsewhere(const Wanted& wanted, const absl::Status& status);
   absl::StatusOr<Digest> Update(const Wanted& wanted);
+  absl::Status CheckPlatform(const Wanted& wanted, const Digest& pulled);
   absl::StatusOr<Digest> Ask(const Wanted& wanted);
   absl::StatusOr<Digest> Fetch(const Wanted& wanted);
   absl::Status Store(const Wanted& wanted, const RemoteManifest& manifest, const std::string& tag);
@@ -114,7 +140,7 @@ class RegistryPuller : public Puller {
   Repositories* const repositories_;
   RegistryClient* const client_;
   Answers answers_;
-  SingleFlight<Digest, std::string> flights_;  // by Wanted::key
+  SingleFlight<Digest, Answers::Key> flights_;  // by Wanted::key
 };
 
 absl::StatusOr<StoredImage> RegistryPuller::Here(const PullRequest& request,
@@ -141,23 +167,35 @@ absl::StatusOr<PulledImage> RegistryPuller::ResolveHere(const PullRequest& reque
 
 absl::StatusOr<PulledImage> RegistryPuller::ResolveThere(const PullRequest& request,
                                                          const std::vector<Reference>& candidates,
+                                                         bool has_another,
                                                          const ProgressSink& progress,
                                                          std::stop_token stop) {
   absl::Status first;
   for (const Reference& candidate : candidates) {
-    const Wanted wanted{request, candidate, progress, stop};
+    const Wanted wanted{request, candidate, progress, stop, 0, has_another};
     absl::StatusOr<Digest> digest = Update(wanted);
     if (digest.ok()) {
       ASSIGN_OR_RETURN(StoredImage image,
                        images_->Get(request.name_space, digest->ToString(), request.platform));
-      return PulledImage{std::move(image), candidate.Normalized(), ""};
+      PulledImage pulled{std::move(image), candidate.Normalized(), ""};
+      if (!first.ok() && !absl::IsNotFound(first)) {
+        pulled.warning = fmt::format("image {} is taken from {}: {}", ToUtf8(request.reference),
+                                     candidate.registry, Message(first));
+      }
+      return pulled;
     }
     first.Update(digest.status());
-    if (!MeansAbsent(digest.status())) {
+    if (!MayBeElsewhere(wanted, digest.status())) {
       break;
     }
   }
   return first;
+}
+
+// Many registries refuse strangers what they do not have. Whom one knows and refuses, though, means
+// what is there, and must not get somebody else's image of the name.
+bool RegistryPuller::MayBeElsewhere(const Wanted& wanted, const absl::Status& status) {
+  return MeansAbsent(status) && (absl::IsNotFound(status) || !client_->HasLogin(wanted.remote()));
 }
 
 absl::StatusOr<PulledImage> RegistryPuller::Resolve(const PullRequest& request,
@@ -188,15 +226,18 @@ absl::StatusOr<PulledImage> RegistryPuller::Resolve(const PullRequest& request,
   if (here.ok()) {
     std::erase_if(asked, [&](const Reference& r) { return r.Normalized() != here->reference; });
   }
-  absl::StatusOr<PulledImage> there = ResolveThere(request, asked, progress, std::move(stop));
+  absl::StatusOr<PulledImage> there =
+      ResolveThere(request, asked, here.ok(), progress, std::move(stop));
   if (!there.ok() && here.ok() && !absl::IsCancelled(there.status())) {
     here->warning = fmt::format("image {} is used as it is here: {}", ToUtf8(request.reference),
                                 Message(there.status()));
     return here;
   }
   if (!there.ok() && !absl::IsCancelled(there.status())) {
-    return Annotate(there.status(),
-                    fmt::format("image {} is not in the local store", ToUtf8(request.reference)));
+    const std::string image = fmt::format("image {}", ToUtf8(request.reference));
+    return Annotate(there.status(), request.policy == PullPolicy::kAlways
+                                        ? image + " cannot be pulled"
+                                        : image + " is not in the local store");
   }
   return there;
 }
@@ -205,11 +246,14 @@ absl::StatusOr<PulledImage> RegistryPuller::Resolve(const PullRequest& request,
 absl::StatusOr<Digest> RegistryPuller::Update(const Wanted& wanted) {
   return flights_.Do(wanted.key(), wanted.stop, [&]() -> absl::StatusOr<Digest> {
     if (const std::optional<Answers::Answer> known = answers_.Find(wanted.key())) {
-      const bool may_fail = wanted.request.policy != PullPolicy::kAlways;
-      if (!known->status.ok() && may_fail) {
+      const bool counts = wanted.request.policy != PullPolicy::kAlways;
+      if (MeansAbsent(known->status) && counts) {
         return known->status;
       }
-      if (known->status.ok() && wanted.request.policy != PullPolicy::kAlways &&
+      if (absl::IsUnavailable(known->status) && counts && wanted.has_another) {
+        return known->status;
+      }
+      if (known->status.ok() && counts &&
           images_->Get(wanted.request.name_space, known->digest.ToString(), wanted.request.platform)
               .ok()) {
         return known->digest;
@@ -218,7 +262,7 @@ absl::StatusOr<Digest> RegistryPuller::Update(const Wanted& wanted) {
     absl::StatusOr<Digest> digest = Ask(wanted);
     if (digest.ok()) {
       answers_.Remember(wanted.key(), {*digest, absl::OkStatus()});
-    } else if (MeansAbsent(digest.status())) {
+    } else if (MeansAbsent(digest.status()) || absl::IsUnavailable(digest.status())) {
       answers_.Remember(wanted.key(), {Digest(), digest.status()});
     }
     return digest;
@@ -290,13 +334,16 @@ absl::Status RegistryPuller::Store(const Wanted& wanted, const RemoteManifest& m
 absl::Status RegistryPuller::StoreChildren(const Wanted& wanted, const AnyManifest& index) {
   const v1::Platform platform =
       wanted.request.platform.os().empty() ? HostPlatform() : wanted.request.platform;
-  std::vector<const Descriptor*> chosen;
   std::vector<v1::Platform> platforms;
   for (const Descriptor& child : index.manifests) {
-    if (wanted.request.all_platforms || (chosen.empty() && MayBeFor(child.platform, platform))) {
-      chosen.push_back(&child);
-    }
     platforms.push_back(child.platform);
+  }
+  const std::optional<size_t> meant = ChoosePlatform(platforms, platform);
+  std::vector<const Descriptor*> chosen;
+  for (size_t i = 0; i < index.manifests.size(); ++i) {
+    if (wanted.request.all_platforms || i == meant) {
+      chosen.push_back(&index.manifests[i]);
+    }
   }
   if (chosen.empty() && !wanted.request.all_platforms) {
     return NotFound(fmt::format("image {} has nothing for {}, only for {}",
@@ -348,8 +395,10 @@ absl::StatusOr<PulledManifest> RegistryPuller::Pull(const PullRequest& request,
                    Candidates(request.reference, request.default_registry));
   absl::Status first;
   for (const Reference& candidate : candidates) {
-    const absl::StatusOr<Digest> digest = Update({request, candidate, progress, stop});
+    const Wanted wanted{request, candidate, progress, stop};
+    const absl::StatusOr<Digest> digest = Update(wanted);
     if (digest.ok()) {
+      RETURN_IF_ERROR(CheckPlatform(wanted, *digest));
       PulledManifest pulled{{}, candidate.Normalized()};
       ASSIGN_OR_RETURN(pulled.manifest,
                        repositories_->GetManifest(request.name_space, RepositoryOf(candidate),
@@ -357,28 +406,45 @@ absl::StatusOr<PulledManifest> RegistryPuller::Pull(const PullRequest& request,
       return pulled;
     }
     first.Update(digest.status());
-    if (!MeansAbsent(digest.status())) {
+    if (!MayBeElsewhere(wanted, digest.status())) {
       break;
     }
   }
   return first;
 }
 
+// An index has been looked through; an image may be for another platform than was asked for.
+absl::Status RegistryPuller::CheckPlatform(const Wanted& wanted, const Digest& pulled) {
+  const v1::Platform& asked = wanted.request.platform;
+  if (asked.os().empty() || wanted.request.all_platforms) {
+    return absl::OkStatus();
+  }
+  const absl::StatusOr<StoredImage> image =
+      images_->Get(wanted.request.name_space, pulled.ToString(), asked);
+  if (!image.ok() || PlatformMatches(image->platform, asked)) {
+    return absl::OkStatus();  // an artifact is for none
+  }
+  return NotFound(fmt::format("image {} has nothing for {}, only for {}",
+                              wanted.reference.Familiar(), FormatPlatform(asked),
+                              FormatPlatform(image->platform)));
+}
+
 absl::StatusOr<RepositoryManifest> RegistryPuller::Inspect(const PullRequest& request,
                                                            std::stop_token stop) {
   ASSIGN_OR_RETURN(const std::vector<Reference> candidates,
                    Candidates(request.reference, request.default_registry));
+  const ProgressSink unreported;
   absl::Status first;
   for (const Reference& candidate : candidates) {
+    const Wanted wanted{request, candidate, unreported, stop};
     absl::StatusOr<RemoteManifest> manifest =
-        client_->GetManifest({candidate.registry, candidate.repository, request.credentials},
-                             TagOrDigest(candidate), stop);
+        client_->GetManifest(wanted.remote(), TagOrDigest(candidate), stop);
     if (manifest.ok()) {
       return RepositoryManifest{manifest->digest, std::move(manifest->media_type),
                                 std::move(manifest->bytes)};
     }
     first.Update(manifest.status());
-    if (!MeansAbsent(manifest.status())) {
+    if (!MayBeElsewhere(wanted, manifest.status())) {
       break;
     }
   }

@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "registry/client/registry_client.h"
 #include "registry/image/image_store.h"
+#include "registry/image/reference.h"
 #include "registry/image/repositories.h"
 #include "registry/transfer/progress.h"
 #include "zlayer/v1/graph.pb.h"
@@ -37,7 +38,8 @@ struct PullRequest {
   v1::Platform platform;  // the host's where empty
   bool all_platforms = false;
   PullPolicy policy = PullPolicy::kMissing;
-  // What short names mean, after an image of the name that is here and before docker.io.
+  // What short names mean, after an image of the name that is here and before docker.io. Where it
+  // refuses a login, docker.io is not asked.
   std::string default_registry;
   CredentialsOf credentials;  // may be empty
 };
@@ -45,7 +47,8 @@ struct PullRequest {
 struct PulledImage {
   StoredImage image;
   std::string reference;  // the name that it has here, normalized
-  // Why the registry was not asked, or did not answer, where the policy lets what is here count.
+  // Why this is the image: the registry did not answer, and the policy lets what is here count; the
+  // default registry refused who has no login for it, and another one has the name.
   std::string warning;
 };
 
@@ -76,13 +79,16 @@ class Puller {
   // For ImageStore::EnsureLayers and EnsureBlobs: fetches from where the image was pulled. Must not
   // outlive the puller.
   virtual BlobFetcher Fetcher(CredentialsOf credentials, ProgressSink progress) = 0;
+  // The registry has another manifest by this name now: what it said before counts no more.
+  virtual void Forget(const Reference& pushed) = 0;
 };
 
 // Whether a registry says in one of its ways that it has no such image for who asks.
 bool MeansAbsent(const absl::Status& status);
 
 struct PullerOptions {
-  // So long a registry's answer about a tag counts, that there is none included.
+  // So long a registry's answer about a tag counts, for those with the same login; and that there
+  // is none, or, where an image is here, that the registry does not answer.
   std::chrono::nanoseconds fresh = std::chrono::seconds(60);
   std::chrono::nanoseconds absent = std::chrono::seconds(10);
 };

@@ -377,6 +377,9 @@ absl::Status RegistryPusher::PutManifest(Target& target, const std::string& refe
                                          const RepositoryManifest& manifest, std::stop_token stop) {
   RETURN_IF_ERROR(client_->PutManifest(target.where, reference, manifest.media_type, manifest.bytes,
                                        std::move(stop)));
+  if (reference.find(':') == std::string::npos) {
+    puller_->Forget({target.where.registry, target.where.repository, reference, ""});
+  }
   const uint64_t size = manifest.bytes.size();
   target.sent += size;
   Report(target.progress, {fmt::format("manifest {}", manifest.digest.ToString()),

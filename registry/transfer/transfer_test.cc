@@ -75,7 +75,7 @@ class TransferTest : public ImageStoreFixture {
       Descriptor& part = parts.emplace_back();
       part.media_type = kManifestMediaType;
       part.digest = AddRemote(name, "", {MakeTar({{architecture, "x"}})}, architecture);
-      part.size = 1;
+      part.size = SizeOf(name, part.digest);
       part.platform = LinuxOn(architecture);
     }
     const std::string bytes = WriteIndex(parts, {});
@@ -83,6 +83,11 @@ class TransferTest : public ImageStoreFixture {
     registry_.repositories[name].manifests[tag] = remote;
     registry_.repositories[name].manifests[remote.digest.ToString()] = remote;
     return remote.digest;
+  }
+
+  // Of a manifest that a registry has.
+  uint64_t SizeOf(const std::string& name, const Digest& manifest) {
+    return registry_.repositories[name].manifests[manifest.ToString()].bytes.size();
   }
 
   absl::StatusOr<PulledImage> Resolve(const std::string& reference,
@@ -190,7 +195,35 @@ TEST_F(TransferTest, NewerUsesWhatIsHereWhereTheRegistryIsDown) {
   registry_.down = absl::UnavailableError("no answer");
   ASSERT_OK_AND_ASSIGN(const PulledImage pulled, Resolve("app:v1", PullPolicy::kNewer));
   EXPECT_THAT(pulled.warning, HasSubstr("no answer"));
-  EXPECT_THAT(Resolve("app:v1", PullPolicy::kAlways), StatusIs(absl::StatusCode::kUnavailable));
+  // Not asked again at once: a build has several reasons to look the image up.
+  registry_.Forget();
+  ASSERT_OK(Resolve("app:v1", PullPolicy::kNewer));
+  EXPECT_THAT(registry_.Calls(), IsEmpty());
+  EXPECT_THAT(Resolve("app:v1", PullPolicy::kAlways),
+              StatusIs(absl::StatusCode::kUnavailable, HasSubstr("app:v1 cannot be pulled")));
+  // What is not here is asked for each time.
+  EXPECT_THAT(Resolve("other:v1", PullPolicy::kNewer), StatusIs(absl::StatusCode::kUnavailable));
+  registry_.down = absl::OkStatus();
+  AddRemote("docker.io/library/other", "v1", {MakeTar({{"a", "A"}})});
+  EXPECT_OK(Resolve("other:v1", PullPolicy::kNewer));
+}
+
+TEST_F(TransferTest, ALoginThatTheDefaultRegistryRefusesEndsTheLookUp) {
+  AddRemote("reg.example/app", "v1", {MakeTar({{"a", "A"}})});
+  AddRemote("docker.io/library/app", "v1", {MakeTar({{"b", "B"}})});
+  registry_.passwords["reg.example/app"] = "secret";
+  credentials_ = [](const std::string& registry) {
+    return RegistryCredentials{"me", registry == "reg.example" ? "expired" : "", ""};
+  };
+  EXPECT_THAT(Resolve("app:v1", PullPolicy::kMissing, "reg.example"),
+              StatusIs(absl::StatusCode::kUnauthenticated));
+  EXPECT_EQ(registry_.Count("GET manifest docker.io"), 0);
+  // Who has none is told what came of it.
+  credentials_ = {};
+  ASSERT_OK_AND_ASSIGN(const PulledImage pulled,
+                       Resolve("app:v1", PullPolicy::kMissing, "reg.example"));
+  EXPECT_EQ(pulled.reference, "docker.io/library/app:v1");
+  EXPECT_THAT(pulled.warning, HasSubstr("app:v1 is taken from docker.io"));
 }
 
 TEST_F(TransferTest, AlwaysAsksEachTime) {
@@ -231,7 +264,7 @@ TEST_F(TransferTest, CredentialsGoAlong) {
   registry_.passwords["reg.example/app"] = "secret";
   EXPECT_THAT(Resolve("reg.example/app:v1"),
               StatusIs(absl::StatusCode::kUnauthenticated, ::testing::Not(HasSubstr("secret"))));
-  pull_clock_.now_ns += 11'000'000'000;
+  // At once: who is logged in is somebody else.
   credentials_ = [](const std::string& registry) {
     return RegistryCredentials{"me", registry == "reg.example" ? "secret" : "", ""};
   };
@@ -253,9 +286,32 @@ TEST_F(TransferTest, OfAnIndexThePlatformIsFetched) {
   EXPECT_EQ(here.digest, index);
 }
 
+TEST_F(TransferTest, APullForAPlatformIsOfThatPlatform) {
+  AddRemote("docker.io/library/app", "v1", {}, "amd64");
+  const auto pull = [&](const std::string& architecture) {
+    PullRequest request;
+    request.name_space = "n";
+    request.reference = "app:v1";
+    request.platform = LinuxOn(architecture);
+    return puller_->Pull(request, {}, {}).status();
+  };
+  EXPECT_OK(pull("amd64"));
+  EXPECT_THAT(pull("arm64"),
+              StatusIs(absl::StatusCode::kNotFound, HasSubstr("only for linux/amd64")));
+}
+
+TEST_F(TransferTest, WhatIsPushedIsThereAtOnce) {
+  const std::string name = "reg.example/app:v1";
+  EXPECT_THAT(Resolve(name), StatusIs(absl::StatusCode::kNotFound));
+  ASSERT_OK(images_->Commit("n", MakeImage({{"l", "L"}}), {"local:v1"}));
+  ASSERT_OK(Push("local:v1", name));
+  EXPECT_OK(Resolve(name));
+}
+
 TEST_F(TransferTest, IndexesThatAreNestedWithoutEndAreNotFollowed) {
   const std::string name = "docker.io/library/deep";
-  Descriptor inner{std::string(kManifestMediaType), AddRemote(name, "", {}), 1, {}, {}};
+  Descriptor inner{std::string(kManifestMediaType), AddRemote(name, "", {}), 0, {}, {}};
+  inner.size = SizeOf(name, inner.digest);
   for (int depth = 0; depth < 2 * kMaxIndexDepth; ++depth) {
     const std::string bytes = WriteIndex({inner}, {});
     const RemoteManifest index{Digest::Of(bytes), std::string(kIndexMediaType), bytes};
@@ -364,8 +420,7 @@ TEST_F(TransferTest, APushSaysHowABlobCameThere) {
   const PushRequest push{"n", "reg.example/base:v1", {"reg.example/app:v1"}, {}, false, {}};
   ASSERT_OK(pusher_->Push(push, progress, {}));
   ASSERT_OK(pusher_->Push(push, progress, {}));
-  EXPECT_THAT(states,
-              ElementsAre(TransferUpdate::State::kDone, TransferUpdate::State::kPresent));
+  EXPECT_THAT(states, ElementsAre(TransferUpdate::State::kDone, TransferUpdate::State::kPresent));
 }
 
 TEST_F(TransferTest, ABlobThatOnlyARegistryHasIsBroughtHere) {
@@ -426,8 +481,8 @@ TEST_F(TransferTest, WhatCompressingMadeIsForgotten) {
   ASSERT_OK(repositories_->DropStaleRows());
   EXPECT_EQ(rows(), 1);
   const auto change = [&](const char* sql) {
-    ASSERT_OK(database_->Write(
-        [&](Connection& connection) { return connection.Prepare(sql)->Run(); }));
+    ASSERT_OK(
+        database_->Write([&](Connection& connection) { return connection.Prepare(sql)->Run(); }));
   };
   // A push that asks for it keeps it.
   change("UPDATE compressed_layers SET used = 0");

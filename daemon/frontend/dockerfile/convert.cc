@@ -602,6 +602,9 @@ absl::StatusOr<ConvertedFile> Converter::Convert() {
   result_.config = TargetConfig();
   result_.base_image = converted_.at(target_).base_image;
   WarnUnusedBuildArgs();
+  for (const std::string& warning : images_.warnings()) {
+    findings_.Warn("OtherImage", warning, {});
+  }
   const bool is_nested = !request_.build.empty();
   if (!is_nested && !request_.windows_ltsc.empty() && !converted_.at(target_).state.is_windows) {
     findings_.Warn("WindowsLtscUnused",

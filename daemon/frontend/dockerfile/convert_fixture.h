@@ -33,8 +33,14 @@ class FakeResolver : public ImageResolver {
       return NotFound("there is no image " + reference);
     }
     const auto own = platforms_.find(reference);
+    const auto warning = warnings_.find(reference);
     return ResolvedImage{"docker.io/library/" + reference, "sha256:" + reference,
-                         own == platforms_.end() ? platform : own->second, at->second};
+                         own == platforms_.end() ? platform : own->second, at->second,
+                         warning == warnings_.end() ? "" : warning->second};
+  }
+
+  void SetWarning(const std::string& reference, const std::string& warning) {
+    warnings_[reference] = warning;
   }
 
   const std::vector<std::string>& asked() const { return asked_; }
@@ -42,6 +48,7 @@ class FakeResolver : public ImageResolver {
  private:
   std::map<std::string, v1::ImageConfig> images_;
   std::map<std::string, v1::Platform> platforms_;
+  std::map<std::string, std::string> warnings_;
   std::vector<std::string> asked_;
 };
 

@@ -269,6 +269,14 @@ TEST_F(ConvertTest, WarnsOfForeignFrontends) {
   EXPECT_THAT(warnings_, IsEmpty());
 }
 
+TEST_F(ConvertTest, WarnsOfImagesThatAUserWouldNotExpect) {
+  resolver_.SetWarning("busybox", "image busybox is used as it is here: no answer");
+  GraphOf("FROM busybox AS a\nFROM busybox\nCOPY --from=a / /a\n");
+  ASSERT_THAT(warnings_, SizeIs(1));
+  EXPECT_EQ(warnings_[0].rule(), "OtherImage");
+  EXPECT_THAT(warnings_[0].message(), HasSubstr("no answer"));
+}
+
 TEST_F(ConvertTest, WarnsOfUnusedBuildArguments) {
   request_.build_args = {
       {"UNUSED", "1"}, {"BUILDKIT_INLINE_CACHE", "1"}, {"NO_PROXY", "x"}, {"TARGETARCH", "arm64"}};

@@ -94,6 +94,9 @@ absl::StatusOr<const ResolvedImage*> BaseImages::Resolve(const std::string& refe
       return InvalidArgument(fmt::format("{} is not an image's name", GoQuote(reference)));
     }
     ASSIGN_OR_RETURN(ResolvedImage image, resolver_.Resolve(reference, platform, stop_));
+    if (!image.warning.empty()) {
+      warnings_.push_back(image.warning);
+    }
     at = images_.emplace(key, std::move(image)).first;
   }
   return &at->second;

@@ -61,6 +61,9 @@ class BaseImages {
   absl::StatusOr<const ResolvedImage*> Resolve(const std::string& reference,
                                                const v1::Platform& platform);
 
+  // What there was to say of the images, in the order in which they were looked up.
+  const std::vector<std::string>& warnings() const { return warnings_; }
+
   // The same of bases that are builds.
   bool IsBuild(const std::string& base) const { return nested_ != nullptr && nested_->Has(base); }
   absl::StatusOr<const NestedImage*> ResolveBuild(const std::string& base,
@@ -70,6 +73,7 @@ class BaseImages {
   ImageResolver& resolver_;
   NestedBuilds* const nested_;
   const std::stop_token stop_;
+  std::vector<std::string> warnings_;
   std::map<std::pair<std::string, std::string>, ResolvedImage> images_;  // by name and platform
   std::map<std::pair<std::string, std::string>, NestedImage> builds_;    // the same
 };

@@ -163,6 +163,9 @@ class MemoryRegistry : public RegistryClient {
     repositories[Name(where)].blobs[made.digest] = std::move(bytes);
     return made;
   }
+  bool HasLogin(const RemoteRepository& where) override {
+    return where.credentials && !where.credentials(where.registry).empty();
+  }
   absl::Status CheckCredentials(const RemoteRepository& where, std::stop_token) override {
     MutexLock lock(&mutex_);
     return Begin("check", where, "");
