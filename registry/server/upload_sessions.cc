@@ -49,7 +49,11 @@ absl::StatusOr<std::string> UploadSessions::Add(const std::string& repository,
   std::string id = NewId();
   auto session = std::make_shared<Session>(
       Session{.repository = repository, .upload = std::move(upload), .used_ns = clock_->NowNs()});
+  std::shared_ptr<Session> crowded_out;  // destroyed without the lock
   MutexLock lock(&mutex_);
+  if (sessions_.size() >= limits_.sessions) {
+    crowded_out = MakeRoom(clock_->NowNs());
+  }
   if (sessions_.size() >= limits_.sessions) {
     return ResourceExhausted(
         fmt::format("there are {} uploads under way, which is the most that this registry takes",
@@ -97,6 +101,22 @@ void UploadSessions::Expire() {
       ++at;
     }
   }
+}
+
+std::shared_ptr<UploadSessions::Session> UploadSessions::MakeRoom(int64_t now_ns) {
+  auto longest = sessions_.end();
+  for (auto at = sessions_.begin(); at != sessions_.end(); ++at) {
+    const bool idle = !at->second->taken && at->second->used_ns < now_ns - limits_.crowded.count();
+    if (idle && (longest == sessions_.end() || at->second->used_ns < longest->second->used_ns)) {
+      longest = at;
+    }
+  }
+  if (longest == sessions_.end()) {
+    return nullptr;
+  }
+  std::shared_ptr<Session> session = std::move(longest->second);
+  sessions_.erase(longest);
+  return session;
 }
 
 std::shared_ptr<UploadSessions::Session> UploadSessions::Find(const std::string& repository,

@@ -21,6 +21,8 @@ struct UploadLimits {
   size_t sessions = 256;
   // An upload that no request has used for so long is dropped.
   std::chrono::nanoseconds idle = std::chrono::hours(1);
+  // The same where another one wants its place: clients that went away must not keep others out.
+  std::chrono::nanoseconds crowded = std::chrono::minutes(1);
 };
 
 // Thread-safe. They are lost when the process ends; clients begin anew then.
@@ -54,7 +56,7 @@ class UploadSessions {
   // The clock must outlive it.
   UploadSessions(const UploadLimits& limits, const Clock* clock);
 
-  // A new id that nobody can guess. kResourceExhausted: there are too many.
+  // A new id that nobody can guess. kResourceExhausted: there are too many, all in use of late.
   absl::StatusOr<std::string> Add(const std::string& repository,
                                   std::unique_ptr<BlobUpload> upload);
   // kNotFound: there is none of this id in this repository; kUnavailable: a request has it.
@@ -77,6 +79,8 @@ class UploadSessions {
   std::shared_ptr<Session> Find(const std::string& repository, const std::string& id)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Return(Session* session);
+  // Takes out the one that was idle the longest, if that was too long for a crowd.
+  std::shared_ptr<Session> MakeRoom(int64_t now_ns) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const UploadLimits limits_;
   const Clock* const clock_;

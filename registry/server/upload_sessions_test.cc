@@ -85,6 +85,24 @@ TEST_F(UploadSessionsTest, TakesSoMany) {
   EXPECT_OK(Add());
 }
 
+TEST_F(UploadSessionsTest, WhoWentAwayMakesRoom) {
+  UploadSessions sessions({.sessions = 2, .idle = seconds(3600), .crowded = seconds(60)}, &clock_);
+  const auto add = [&] { return sessions.Add("repo", *repositories_.NewBlob("n")); };
+  ASSERT_OK_AND_ASSIGN(const std::string first, add());
+  clock_.Advance(seconds(1));
+  ASSERT_OK_AND_ASSIGN(const std::string second, add());
+  EXPECT_THAT(add().status(), StatusIs(absl::StatusCode::kResourceExhausted));
+  clock_.Advance(seconds(61));
+  {
+    auto lease = sessions.Take("repo", first);
+    ASSERT_OK(lease);
+    EXPECT_OK(add());  // in place of the second one
+    EXPECT_THAT(add().status(), StatusIs(absl::StatusCode::kResourceExhausted));
+  }
+  EXPECT_OK(sessions.Size("repo", first));
+  EXPECT_THAT(sessions.Size("repo", second).status(), StatusIs(absl::StatusCode::kNotFound));
+}
+
 TEST_F(UploadSessionsTest, DropsWhatIsIdle) {
   ASSERT_OK_AND_ASSIGN(const std::string used, Add());
   ASSERT_OK_AND_ASSIGN(const std::string idle, Add());
