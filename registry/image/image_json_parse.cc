@@ -277,6 +277,10 @@ absl::StatusOr<AnyManifest> ParseAnyManifest(std::string_view media_type, std::s
   }
   result.annotations = ReadAnnotations(root["annotations"]);
   result.artifact_type = root["artifactType"].String();
+  // Who reads it as the other kind would get something else (CVE-2021-41190).
+  if (root["manifests"] && (root["config"] || root["layers"])) {
+    root["manifests"].Fail("stands beside a manifest's \"config\" or \"layers\"");
+  }
   if (IsIndexMediaType(result.media_type)) {
     result.kind = ManifestKind::kIndex;
     root["manifests"].ForEach(

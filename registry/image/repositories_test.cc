@@ -442,6 +442,13 @@ TEST_F(RepositoriesTest, AManifestCannotGiveWhatIsHereAnotherSize) {
   }
 }
 
+TEST_F(RepositoriesTest, WhatIsManifestAndIndexAtOnceIsRefused) {
+  for (const char* kind : {"config\":{}", "layers\":[]"}) {
+    EXPECT_THAT(Put(fmt::format("{{\"schemaVersion\":2,\"manifests\":[],\"{}}}", kind), "v1", ""),
+                StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("stands beside")));
+  }
+}
+
 TEST_F(RepositoriesTest, ArtifactsAndReferrers) {
   const Remote remote = MakeRemote({MakeTar({{"a", "A"}})});
   SendBlobs(remote);
