@@ -1,6 +1,7 @@
 #include "daemon/config/registries.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <set>
 #include <string>
@@ -9,12 +10,20 @@
 #include "base/files.h"
 #include "base/status_macros.h"
 #include "base/strings.h"
+#include "registry/client/urls.h"
 #include "registry/image/reference.h"
 
 namespace zlayer {
 namespace {
 
 constexpr size_t kMaxPasswordFile = size_t{64} << 10;
+
+absl::Status CheckReadable(const Config::Registry& registry, const char* key,
+                           const std::string& path) {
+  return path.empty() || access(path.c_str(), R_OK) == 0
+             ? absl::OkStatus()
+             : Annotate(ErrnoError(path), fmt::format("registries: {} of {}", key, registry.name));
+}
 
 absl::StatusOr<RegistrySettings> SettingsOf(const Config::Registry& registry) {
   RegistrySettings settings;
@@ -25,10 +34,16 @@ absl::StatusOr<RegistrySettings> SettingsOf(const Config::Registry& registry) {
         fmt::format("registries: \"{}\" is no registry's name", ToUtf8(registry.name)));
   }
   for (const std::string_view mirror : Split(registry.mirrors, ' ')) {
-    if (!mirror.empty()) {
-      settings.mirrors.emplace_back(mirror);
+    if (mirror.empty()) {
+      continue;
     }
+    settings.mirrors.emplace_back(mirror);
+    RETURN_IF_ERROR(Annotate(OriginOf(settings.mirrors.back()).status(),
+                             fmt::format("registries: mirrors of {}", registry.name)));
   }
+  RETURN_IF_ERROR(CheckReadable(registry, "ca_file", registry.ca_file));
+  RETURN_IF_ERROR(CheckReadable(registry, "client_cert", registry.client_cert));
+  RETURN_IF_ERROR(CheckReadable(registry, "client_key", registry.client_key));
   settings.insecure = registry.insecure;
   settings.blocked = registry.blocked;
   settings.ca_file = registry.ca_file;
