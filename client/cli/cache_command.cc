@@ -27,7 +27,8 @@ constexpr size_t kShownId = 12;
 // All that is removed is unlinked, and another prune may be under way.
 constexpr std::chrono::hours kTimeout{12};
 constexpr std::string_view kFilterHelp =
-    "Only what has type=record|cache-mount|fetched, id=BEGINNING, until=24h (unused for so long) "
+    "Only what has type=record|cache-mount|fetched|image, id=BEGINNING, until=24h (unused for so "
+    "long) "
     "or "
     "description=WORDS; may be repeated";
 

@@ -196,9 +196,10 @@ Setter Types(std::vector<std::string>* target) {
       if (name.empty()) {
         continue;
       }
-      if (name != "record" && name != "cache-mount" && name != "fetched") {
+      if (name != "record" && name != "cache-mount" && name != "fetched" && name != "image") {
         return InvalidArgument(fmt::format(
-            "\"{}\" is not a type of cache entries: record, cache-mount and fetched are", name));
+            "\"{}\" is not a type of cache entries: record, cache-mount, fetched and image are",
+            name));
       }
       target->emplace_back(name);
     }

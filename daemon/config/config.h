@@ -61,7 +61,7 @@ struct Config {
     };
     // Applied in order, each to what has all of what it names.
     struct Policy {
-      std::vector<std::string> types;  // "record", "cache-mount", "fetched"; empty: any
+      std::vector<std::string> types;  // "record", "cache-mount", "fetched", "image"; empty: any
       std::string name_space;          // empty: any
       std::chrono::nanoseconds keep_duration{0};
       Size reserved;

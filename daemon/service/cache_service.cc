@@ -51,8 +51,9 @@ absl::StatusOr<CacheFilter> ToFilter(const v1::CacheFilter& message) {
     if (!type.has_value()) {
       return InvalidOption(
           "filter.types",
-          fmt::format("\"{}\" is not a type of cache entries: record, cache-mount and fetched are",
-                      ToUtf8(name)));
+          fmt::format(
+              "\"{}\" is not a type of cache entries: record, cache-mount, fetched and image are",
+              ToUtf8(name)));
     }
     filter.types.push_back(*type);
   }
@@ -186,7 +187,7 @@ class StoreCacheService : public v1::CacheService::CallbackService {
     entry.set_id(ToUtf8(row.id));
     entry.set_namespace_(row.name_space);
     entry.set_description(std::string(CutUtf8(ToUtf8(row.description), kMostText)));
-    entry.set_bytes(row.layer_bytes);
+    entry.set_bytes(row.layer_bytes + row.blob_bytes);
     if (row.type == CacheType::kCacheMount) {
       DiskWalker walker(stop);
       ASSIGN_OR_RETURN(const DiskWalker::Directory mounts,

@@ -8,6 +8,7 @@
 
 #include "base/status_macros.h"
 #include "base/strings.h"
+#include "registry/image/image_rows.h"
 
 namespace zlayer {
 namespace {
@@ -89,6 +90,57 @@ absl::Status ForEachFetched(Store& store, const Visit& visit) {
   return store.database().Read([&](Connection& connection) -> absl::Status {
     ASSIGN_OR_RETURN(Statement rows, connection.Prepare(kFetched));
     return VisitRows(store, rows, FetchedAt, visit);
+  });
+}
+
+// What the store has of the image.
+absl::Status AddParts(Store& store, Connection& connection, CacheRow* row, std::string* chain) {
+  ASSIGN_OR_RETURN(
+      Statement parts,
+      connection.Prepare("SELECT l.layer, l.digest, l.size, layers.content_bytes, EXISTS ("
+                         "SELECT 1 FROM image_layers o JOIN tags t ON t.manifest = o.manifest "
+                         "WHERE o.digest = l.digest AND t.reference <> '') "
+                         "FROM image_layers l LEFT JOIN layers ON layers.id = l.layer "
+                         "WHERE l.manifest = ? ORDER BY l.position"));
+  parts.BindDigest(1, row->key);
+  while (true) {
+    ASSIGN_OR_RETURN(const bool more, parts.Step());
+    if (!more) {
+      return absl::OkStatus();
+    }
+    ASSIGN_OR_RETURN(const Digest blob, parts.DigestAt(1));
+    if (parts.Int(4) == 0 && store.blobs().Has(blob)) {
+      row->blob_bytes += static_cast<uint64_t>(parts.Int(2));
+    }
+    if (!parts.IsNull(0)) {
+      chain->append(row->layer.IsNone() ? "" : row->layer.Bytes());
+      ASSIGN_OR_RETURN(row->layer, parts.DigestAt(0));
+      row->layer_bytes = static_cast<uint64_t>(parts.Int(3));
+    }
+  }
+}
+
+absl::Status ForEachNameless(Store& store, const Visit& visit) {
+  return store.database().Read([&](Connection& connection) -> absl::Status {
+    ASSIGN_OR_RETURN(const std::vector<NamelessImage> images, FindNameless(connection, INT64_MAX));
+    for (const NamelessImage& image : images) {
+      if (image.is_sent) {
+        continue;
+      }
+      CacheRow row;
+      row.type = CacheType::kImage;
+      row.key = image.manifest;
+      row.id = image.manifest.Hex();
+      row.name_space = image.name_space;
+      row.used_ns = image.since_ns;
+      row.description = "image without a name";
+      std::string chain;
+      RETURN_IF_ERROR(AddParts(store, connection, &row, &chain));
+      row.chain = chain;
+      row.in_use = !row.layer.IsNone() && store.layers().InUse(row.layer);
+      RETURN_IF_ERROR(visit(row));
+    }
+    return absl::OkStatus();
   });
 }
 
@@ -180,6 +232,8 @@ std::string_view NameOf(CacheType type) {
       return "cache-mount";
     case CacheType::kFetched:
       return "fetched";
+    case CacheType::kImage:
+      return "image";
     case CacheType::kRecord:
       break;
   }
@@ -187,7 +241,8 @@ std::string_view NameOf(CacheType type) {
 }
 
 std::optional<CacheType> ParseCacheType(std::string_view name) {
-  for (const CacheType type : {CacheType::kCacheMount, CacheType::kFetched, CacheType::kRecord}) {
+  for (const CacheType type :
+       {CacheType::kCacheMount, CacheType::kFetched, CacheType::kImage, CacheType::kRecord}) {
     if (NameOf(type) == name) {
       return type;
     }
@@ -207,6 +262,7 @@ bool Matches(const CacheFilter& filter, const CacheRow& row, int64_t now_ns) {
 absl::Status ForEachCacheRow(Store& store, const Visit& visit) {
   RETURN_IF_ERROR(ForEachMount(store, visit));
   RETURN_IF_ERROR(ForEachFetched(store, visit));
+  RETURN_IF_ERROR(ForEachNameless(store, visit));
   return store.database().Read([&](Connection& connection) -> absl::Status {
     ASSIGN_OR_RETURN(Statement rows, connection.Prepare(kRecords));
     return VisitRows(store, rows, RecordAt, visit);
@@ -241,6 +297,7 @@ CachePosition PositionOf(const CacheRow& row) {
       return {row.used_ns, row.type, fmt::format("{:020}", row.number)};
     case CacheType::kFetched:
       return {row.used_ns, row.type, std::string(row.key.Bytes()) + row.name_space};
+    case CacheType::kImage:
     case CacheType::kRecord:
       break;
   }
@@ -260,6 +317,9 @@ absl::StatusOr<CachePage> ListCacheRows(Store& store, const CacheFilter& filter,
   }
   if (HasType(filter, CacheType::kFetched)) {
     RETURN_IF_ERROR(ForEachFetched(store, add));
+  }
+  if (HasType(filter, CacheType::kImage)) {
+    RETURN_IF_ERROR(ForEachNameless(store, add));
   }
   std::optional<CachePosition> end;
   if (HasType(filter, CacheType::kRecord)) {

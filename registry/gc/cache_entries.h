@@ -1,4 +1,5 @@
-// What is cached, as users see it: records of steps, cache mounts, and what was fetched.
+// What is cached, as users see it: records of steps, cache mounts, what was fetched, and images
+// that lost their names.
 #ifndef ZLAYER_REGISTRY_GC_CACHE_ENTRIES_H_
 #define ZLAYER_REGISTRY_GC_CACHE_ENTRIES_H_
 
@@ -19,25 +20,26 @@
 
 namespace zlayer {
 
-enum class CacheType { kCacheMount, kFetched, kRecord };
+enum class CacheType { kCacheMount, kFetched, kImage, kRecord };
 
-// "cache-mount", "fetched", "record".
+// "cache-mount", "fetched", "image", "record".
 std::string_view NameOf(CacheType type);
 std::optional<CacheType> ParseCacheType(std::string_view name);
 
 // A row. What `key` is depends on the type; with it the row is found again.
 struct CacheRow {
   CacheType type = CacheType::kRecord;
-  Digest key;           // of a record its key, of what was fetched its source
+  Digest key;  // of a record its key, of what was fetched its source, of an image its manifest
   uint64_t number = 0;  // of a cache mount
   std::string name_space;
   std::string id;  // for people
   std::string description;
-  int64_t created_ns = 0;  // 0: not known
-  int64_t used_ns = 0;
-  Digest layer;              // none for a cache mount
+  int64_t created_ns = 0;    // 0: not known
+  int64_t used_ns = 0;       // of an image: since when it has no name
+  Digest layer;              // none for a cache mount; an image's uppermost one that is known
   std::string_view chain;    // ids of layers, joined; valid while the row is visited
   uint64_t layer_bytes = 0;  // contents of the layer
+  uint64_t blob_bytes = 0;   // of an image: its layers' blobs that no image with a name has
   bool in_use = false;
 };
 
@@ -51,12 +53,12 @@ struct CacheFilter {
 };
 bool Matches(const CacheFilter& filter, const CacheRow& row, int64_t now_ns);
 
-// Visits all rows, of mounts first, then of what was fetched, then records; an error ends it and is
-// returned.
+// Visits all rows, of mounts first, then of what was fetched, of images, then records; an error
+// ends it and is returned.
 absl::Status ForEachCacheRow(Store& store,
                              const std::function<absl::Status(const CacheRow&)>& visit);
 
-// Removes the rows of these, of one type, unless they were used since; not cache mounts.
+// Removes the rows of these, of one type, unless they were used since; not cache mounts and images.
 absl::StatusOr<size_t> RemoveCacheRows(Database& database, const std::vector<CacheRow>& rows);
 
 // A place in the list: by last use, then by type, then by key.

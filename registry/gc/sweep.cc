@@ -51,6 +51,7 @@ class Sweeper {
   void CountPlanned(const std::vector<uint32_t>& entries);
   absl::Status RemoveEntries(const std::vector<uint32_t>& entries);
   absl::Status RemoveMounts(const std::vector<CacheRow>& mounts);
+  absl::Status RemoveImages(const std::vector<CacheRow>& images);
   absl::Status RemoveRows(const std::vector<CacheRow>& rows);
   absl::Status RemoveLayers();
   absl::Status RemovePacks();
@@ -82,6 +83,7 @@ class Sweeper {
   std::vector<int64_t> packs_;
   std::unordered_map<Digest, uint32_t> layer_numbers_;
   std::vector<CacheRow> entries_;
+  std::set<Digest> left_blobs_;  // of images that were removed
 };
 
 absl::StatusOr<SweepResult> Sweeper::Run() {
@@ -134,7 +136,7 @@ absl::Status Sweeper::Read() {
 
 absl::Status Sweeper::AddEntry(const CacheRow& row) {
   RETURN_IF_ERROR(CheckStop());
-  Ledger::Entry entry{.used_ns = row.used_ns, .in_use = row.in_use};
+  Ledger::Entry entry{.own_bytes = row.blob_bytes, .used_ns = row.used_ns, .in_use = row.in_use};
   for (size_t i = 0; i < options_.policies.size(); ++i) {
     entry.policies |= Matches(options_.policies[i].filter, row, now_ns_) ? 1u << i : 0;
   }
@@ -189,12 +191,29 @@ void Sweeper::CountPlanned(const std::vector<uint32_t>& entries) {
 
 absl::Status Sweeper::RemoveEntries(const std::vector<uint32_t>& entries) {
   std::vector<CacheRow> mounts;
+  std::vector<CacheRow> images;
   std::vector<CacheRow> rows;
   for (uint32_t entry : entries) {
-    (entries_[entry].type == CacheType::kCacheMount ? mounts : rows).push_back(entries_[entry]);
+    const CacheRow& row = entries_[entry];
+    (row.type == CacheType::kCacheMount ? mounts
+     : row.type == CacheType::kImage    ? images
+                                        : rows)
+        .push_back(row);
   }
   RETURN_IF_ERROR(RemoveMounts(mounts));
+  RETURN_IF_ERROR(RemoveImages(images));
   return RemoveRows(rows);
+}
+
+absl::Status Sweeper::RemoveImages(const std::vector<CacheRow>& images) {
+  for (const CacheRow& image : images) {
+    RETURN_IF_ERROR(CheckStop());
+    ASSIGN_OR_RETURN(const std::vector<Digest> blobs,
+                     store_.images().RemoveIfNameless(image.key, image.used_ns + 1, work_.since()));
+    result_.removed["image"].objects += blobs.empty() ? 0 : 1;
+    left_blobs_.insert(blobs.begin(), blobs.end());
+  }
+  return absl::OkStatus();
 }
 
 absl::Status Sweeper::RemoveMounts(const std::vector<CacheRow>& mounts) {
@@ -304,7 +323,8 @@ absl::Status Sweeper::RemoveBlobs() {
   std::vector<Digest> blobs;
   RETURN_IF_ERROR(ListIn("/blobs/sha256", [&](const std::string& name) -> absl::Status {
     const absl::StatusOr<Digest> blob = Digest::FromHex(name);
-    if (blob.ok() && holders_->OfBlob(*blob) > Holder::kNamelessImage) {
+    if (blob.ok() &&
+        (holders_->OfBlob(*blob) > Holder::kNamelessImage || left_blobs_.contains(*blob))) {
       blobs.push_back(*blob);
     }
     return absl::OkStatus();

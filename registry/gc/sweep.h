@@ -43,11 +43,11 @@ struct SweepResult {
   uint64_t cache_bytes = 0;  // of what is left, by what the rows say
 };
 
-// Children go before what they stand on: records, cache mounts and fetched sources, then layers,
-// then packs, then blobs. What goes loses its row in a transaction of its own, which checks again
-// that nobody came to use it; then its files are moved to tmp/, and unlinked at the end. So a kill
-// at any point leaves a whole store, and what is left over is found by the next sweep, or with tmp/
-// at the next start.
+// Children go before what they stand on: records, cache mounts, fetched sources and images without
+// a name, then layers, then packs, then blobs. What goes loses its row in a transaction of its own,
+// which checks again that nobody came to use it; then its files are moved to tmp/, and unlinked at
+// the end. So a kill at any point leaves a whole store, and what is left over is found by the next
+// sweep, or with tmp/ at the next start.
 //
 // Memory grows with the numbers of records, layers and packs. Writers wait for single transactions
 // of some milliseconds, readers for nothing. kCancelled once `stop` is requested.

@@ -68,6 +68,37 @@ TEST_F(SweepTest, ALayerThatARecordWasMadeOnStays) {
   EXPECT_THAT(Rows("SELECT digest FROM contents"), IsEmpty());
 }
 
+// Builds under one name leave images without it, which hold what their records do.
+TEST_F(SweepTest, LimitsCountImagesThatLostTheirNames) {
+  for (int i = 0; i < 5; ++i) {
+    const std::string content(100, static_cast<char>('a' + i));
+    Record(content, Layer(content));
+    Commit(content, {"app"});
+    clock_.Advance(std::chrono::seconds(1));
+  }
+  const Digest alone = Commit(std::string(100, 'z'), {});
+  const SweepResult result = Collect({.policies = {{{}, {.max_used_bytes = 250}}}});
+  EXPECT_LE(result.cache_bytes, 250);
+  EXPECT_EQ(result.removed.at("image").objects, 3);
+  EXPECT_OK(store_->images().Get("n", "app"));
+  EXPECT_OK(store_->images().Get("n", alone.ToString()));
+  PruneAll();
+  EXPECT_OK(store_->images().Get("n", "app"));
+  EXPECT_THAT(store_->images().Get("n", alone.ToString()), StatusIs(absl::StatusCode::kNotFound));
+  EXPECT_EQ(Files("packs"), 1);
+}
+
+TEST_F(SweepTest, WhatWasSentByDigestIsNoCache) {
+  const Digest manifest = Commit("content", {"app"});
+  ASSERT_OK_AND_ASSIGN(const RepositoryManifest sent,
+                       store_->repositories().GetManifest("n", "docker.io/library/app", "latest"));
+  ASSERT_OK(store_->repositories().PutManifest(
+      "n", {"docker.io/library/app", "", sent.media_type, sent.bytes}));
+  ASSERT_OK(store_->repositories().DeleteManifest("n", "docker.io/library/app", "latest"));
+  PruneAll();
+  EXPECT_OK(store_->images().Get("n", manifest.ToString()));
+}
+
 TEST_F(SweepTest, ATreeGoesWithItsLayer) {
   const std::string tree = store_->tmp() + "/upper";
   ASSERT_OK(MakeDirectories(tree));

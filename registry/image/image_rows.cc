@@ -307,12 +307,22 @@ absl::Status RemoveUnnamed(Connection& connection, const Digest& manifest) {
   return remove.BindDigest(1, manifest).Run();
 }
 
-absl::StatusOr<std::vector<Digest>> FindNameless(Connection& connection, int64_t before_ns) {
+// Into a repository here, that is, and not pulled.
+absl::StatusOr<bool> IsSent(Connection& connection, const Digest& manifest) {
+  ASSIGN_OR_RETURN(
+      Statement query,
+      connection.Prepare("SELECT 1 FROM repository_manifests r JOIN images i ON "
+                         "i.manifest = r.manifest WHERE r.manifest = ? AND i.source = '' LIMIT 1"));
+  return query.BindDigest(1, manifest).Step();
+}
+
+absl::StatusOr<std::vector<NamelessImage>> FindNameless(Connection& connection, int64_t before_ns) {
   ASSIGN_OR_RETURN(Statement query,
-                   connection.Prepare("SELECT manifest FROM tags GROUP BY manifest "
+                   connection.Prepare("SELECT manifest, max(updated), min(namespace), "
+                                      "max(namespace) FROM tags GROUP BY manifest "
                                       "HAVING max(reference) = '' AND max(updated) < ?"));
   query.Bind(1, before_ns);
-  std::vector<Digest> found;
+  std::vector<NamelessImage> found;
   while (true) {
     ASSIGN_OR_RETURN(bool more, query.Step());
     if (!more) {
@@ -321,7 +331,9 @@ absl::StatusOr<std::vector<Digest>> FindNameless(Connection& connection, int64_t
     ASSIGN_OR_RETURN(const Digest manifest, query.DigestAt(0));
     ASSIGN_OR_RETURN(const bool needed, IsNeeded(connection, manifest));
     if (!needed) {
-      found.push_back(manifest);
+      const bool only = query.Text(2) == query.Text(3);
+      ASSIGN_OR_RETURN(const bool is_sent, IsSent(connection, manifest));
+      found.push_back({manifest, only ? std::string(query.Text(2)) : "", query.Int(1), is_sent});
     }
   }
 }

@@ -95,7 +95,13 @@ absl::Status RemoveUnnamed(Connection& connection, const Digest& manifest);
 
 // Images that have had no name in any namespace since `before_ns`, and that nothing else needs: an
 // index that they are in, a manifest that they are about, a named image of the same configuration.
-absl::StatusOr<std::vector<Digest>> FindNameless(Connection& connection, int64_t before_ns);
+struct NamelessImage {
+  Digest manifest;
+  std::string name_space;  // that has it; empty where several have
+  int64_t since_ns = 0;    // it has had no name
+  bool is_sent = false;  // to a repository here, by digest: only its owner knows of what use it is
+};
+absl::StatusOr<std::vector<NamelessImage>> FindNameless(Connection& connection, int64_t before_ns);
 // Removes the image if it still is one of those. Returns its blobs; nothing where it stays.
 absl::StatusOr<std::vector<Digest>> RemoveIfNameless(Connection& connection, const Digest& manifest,
                                                      int64_t before_ns);

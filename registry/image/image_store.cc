@@ -118,6 +118,8 @@ class DatabaseImageStore : public ImageStore {
                       const std::function<absl::Status(std::string_view)>& sink,
                       std::stop_token stop) override;
   absl::StatusOr<size_t> RemoveNameless(int64_t before_ns, Uses::Stamp since) override;
+  absl::StatusOr<std::vector<Digest>> RemoveIfNameless(const Digest& manifest, int64_t before_ns,
+                                                       Uses::Stamp since) override;
   absl::Status DropUnusedBlobs(const std::vector<Digest>& blobs) override {
     return parts_.leases->DropUnused(blobs);
   }
@@ -533,27 +535,35 @@ absl::StatusOr<TagRemoval> DatabaseImageStore::Remove(std::string_view name_spac
 }
 
 absl::StatusOr<size_t> DatabaseImageStore::RemoveNameless(int64_t before_ns, Uses::Stamp since) {
-  std::vector<Digest> nameless;
+  std::vector<NamelessImage> nameless;
   RETURN_IF_ERROR(parts_.database->Read([&](Connection& connection) -> absl::Status {
     ASSIGN_OR_RETURN(nameless, FindNameless(connection, before_ns));
     return absl::OkStatus();
   }));
   size_t removed = 0;
-  for (const Digest& manifest : nameless) {
-    if (!parts_.used_manifests->StartRemoving(manifest, since)) {
-      continue;
-    }
-    std::vector<Digest> blobs;
-    const absl::Status status = parts_.database->Write([&](Connection& connection) -> absl::Status {
-      ASSIGN_OR_RETURN(blobs, RemoveIfNameless(connection, manifest, before_ns));
-      return absl::OkStatus();
-    });
-    parts_.used_manifests->EndRemoving(manifest);
-    RETURN_IF_ERROR(status);
+  for (const NamelessImage& image : nameless) {
+    ASSIGN_OR_RETURN(const std::vector<Digest> blobs,
+                     RemoveIfNameless(image.manifest, before_ns, since));
     removed += blobs.empty() ? 0 : 1;
     RETURN_IF_ERROR(parts_.leases->DropUnused(blobs));
   }
   return removed;
+}
+
+absl::StatusOr<std::vector<Digest>> DatabaseImageStore::RemoveIfNameless(const Digest& manifest,
+                                                                         int64_t before_ns,
+                                                                         Uses::Stamp since) {
+  std::vector<Digest> blobs;
+  if (!parts_.used_manifests->StartRemoving(manifest, since)) {
+    return blobs;
+  }
+  const absl::Status status = parts_.database->Write([&](Connection& connection) -> absl::Status {
+    ASSIGN_OR_RETURN(blobs, zlayer::RemoveIfNameless(connection, manifest, before_ns));
+    return absl::OkStatus();
+  });
+  parts_.used_manifests->EndRemoving(manifest);
+  RETURN_IF_ERROR(status);
+  return blobs;
 }
 
 absl::StatusOr<std::vector<StoredImage>> DatabaseImageStore::Import(std::string_view name_space,

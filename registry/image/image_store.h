@@ -230,6 +230,11 @@ class ImageStore {
   // For the garbage collector. Removes, in all namespaces, the images that have had no name since
   // `before_ns`, but not what was handed out since `since`. Returns how many went.
   virtual absl::StatusOr<size_t> RemoveNameless(int64_t before_ns, Uses::Stamp since) = 0;
+  // The same of one image. Returns its blobs, which may be needed elsewhere (DropUnusedBlobs);
+  // nothing where it stays.
+  virtual absl::StatusOr<std::vector<Digest>> RemoveIfNameless(const Digest& manifest,
+                                                               int64_t before_ns,
+                                                               Uses::Stamp since) = 0;
   // Unlinks those of `blobs` that neither a row nor work under way needs.
   virtual absl::Status DropUnusedBlobs(const std::vector<Digest>& blobs) = 0;
 };

@@ -8,6 +8,7 @@
 
 #include "base/errors.h"
 #include "base/status_macros.h"
+#include "registry/image/image_rows.h"
 #include "registry/image/reference.h"
 #include "registry/layer/index.h"
 
@@ -83,7 +84,7 @@ absl::Status Holders::ReadRows(Connection& connection) {
   RETURN_IF_ERROR(ForEachRow(connection, "SELECT layer FROM contexts",
                              [this](const Statement& row) -> absl::Status {
                                ASSIGN_OR_RETURN(Digest layer, row.DigestAt(0));
-                               Mark(layer, Holder::kContext);
+                               Mark(layer, Holder::kContext, /*named=*/true);
                                return absl::OkStatus();
                              }));
   RETURN_IF_ERROR(ForEachRow(connection, "SELECT digest FROM uploaded_blobs",
@@ -113,6 +114,13 @@ absl::Status Holders::ReadLayers(Connection& connection) {
 }
 
 absl::Status Holders::ReadImages(Connection& connection) {
+  ASSIGN_OR_RETURN(const std::vector<NamelessImage> nameless, FindNameless(connection, INT64_MAX));
+  std::set<Digest> cached;  // images that may go as what is cached does
+  for (const NamelessImage& image : nameless) {
+    if (!image.is_sent) {
+      cached.insert(image.manifest);
+    }
+  }
   std::unordered_map<Digest, Holder> images;
   RETURN_IF_ERROR(ForEachRow(
       connection,
@@ -135,7 +143,7 @@ absl::Status Holders::ReadImages(Connection& connection) {
                       MarkBlob(blob, holder);
                       if (!row.IsNull(1)) {
                         ASSIGN_OR_RETURN(Digest layer, row.DigestAt(1));
-                        Mark(layer, holder);
+                        Mark(layer, holder, !cached.contains(manifest));
                       }
                       return absl::OkStatus();
                     });
@@ -145,7 +153,7 @@ absl::Status Holders::ReadCache(Connection& connection) {
   auto mark = [this](const Digest& layer) {
     if (auto found = layers_.find(layer); found != layers_.end()) {
       found->second.cached = true;
-      Mark(layer, Holder::kCache);
+      Mark(layer, Holder::kCache, /*named=*/false);
     }
   };
   RETURN_IF_ERROR(ForEachRow(connection, "SELECT layer FROM fetched",
@@ -181,10 +189,10 @@ absl::Status Holders::ReadPacks(Connection& connection) {
                     });
 }
 
-void Holders::Mark(const Digest& layer, Holder holder) {
+void Holders::Mark(const Digest& layer, Holder holder, bool named) {
   if (auto found = layers_.find(layer); found != layers_.end()) {
     found->second.holder = std::min(found->second.holder, holder);
-    found->second.named = found->second.named || holder != Holder::kCache;
+    found->second.named = found->second.named || named;
   }
 }
 

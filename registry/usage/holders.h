@@ -43,7 +43,7 @@ class Holders {
 
   struct Layer {
     Holder holder = Holder::kNothing;
-    bool named = false;   // by an image or a context
+    bool named = false;   // by a context, or an image that has a name or that something needs
     bool cached = false;  // a record needs it, whoever else does
     Digest arrived_tar;   // its one form as a tar; none where the store can write it
     bool has_tree = false;
@@ -84,7 +84,7 @@ class Holders {
                            const std::stop_token& stop);
   absl::Status MarkContents(const Digest& layer, const std::vector<Digest>& contents);
   void MarkBlobsOfPacks();
-  void Mark(const Digest& layer, Holder holder);
+  void Mark(const Digest& layer, Holder holder, bool named);
   void MarkBlob(const Digest& blob, Holder holder);
   absl::Status AddNames(const Digest& layer, std::set<std::string>* names) const;
 
