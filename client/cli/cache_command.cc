@@ -91,7 +91,7 @@ absl::Status List(Session& session, const ListOptions& options) {
   ASSIGN_OR_RETURN(Connection * connection, session.connection());
   const bool json = options.format == "json";
   std::vector<std::vector<std::string>> rows = {
-      {"TYPE", "ID", "SIZE", "LAST USED", "IN USE", "DESCRIPTION"}};
+      {"NAMESPACE", "TYPE", "ID", "SIZE", "LAST USED", "IN USE", "DESCRIPTION"}};
   do {
     ASSIGN_OR_RETURN(v1::ListCacheResponse page, Call(*connection, connection->cache(),
                                                       &v1::CacheService::StubInterface::ListCache,
@@ -101,7 +101,7 @@ absl::Status List(Session& session, const ListOptions& options) {
       if (json) {
         Print(ToJson(entry) + "\n");
       } else {
-        rows.push_back({entry.type(), ShownId(entry), FormatSize(entry.bytes()),
+        rows.push_back({entry.namespace_(), entry.type(), ShownId(entry), FormatSize(entry.bytes()),
                         FormatTimestamp(entry.last_used()), entry.in_use() ? "yes" : "-",
                         entry.description()});
       }
@@ -195,7 +195,8 @@ void AddList(Command& cache) {
 void AddPrune(Command& cache) {
   Command prune = cache.Sub("prune",
                             "Remove what is cached, the least recently used first, and free what "
-                            "nothing holds; images and what running builds use stay",
+                            "nothing holds; images with names and what running builds use "
+                            "stay",
                             "zlayer cache prune --keep-duration 7d --max-used-space 20GB");
   auto options = std::make_shared<PruneOptions>();
   prune.Section("What goes")

@@ -185,7 +185,8 @@ void Sweeper::CountPlanned(const std::vector<uint32_t>& entries) {
   for (uint32_t number : ledger_.UnheldPacks()) {
     SweepResult::Removed& removed = result_.removed["pack"];
     ++removed.objects;
-    removed.bytes += holders_->packs().at(packs_[number]).size;
+    const Holders::Pack& pack = holders_->packs().at(packs_[number]);
+    removed.bytes += pack.is_blob ? 0 : pack.size;  // the blob goes by itself
   }
 }
 
