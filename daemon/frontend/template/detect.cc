@@ -117,7 +117,7 @@ Found Choose(const std::vector<ReleaseLine>& lines, std::string_view kind,
   }
   const std::string where = wish->file == evidence ? "which" : "and " + wish->file;
   const std::string reason =
-      fmt::format("{}, {} asks for {} {}", evidence, where, kind, ToUtf8(wish->version));
+      fmt::format("{}, {} asks for {} {}", evidence, where, kind, wish->version);
   for (auto line = lines.rbegin(); line != lines.rend(); ++line) {
     if (range->Contains(line->line)) {
       return {line->name, reason};
@@ -214,8 +214,8 @@ std::optional<Found> FindDotnet(const Project& project) {
     const std::string name = project.WithEnding(ending);
     if (!name.empty()) {
       return NeedsWindows(project.Text(name))
-                 ? Found{"windows-servercore", ToUtf8(name) + ", which needs Windows"}
-                 : Found{"dotnet", ToUtf8(name)};
+                 ? Found{"windows-servercore", name + ", which needs Windows"}
+                 : Found{"dotnet", name};
     }
   }
   return std::nullopt;
@@ -256,9 +256,8 @@ std::optional<Found> FindGo(const Project& project) {
     return std::nullopt;
   }
   const std::string version = ValueOfLine(project.Text("go.mod"), "go");
-  return Found{"go", version.empty()
-                         ? "go.mod"
-                         : fmt::format("go.mod, which asks for Go {}", ToUtf8(version))};
+  return Found{"go",
+               version.empty() ? "go.mod" : fmt::format("go.mod, which asks for Go {}", version)};
 }
 
 std::optional<Found> FindJava(const Project& project) {
@@ -272,8 +271,7 @@ std::optional<Found> FindJava(const Project& project) {
 
 std::optional<Found> FindProgram(const Project& project) {
   const std::string name = project.WithEnding(".exe");
-  return name.empty() ? std::nullopt
-                      : std::make_optional(Found{"windows-nanoserver", ToUtf8(name)});
+  return name.empty() ? std::nullopt : std::make_optional(Found{"windows-nanoserver", name});
 }
 
 std::optional<Found> FindPages(const Project& project) {
@@ -308,7 +306,8 @@ absl::StatusOr<DetectedRuntime> DetectRuntime(ProjectFiles& files) {
   ASSIGN_OR_RETURN(const std::vector<std::string> names, files.Names());
   const Project project(files, names);
   for (const Rule rule : kRules) {
-    if (const std::optional<Found> found = rule(project)) {
+    if (std::optional<Found> found = rule(project)) {
+      found->reason = ToUtf8(found->reason);  // names and contents of files are bytes
       absl::StatusOr<const RuntimeTemplate*> runtime = TemplateToBuild(found->name);
       if (!runtime.ok()) {
         return Annotate(runtime.status(), "this project is told by " + found->reason);

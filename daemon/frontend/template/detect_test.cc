@@ -7,6 +7,7 @@
 #include <string>
 
 #include "base/errors.h"
+#include "base/strings.h"
 #include "proto/error_detail.h"
 #include "tests/status_matchers.h"
 
@@ -204,6 +205,14 @@ TEST(DetectRuntime, WebAssemblyIsKnownButNotBuilt) {
     EXPECT_THAT(DetectRuntime(project).status(),
                 StatusIs(absl::StatusCode::kUnimplemented, HasSubstr("runtime wasm")))
         << files.begin()->first;
+  }
+}
+
+TEST(DetectRuntime, NamesThatAreNotUtf8) {
+  for (const char* name : {"\xea.vcxproj", "\xea.csproj", "\xea.exe"}) {
+    FakeProject project(Texts{{name, ""}});
+    ASSERT_OK_AND_ASSIGN(const DetectedRuntime found, DetectRuntime(project));
+    EXPECT_TRUE(IsUtf8(found.reason)) << name;
   }
 }
 
