@@ -71,11 +71,12 @@ class HttpRegistryClient : public RegistryClient {
                            std::stop_token stop) override;
   absl::Status GetBlob(const RemoteRepository& where, const RemoteDescriptor& blob,
                        const BlobSink& sink, std::stop_token stop) override;
-  absl::StatusOr<bool> HasBlob(const RemoteRepository& where, const Digest& digest,
-                               std::stop_token stop) override;
-  absl::StatusOr<BlobPut> PutBlob(const RemoteRepository& where, const BlobSource& blob,
-                                  const std::vector<std::string>& mount_from,
-                                  std::stop_token stop) override;
+  absl::StatusOr<std::optional<BlobFound>> FindBlob(const RemoteRepository& where,
+                                                    const Digest& digest,
+                                                    const std::vector<std::string>& mount_from,
+                                                    std::stop_token stop) override;
+  absl::Status PutBlob(const RemoteRepository& where, const BlobSource& blob,
+                       std::stop_token stop) override;
   absl::StatusOr<RemoteDescriptor> PutStream(const RemoteRepository& where, const BlobStream& blob,
                                              std::stop_token stop) override;
   absl::Status CheckCredentials(const RemoteRepository& where, std::stop_token stop) override;
@@ -278,28 +279,39 @@ absl::Status HttpRegistryClient::GetBlob(const RemoteRepository& where,
   return Annotate(status, fmt::format("{}: blob {}", Name(where), blob.digest.ToString()));
 }
 
-absl::StatusOr<bool> HttpRegistryClient::HasBlob(const RemoteRepository& where,
-                                                 const Digest& digest, std::stop_token stop) {
-  bool there = false;
-  const absl::Status status = AtHome(
-      where, [&](const Route& route) { return HeadBlob(route, digest, &there, stop); }, stop);
-  RETURN_IF_ERROR(Annotate(status, fmt::format("{}: blob {}", Name(where), digest.ToString())));
-  return there;
-}
-
-absl::StatusOr<BlobPut> HttpRegistryClient::PutBlob(const RemoteRepository& where,
-                                                    const BlobSource& blob,
-                                                    const std::vector<std::string>& mount_from,
-                                                    std::stop_token stop) {
+absl::StatusOr<std::optional<BlobFound>> HttpRegistryClient::FindBlob(
+    const RemoteRepository& where, const Digest& digest, const std::vector<std::string>& mount_from,
+    std::stop_token stop) {
   for (const std::string& from : mount_from) {
     RETURN_IF_ERROR(CheckRepository(from));
   }
-  ASSIGN_OR_RETURN(const bool there, HasBlob(where, blob.digest, stop));
+  const std::string context = fmt::format("{}: blob {}", Name(where), digest.ToString());
+  bool there = false;
+  RETURN_IF_ERROR(Annotate(
+      AtHome(
+          where, [&](const Route& route) { return HeadBlob(route, digest, &there, stop); }, stop),
+      context));
   if (there) {
-    return BlobPut::kPresent;
+    return BlobFound::kPresent;
   }
+  for (const std::string& from : mount_from) {
+    RETURN_IF_ERROR(Annotate(
+        AtHome(
+            where, [&](const Route& route) { return MountBlob(route, digest, from, &there, stop); },
+            stop),
+        context));
+    if (there) {
+      return BlobFound::kMounted;
+    }
+  }
+  return std::nullopt;
+}
+
+absl::Status HttpRegistryClient::PutBlob(const RemoteRepository& where, const BlobSource& blob,
+                                         std::stop_token stop) {
+  RETURN_IF_ERROR(CheckRepository(where.repository));
   ASSIGN_OR_RETURN(const OwnedRoute route, HomeRoute(where));
-  BlobSender sender(route, blob, mount_from);
+  BlobSender sender(route, blob);
   const absl::Status status = retry_.Run(
       0,
       [&]() -> Outcome {
@@ -307,9 +319,7 @@ absl::StatusOr<BlobPut> HttpRegistryClient::PutBlob(const RemoteRepository& wher
         return slot.ok() ? sender.Attempt(stop) : Outcome{.status = slot.status()};
       },
       stop);
-  RETURN_IF_ERROR(
-      Annotate(status, fmt::format("{}: blob {}", Name(where), blob.digest.ToString())));
-  return sender.result();
+  return Annotate(status, fmt::format("{}: blob {}", Name(where), blob.digest.ToString()));
 }
 
 absl::StatusOr<RemoteDescriptor> HttpRegistryClient::PutStream(const RemoteRepository& where,

@@ -81,8 +81,8 @@ struct BlobSink {
   std::function<void(uint64_t done, uint64_t total)> progress;
 };
 
-// How a blob came to be where it should be.
-enum class BlobPut { kPresent, kMounted, kSent };
+// How a blob is where it should be without being sent.
+enum class BlobFound { kPresent, kMounted };
 
 // Thread-safe. Requests to one registry share connections and tokens; at most as many transfers run
 // at once as its settings allow, others wait.
@@ -91,8 +91,9 @@ enum class BlobPut { kPresent, kMounted, kSent };
 // manifest, blob or repository; kUnauthenticated: credentials are missing or wrong;
 // kPermissionDenied: they do not suffice; kUnavailable: no answer, or none that counts, each time;
 // kDataLoss: the bytes do not have the digest or length that they should have; kInvalidArgument:
-// the registry refuses what was sent; kCancelled as soon as `stop` is requested;
-// kFailedPrecondition: anything else.
+// the registry refuses what was sent; kCancelled soon after `stop` is requested;
+// kFailedPrecondition: anything else. A push that ends early has its upload cancelled at the
+// registry, for which that has some seconds.
 class RegistryClient {
  public:
   virtual ~RegistryClient() = default;
@@ -113,14 +114,15 @@ class RegistryClient {
   // the sink has is not given to it twice.
   virtual absl::Status GetBlob(const RemoteRepository& where, const RemoteDescriptor& blob,
                                const BlobSink& sink, std::stop_token stop) = 0;
-  // Of the registry itself, not of a mirror.
-  virtual absl::StatusOr<bool> HasBlob(const RemoteRepository& where, const Digest& digest,
-                                       std::stop_token stop) = 0;
-  // Sends it unless the registry has it, or can take it from one of `mount_from` (repositories of
-  // the same registry).
-  virtual absl::StatusOr<BlobPut> PutBlob(const RemoteRepository& where, const BlobSource& blob,
-                                          const std::vector<std::string>& mount_from,
-                                          std::stop_token stop) = 0;
+  // Whether the blob is in the repository, or the registry takes it there from one of `mount_from`
+  // (repositories of the same registry, asked in this order): kPresent or kMounted. Nothing where
+  // it has to be sent. It is the registry itself that is asked, not a mirror.
+  virtual absl::StatusOr<std::optional<BlobFound>> FindBlob(
+      const RemoteRepository& where, const Digest& digest,
+      const std::vector<std::string>& mount_from, std::stop_token stop) = 0;
+  // Sends it, whether the registry has it or not.
+  virtual absl::Status PutBlob(const RemoteRepository& where, const BlobSource& blob,
+                               std::stop_token stop) = 0;
 
   // Sends a blob whose digest nobody knows before all of it was made: in chunks, whether the
   // registry has it or not.

@@ -309,6 +309,46 @@ TEST_F(TransferTest, APushCompressesOnceAndRemembers) {
             0);
 }
 
+TEST_F(TransferTest, WhatCompressingMadeIsTakenFromAnotherRepository) {
+  ASSERT_OK(images_->Commit("n", MakeImage({{"a", std::string(100'000, 'a')}}), {"app:v1"}));
+  ASSERT_OK_AND_ASSIGN(const PushResult first, Push("app:v1", "reg.example/team/app:v1"));
+  registry_.Forget();
+  // The layer, and the configuration.
+  ASSERT_OK_AND_ASSIGN(const PushResult second, Push("app:v1", "reg.example/mnt/app:v1"));
+  EXPECT_EQ(second.manifest, first.manifest);
+  EXPECT_EQ(registry_.Count("PUT blob"), 0);
+  EXPECT_EQ(registry_.Count("MOUNT blob reg.example/mnt/app"), 2);
+  EXPECT_EQ(registry_.repositories["reg.example/mnt/app"].blobs.size(), 2);
+  // Both are known to have it, not the last one alone.
+  registry_.repositories.erase("reg.example/mnt/app");
+  registry_.Forget();
+  ASSERT_OK(Push("app:v1", "reg.example/third:v1"));
+  EXPECT_EQ(registry_.Count("PUT blob"), 0);
+  EXPECT_EQ(registry_.Count("MOUNT blob"), 4);
+
+  // Where it is neither there nor taken it is compressed again; in another registry, too.
+  registry_.can_mount = false;
+  registry_.Forget();
+  ASSERT_OK_AND_ASSIGN(const PushResult fourth, Push("app:v1", "reg.example/fourth:v1"));
+  EXPECT_EQ(fourth.manifest, first.manifest);
+  EXPECT_EQ(registry_.Count("PUT blob"), 2);
+  registry_.Forget();
+  ASSERT_OK(Push("app:v1", "other.example/app:v1"));
+  EXPECT_EQ(registry_.Count("PUT blob"), 2);
+  EXPECT_EQ(registry_.Count("MOUNT blob"), 0);
+}
+
+TEST_F(TransferTest, WhereANamespaceHasItsBlobsIsNotToldToOthers) {
+  const NewImage image = MakeImage({{"a", std::string(100'000, 'a')}});
+  ASSERT_OK(images_->Commit("n", image, {"app:v1"}));
+  ASSERT_OK(images_->Commit("m", image, {"app:v1"}));
+  ASSERT_OK(Push("app:v1", "reg.example/secret/app:v1"));
+  registry_.Forget();
+  ASSERT_OK(pusher_->Push({"m", "app:v1", {"reg.example/app:v1"}, {}, false, {}}, {}, {}));
+  EXPECT_EQ(registry_.Count("MOUNT blob"), 0);
+  EXPECT_EQ(registry_.Count("PUT blob"), 2);
+}
+
 TEST_F(TransferTest, ToLoopbackAPushIsVerbatim) {
   ASSERT_OK_AND_ASSIGN(const StoredImage image,
                        images_->Commit("n", MakeImage({{"a", "A"}}), {"app:v1"}));
@@ -348,6 +388,9 @@ TEST_F(TransferTest, BlobsAreTakenFromOtherRepositoriesOfTheRegistry) {
   registry_.Forget();
   ASSERT_OK_AND_ASSIGN(const PushResult pushed, Push("reg.example/base:v1", "reg.example/app:v1"));
   EXPECT_EQ(registry_.repositories["reg.example/app"].blobs.size(), 2);
+  // Not by way of here.
+  EXPECT_EQ(registry_.Count("GET blob"), 0);
+  EXPECT_EQ(registry_.Count("PUT blob"), 0);
 }
 
 TEST_F(TransferTest, APushSaysHowABlobCameThere) {
@@ -365,7 +408,7 @@ TEST_F(TransferTest, APushSaysHowABlobCameThere) {
   ASSERT_OK(pusher_->Push(push, progress, {}));
   ASSERT_OK(pusher_->Push(push, progress, {}));
   EXPECT_THAT(states,
-              ElementsAre(TransferUpdate::State::kDone, TransferUpdate::State::kPresent));
+              ElementsAre(TransferUpdate::State::kMounted, TransferUpdate::State::kPresent));
 }
 
 TEST_F(TransferTest, ABlobThatOnlyARegistryHasIsBroughtHere) {
@@ -426,8 +469,8 @@ TEST_F(TransferTest, WhatCompressingMadeIsForgotten) {
   ASSERT_OK(repositories_->DropStaleRows());
   EXPECT_EQ(rows(), 1);
   const auto change = [&](const char* sql) {
-    ASSERT_OK(database_->Write(
-        [&](Connection& connection) { return connection.Prepare(sql)->Run(); }));
+    ASSERT_OK(
+        database_->Write([&](Connection& connection) { return connection.Prepare(sql)->Run(); }));
   };
   // A push that asks for it keeps it.
   change("UPDATE compressed_layers SET used = 0");
