@@ -141,6 +141,7 @@ absl::StatusOr<PushResult> RegistryPusher::Push(const PushRequest& request,
                                                 const ProgressSink& progress,
                                                 std::stop_token stop) {
   const Uses::Work work = parts_.uses->Begin();
+  RETURN_IF_ERROR(CheckPushForm(request.form));
   std::vector<Reference> destinations;
   for (const std::string& name : request.destinations.empty()
                                      ? std::vector<std::string>{request.reference}
@@ -307,8 +308,9 @@ absl::StatusOr<ImageLayer> RegistryPusher::SendLayer(const PushRequest& request,
     return layer;
   }
   const PushForm& form = request.form;
-  const Compression wanted = form.compression.value_or(
-      IsLoopback(target.where.registry) ? Compression::kNone : Compression::kGzip);
+  const bool plain = IsLoopback(target.where.registry) && !form.level.has_value();
+  const Compression wanted =
+      form.compression.value_or(plain ? Compression::kNone : Compression::kGzip);
   const std::optional<Compression> is = CompressionOf(layer.media_type);
   const bool keeps = !is.has_value() || is == wanted || (*is != Compression::kNone && !form.force);
   const BlobFetcher fetch = puller_->Fetcher(request.credentials, target.progress);
@@ -484,6 +486,11 @@ absl::Status RegistryPusher::CopyBlob(const RemoteRepository& from, Target& targ
 }
 
 }  // namespace
+
+absl::Status CheckPushForm(const PushForm& form) {
+  return CheckLevel(
+      {.compression = form.compression.value_or(Compression::kGzip), .level = form.level});
+}
 
 std::unique_ptr<Pusher> MakePusher(const ImageParts& parts, ImageStore* images,
                                    Repositories* repositories, RegistryClient* client,

@@ -25,11 +25,14 @@ namespace zlayer {
 
 // How layers go that are not compressed.
 struct PushForm {
-  // Nothing: gzip, but uncompressed to a registry on loopback.
+  // Nothing: gzip, but uncompressed to a registry on loopback where no level is given.
   std::optional<Compression> compression;
   std::optional<int> level;
   bool force = false;  // layers that are compressed otherwise, too
 };
+
+// kInvalidArgument: the compression has no such level.
+absl::Status CheckPushForm(const PushForm& form);
 
 struct PushRequest {
   std::string name_space;
@@ -59,7 +62,7 @@ struct CopyRequest {
 // kept as well, and has the same configuration. What compressing made is remembered by diff id, so that a registry that has
 // it is not sent it again; what is in another of its repositories, as far as the namespace knows,
 // it is asked to take from there. kNotFound: there is no such image, or a part of an index is not
-// here. Other errors are those of the registry.
+// here; kInvalidArgument: CheckPushForm. Other errors are those of the registry.
 class Pusher {
  public:
   virtual ~Pusher() = default;

@@ -349,6 +349,22 @@ TEST_F(TransferTest, WhereANamespaceHasItsBlobsIsNotToldToOthers) {
   EXPECT_EQ(registry_.Count("PUT blob"), 2);
 }
 
+TEST_F(TransferTest, NothingIsSentForALevelThatThereIsNot) {
+  ASSERT_OK(images_->Commit("n", MakeImage({{"a", "A"}}), {"app:v1"}));
+  const PushForm wrong[] = {{Compression::kGzip, 15, false},
+                            {Compression::kZstd, 0, false},
+                            {Compression::kNone, 3, false},
+                            {{}, 15, false}};
+  for (const PushForm& form : wrong) {
+    EXPECT_THAT(Push("app:v1", "localhost:5000/app:v1", form),
+                StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("level")));
+  }
+  EXPECT_THAT(registry_.Calls(), IsEmpty());
+  // Who gives a level wants compression, to loopback as well.
+  ASSERT_OK(Push("app:v1", "localhost:5000/app:v1", {{}, 9, false}));
+  EXPECT_EQ(ManifestAt("localhost:5000/app", "v1").layers[0].media_type, kTarGzipMediaType);
+}
+
 TEST_F(TransferTest, ToLoopbackAPushIsVerbatim) {
   ASSERT_OK_AND_ASSIGN(const StoredImage image,
                        images_->Commit("n", MakeImage({{"a", "A"}}), {"app:v1"}));
