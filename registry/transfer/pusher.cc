@@ -3,6 +3,7 @@
 #include <absl/cleanup/cleanup.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <atomic>
 #include <functional>
 #include <utility>
@@ -271,7 +272,11 @@ absl::StatusOr<RegistryPusher::Sent> RegistryPusher::SendImage(const PushRequest
     sent.layers.push_back(image.layers[i].layer);
   }
   if (changed) {
-    const bool docker = manifest.media_type == kDockerManifestMediaType;
+    // Docker's manifests have no name for zstd that every reader knows.
+    const bool docker = manifest.media_type == kDockerManifestMediaType &&
+                        std::none_of(layers.begin(), layers.end(), [](const ImageLayer& layer) {
+                          return CompressionOf(layer.media_type) == Compression::kZstd;
+                        });
     sent.manifest.media_type = docker ? kDockerManifestMediaType : kManifestMediaType;
     sent.manifest.bytes =
         WithLayers(docker ? ImageFormat::kDocker : ImageFormat::kOci, manifest.bytes, layers);

@@ -398,6 +398,21 @@ TEST_F(TransferTest, ADockerImageStaysOne) {
   EXPECT_EQ(sent.layers[0].media_type, "application/vnd.docker.image.rootfs.diff.tar.gzip");
 }
 
+TEST_F(TransferTest, ADockerImageInZstdGoesAsOci) {
+  NewImage image = MakeImage({{"a", "A"}});
+  image.format = ImageFormat::kDocker;
+  ASSERT_OK_AND_ASSIGN(const StoredImage docker, images_->Commit("n", image, {"app:v1"}));
+  ASSERT_OK_AND_ASSIGN(const PushResult pushed,
+                       Push("app:v1", "reg.example/app:zstd", {Compression::kZstd, {}, false}));
+  EXPECT_EQ(pushed.config, docker.config_digest);
+  const ManifestDocument sent = ManifestAt("reg.example/app", "zstd");
+  EXPECT_EQ(registry_.repositories["reg.example/app"].manifests["zstd"].media_type,
+            kManifestMediaType);
+  EXPECT_EQ(sent.media_type, kManifestMediaType);
+  EXPECT_EQ(sent.config.media_type, kConfigMediaType);
+  EXPECT_EQ(sent.layers[0].media_type, kTarZstdMediaType);
+}
+
 TEST_F(TransferTest, BlobsAreTakenFromOtherRepositoriesOfTheRegistry) {
   AddRemote("reg.example/base", "v1", {MakeTar({{"a", "A"}})});
   ASSERT_OK(Resolve("reg.example/base:v1"));
