@@ -246,7 +246,8 @@ absl::StatusOr<RegistryPusher::Sent> RegistryPusher::SendIndex(const PushRequest
   }
   Sent sent;
   sent.manifest.media_type = kIndexMediaType;
-  sent.manifest.bytes = WriteIndex(children, document.annotations);
+  KeepEntries(manifest.bytes, &children);
+  sent.manifest.bytes = WriteIndex(children, document.annotations, manifest.bytes);
   sent.manifest.digest = Digest::Of(sent.manifest.bytes);
   return sent;
 }

@@ -59,7 +59,8 @@ struct CopyRequest {
 // Thread-safe.
 //
 // A manifest goes as it is here unless a layer takes another form; then the one that was sent is
-// kept as well, and has the same configuration. One of Docker's format in which a layer becomes
+// kept as well, and has the same configuration; of an index all stays that is not said of what is
+// sent otherwise. One of Docker's format in which a layer becomes
 // zstd goes as OCI's. What compressing made is remembered by diff id, so that a registry that has
 // it is not sent it again; what is in another of its repositories, as far as the namespace knows,
 // it is asked to take from there. kNotFound: there is no such image, or a part of an index is not

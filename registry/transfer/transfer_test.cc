@@ -556,6 +556,44 @@ TEST_F(TransferTest, AnIndexIsMadeAndPushedWithAllThatIsInIt) {
   }
 }
 
+TEST_F(TransferTest, AnIndexThatIsRewrittenKeepsWhatElseItSays) {
+  ASSERT_OK_AND_ASSIGN(const StoredImage built,
+                       images_->Commit("n", MakeImage({{"a", "A"}}), {"app:amd64"}));
+  const std::string text = fmt::format(
+      R"({{"schemaVersion":2,"mediaType":"{}","artifactType":"a/b","manifests":[{{"mediaType":"{}",)"
+      R"("digest":"{}","size":{},"data":"eA==","artifactType":"c/d","platform":{{"architecture":)"
+      R"("amd64","os":"linux","os.features":["f"]}}}}],"subject":{{"mediaType":"{}","digest":"{}",)"
+      R"("size":3}},"new":1}})",
+      kIndexMediaType, kManifestMediaType, built.manifest.ToString(), built.manifest_json.size(),
+      kManifestMediaType, Digest::Of("s").ToString());
+  const std::string name = "docker.io/library/app";
+  ASSERT_OK(repositories_->PutManifest(
+      "n", {name, "all", std::string(kIndexMediaType), text, /*sparse=*/true, {}}));
+  ASSERT_OK(Push("app:all", "reg.example/app:all"));
+  const std::string sent = registry_.repositories["reg.example/app"].manifests["all"].bytes;
+  ASSERT_OK_AND_ASSIGN(const AnyManifest document, ParseAnyManifest(kIndexMediaType, sent));
+  EXPECT_NE(document.manifests[0].digest, built.manifest);
+  EXPECT_EQ(document.subject, Digest::Of("s"));
+  EXPECT_EQ(document.artifact_type, "a/b");
+  EXPECT_THAT(sent, AllOf(HasSubstr(R"("artifactType":"c/d")"), HasSubstr(R"("os.features":["f"])"),
+                          HasSubstr(R"("new":1)"), ::testing::Not(HasSubstr("data"))));
+
+  // So does what is made of it, and what is added to.
+  ASSERT_OK(
+      MakeIndex(images_.get(), repositories_.get(), {"n", "app:made", {{"app:all", {}, {}}}}));
+  ASSERT_OK_AND_ASSIGN(const RepositoryManifest made, images_->GetManifest("n", "app:made"));
+  EXPECT_THAT(made.bytes, AllOf(HasSubstr(R"("artifactType":"c/d")"), HasSubstr("eA=="),
+                                HasSubstr(R"("os.features":["f"])")));
+  NewImage arm = MakeImage({{"b", "B"}});
+  arm.platform = LinuxOn("arm64");
+  ASSERT_OK(images_->Commit("n", arm, {"app:arm64"}));
+  ASSERT_OK(MakeIndex(images_.get(), repositories_.get(),
+                      {"n", "app:all", {{"app:arm64", {}, {}}}, /*append=*/true}));
+  ASSERT_OK_AND_ASSIGN(const RepositoryManifest added, images_->GetManifest("n", "app:all"));
+  EXPECT_THAT(added.bytes, AllOf(HasSubstr("eA=="), HasSubstr("subject"), HasSubstr("arm64"),
+                                 HasSubstr(R"("artifactType":"a/b")"), HasSubstr(R"("new":1)")));
+}
+
 TEST_F(TransferTest, AnIndexOfWhichAPartIsMissingSaysSo) {
   AddRemoteIndex("docker.io/library/app", "v1", {"amd64", "arm64"});
   ASSERT_OK(Resolve("app:v1", PullPolicy::kMissing, "", LinuxOn("amd64")));
