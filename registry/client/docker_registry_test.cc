@@ -203,6 +203,26 @@ TEST_F(DockerRegistryTest, UploadsThatEndEarlyLeaveNothing) {
   EXPECT_THAT(Uploads(registry, "a"), ::testing::IsEmpty());
 }
 
+TEST_F(DockerRegistryTest, WhatRefersToAManifestIsListedUnderATag) {
+  DockerRegistry registry;
+  const RemoteRepository where = At(registry.Host(), "a");
+  ASSERT_OK(client_->PutBlob(where, Source(config_), {}));
+  ASSERT_OK(client_->PutBlob(where, Source(layer_), {}));
+  ASSERT_OK(client_->PutManifest(where, "v1", kManifestType, Manifest(), {}));
+  std::string signature = Manifest();
+  signature.insert(
+      1, fmt::format(R"("artifactType":"a/sig","subject":{{"mediaType":"{}",)"
+                     R"("digest":"{}","size":{}}},)",
+                     kManifestType, Digest::Of(Manifest()).ToString(), Manifest().size()));
+  const std::string digest = Digest::Of(signature).ToString();
+  ASSERT_OK(client_->PutManifest(where, digest, kManifestType, signature, {}));
+  ASSERT_OK(client_->PutManifest(where, "sig", kManifestType, signature, {}));
+  ASSERT_OK_AND_ASSIGN(const RemoteManifest list,
+                       client_->GetManifest(where, "sha256-" + Digest::Of(Manifest()).Hex(), {}));
+  EXPECT_EQ(list.media_type, "application/vnd.oci.image.index.v1+json");
+  EXPECT_THAT(list.bytes, ::testing::AllOf(HasSubstr(digest), HasSubstr("a/sig")));
+}
+
 TEST_F(DockerRegistryTest, ABlobIsSentWhileItIsMade) {
   DockerRegistry registry;
   CuttingProxy proxy(registry.port());

@@ -305,6 +305,78 @@ TEST_F(PushTest, Manifest) {
   EXPECT_EQ(stored->bytes, "{\"x\": 1}");
 }
 
+class ReferrersTest : public PushTest {
+ protected:
+  absl::Status PutSignature(const std::string& name) {
+    signature_ = R"({"schemaVersion":2,"config":{"mediaType":"a/config"},"subject":{"mediaType":)"
+                 R"("a/b","digest":")" +
+                 subject_.ToString() + R"(","size":1},"annotations":{"name":")" + name + R"("}})";
+    return client_->PutManifest(Where(), Digest::Of(signature_).ToString(), "a/sig", signature_,
+                                {});
+  }
+  std::string List() {
+    const auto list = registry_.FindManifest("lib/app", tag_);
+    return list.has_value() ? list->bytes : "";
+  }
+  // Of the last signature.
+  std::string Entry(const std::string& name) const {
+    return R"({"annotations":{"name":")" + name + R"("},"artifactType":"a/config","digest":")" +
+           Digest::Of(signature_).ToString() + R"(","mediaType":"a/sig","size":)" +
+           std::to_string(signature_.size()) + "}";
+  }
+
+  const Digest subject_ = Digest::Of("subject");
+  const std::string tag_ = "sha256-" + subject_.Hex();
+  const std::string index_type_ = "application/vnd.oci.image.index.v1+json";
+  std::string signature_;
+};
+
+TEST_F(ReferrersTest, AreListedUnderATagWhereTheRegistryDoesNotListThem) {
+  ASSERT_OK(PutSignature("one"));
+  const std::string one = Entry("one");
+  const std::string begin = R"({"manifests":[)";
+  const std::string end = R"(],"mediaType":")" + index_type_ + R"(","schemaVersion":2})";
+  EXPECT_EQ(List(), begin + one + end);
+  EXPECT_EQ(registry_.FindManifest("lib/app", tag_)->media_type, index_type_);
+  ASSERT_OK(PutSignature("two"));
+  EXPECT_EQ(List(), begin + one + "," + Entry("two") + end);
+  // Not twice.
+  ASSERT_OK(PutSignature("one"));
+  EXPECT_EQ(List().size(), (begin + one + "," + Entry("two") + end).size());
+}
+
+TEST_F(ReferrersTest, AreNotListedWhereTheRegistryDoes) {
+  registry_.SetListsReferrers(true);
+  ASSERT_OK(PutSignature("one"));
+  EXPECT_EQ(List(), "");
+  EXPECT_EQ(Count("GET /v2/lib/app/manifests"), 0);
+}
+
+TEST_F(ReferrersTest, AnEntryThatAnotherClientOverwroteIsAddedAgain) {
+  std::atomic<bool> overwritten = false;
+  registry_.SetFault([&](const Request& r, Peer& peer) -> std::optional<std::string> {
+    if (r.method != "PUT" || r.target.find(tag_) == std::string::npos ||
+        overwritten.exchange(true)) {
+      return std::nullopt;
+    }
+    peer.Body();
+    registry_.AddManifest("lib/app", tag_,
+                          {index_type_, R"({"schemaVersion":2,"manifests":[{"other":1}]})"});
+    return Reply("201 Created");
+  });
+  ASSERT_OK(PutSignature("one"));
+  EXPECT_THAT(List(), HasSubstr(R"([{"other":1},)" + Entry("one")));
+}
+
+TEST_F(ReferrersTest, ATagThatSomethingElseHasIsLeftAlone) {
+  registry_.AddManifest("lib/app", tag_, {"a/b", "{}"});
+  EXPECT_THAT(PutSignature("one"),
+              StatusIs(absl::StatusCode::kFailedPrecondition,
+                       ::testing::AllOf(HasSubstr(tag_), HasSubstr("is no index"))));
+  EXPECT_EQ(List(), "{}");
+  EXPECT_TRUE(registry_.FindManifest("lib/app", Digest::Of(signature_).ToString()).has_value());
+}
+
 TEST_F(PushTest, ManifestOfWhatIsMissing) {
   for (const char* status : {"400 Bad", "404 Not Found"}) {
     BodyFaults({Refuse(

@@ -13,6 +13,7 @@
 #include "registry/client/blob_download.h"
 #include "registry/client/blob_sender.h"
 #include "registry/client/manifest_calls.h"
+#include "registry/client/referrers_tag.h"
 #include "registry/client/registry_host.h"
 #include "registry/client/retry.h"
 #include "registry/client/stream_sender.h"
@@ -260,9 +261,24 @@ absl::Status HttpRegistryClient::PutManifest(const RemoteRepository& where,
                                              std::stop_token stop) {
   RETURN_IF_ERROR(CheckReference(reference));
   const ManifestToPut manifest{reference, media_type, bytes};
+  bool lists_referrers = false;
   const absl::Status status = AtHome(
-      where, [&](const Route& route) { return zlayer::PutManifest(route, manifest, stop); }, stop);
-  return Annotate(status, fmt::format("{}: manifest {}", Name(where), reference));
+      where,
+      [&](const Route& route) {
+        return zlayer::PutManifest(route, manifest, &lists_referrers, stop);
+      },
+      stop);
+  RETURN_IF_ERROR(Annotate(status, fmt::format("{}: manifest {}", Name(where), reference)));
+  const std::string tag = ReferrersTagOf(bytes);
+  if (lists_referrers || tag.empty()) {
+    return absl::OkStatus();
+  }
+  return Annotate(
+      AtHome(
+          where, [&](const Route& route) { return AddReferrer(route, tag, manifest, stop); }, stop),
+      fmt::format("{}: the manifest {} is there, but not in the list of what refers to its "
+                  "subject, {}",
+                  Name(where), reference, tag));
 }
 
 absl::Status HttpRegistryClient::GetBlob(const RemoteRepository& where,

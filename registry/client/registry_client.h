@@ -105,7 +105,9 @@ class RegistryClient {
   // The same without the bytes. Nothing where the registry has none.
   virtual absl::StatusOr<std::optional<RemoteDescriptor>> HeadManifest(
       const RemoteRepository& where, const std::string& reference, std::stop_token stop) = 0;
-  // kInvalidArgument says what the registry does not like, such as a blob that it lacks.
+  // kInvalidArgument says what the registry does not like, such as a blob that it lacks. One with a
+  // subject comes into the index under the subject's referrers tag where the registry does not keep
+  // by itself what refers to it.
   virtual absl::Status PutManifest(const RemoteRepository& where, const std::string& reference,
                                    std::string_view media_type, std::string_view bytes,
                                    std::stop_token stop) = 0;
