@@ -58,8 +58,14 @@ class HttpRegistryClient : public RegistryClient {
       : options_(std::move(options)),
         retry_({.attempts = options_.attempts,
                 .delay_ms = options_.delay_ms,
-                .max_delay_ms = options_.max_delay_ms},
-               options_.jitter_seed) {}
+                .max_delay_ms = options_.max_delay_ms,
+                .max_asked_ms = options_.max_asked_ms},
+               options_.jitter_seed),
+        mirror_retry_({.attempts = std::min(kMirrorAttempts, options_.attempts),
+                       .delay_ms = options_.delay_ms,
+                       .max_delay_ms = options_.max_delay_ms,
+                       .max_asked_ms = options_.max_delay_ms},
+                      options_.jitter_seed) {}
 
   absl::StatusOr<RemoteManifest> GetManifest(const RemoteRepository& where,
                                              const std::string& reference,
@@ -107,6 +113,7 @@ class HttpRegistryClient : public RegistryClient {
 
   const RegistryClientOptions options_;
   Retry retry_;
+  Retry mirror_retry_;
 
   Mutex mutex_;
   std::map<std::string, std::shared_ptr<RegistryHost>> hosts_ ABSL_GUARDED_BY(mutex_);
@@ -190,9 +197,9 @@ absl::Status HttpRegistryClient::Read(const RemoteRepository& where,
   for (const OwnedRoute& route : routes) {
     absl::Status status = Unavailable("it did not answer a moment ago");
     if (!route.mirror || !route.host->Rests()) {
-      const int attempts = route.mirror ? std::min(kMirrorAttempts, options_.attempts) : 0;
-      status = retry_.Run(
-          attempts, [&] { return attempt(route); }, stop);
+      status = (route.mirror ? mirror_retry_ : retry_)
+                   .Run(
+                       Name(where), [&] { return attempt(route); }, stop);
     }
     if (status.ok() || absl::IsCancelled(status) || (is_final != nullptr && is_final(status))) {
       return status;
@@ -218,7 +225,7 @@ absl::Status HttpRegistryClient::AtHome(const RemoteRepository& where,
   RETURN_IF_ERROR(CheckRepository(where.repository));
   ASSIGN_OR_RETURN(const OwnedRoute route, HomeRoute(where));
   return retry_.Run(
-      0, [&] { return attempt(route); }, std::move(stop));
+      Name(where), [&] { return attempt(route); }, std::move(stop));
 }
 
 absl::StatusOr<RemoteManifest> HttpRegistryClient::GetManifest(const RemoteRepository& where,
@@ -329,7 +336,7 @@ absl::Status HttpRegistryClient::PutBlob(const RemoteRepository& where, const Bl
   ASSIGN_OR_RETURN(const OwnedRoute route, HomeRoute(where));
   BlobSender sender(route, blob);
   const absl::Status status = retry_.Run(
-      0,
+      Name(where),
       [&]() -> Outcome {
         const absl::StatusOr<RegistryHost::Slot> slot = route.host->TakeSlot(stop);
         return slot.ok() ? sender.Attempt(stop) : Outcome{.status = slot.status()};
@@ -344,7 +351,7 @@ absl::StatusOr<RemoteDescriptor> HttpRegistryClient::PutStream(const RemoteRepos
   ASSIGN_OR_RETURN(const OwnedRoute route, HomeRoute(where));
   RemoteDescriptor made;
   const absl::Status status = retry_.Run(
-      0,
+      Name(where),
       [&]() -> Outcome {
         const absl::StatusOr<RegistryHost::Slot> slot = route.host->TakeSlot(stop);
         return slot.ok() ? SendStream(route, blob, &made, stop) : Outcome{.status = slot.status()};
@@ -359,7 +366,7 @@ absl::Status HttpRegistryClient::CheckCredentials(const RemoteRepository& where,
   ASSIGN_OR_RETURN(const OwnedRoute route, HomeRoute(where));
   const HostRequest request{.asker = {.credentials = route.credentials}};
   const absl::Status status = retry_.Run(
-      0, [&] { return route.host->Send(request, stop).outcome; }, stop);
+      Name(where), [&] { return route.host->Send(request, stop).outcome; }, stop);
   return Annotate(status, where.registry);
 }
 

@@ -159,10 +159,12 @@ struct RegistryClientOptions {
   std::vector<RegistrySettings> registries;
   // Registries on loopback (localhost, 127.0.0.0/8, [::1]) are tried with http as well.
   int attempts = 5;
-  // Before the second attempt, milliseconds; doubles with each, with jitter. A Retry-After counts
-  // up to `max_delay_ms`.
+  // Before the second attempt, milliseconds; doubles with each, with jitter.
   int64_t delay_ms = 500;
   int64_t max_delay_ms = 30'000;
+  // A Retry-After counts up to this. Who asks for more is not asked again, and the error says when
+  // it wants to be; nor is a mirror that asks for more than `max_delay_ms`.
+  int64_t max_asked_ms = 300'000;
   int64_t connect_ms = 30'000;
   int64_t stall_ms = 60'000;  // the longest that nothing may move
   uint64_t jitter_seed = 0;   // 0: from the system
