@@ -95,6 +95,7 @@ absl::StatusOr<ImageOutput> ImageOutputOf(const v1::BuildSpec& spec) {
       RETURN_IF_ERROR(SetAttribute(name, value, &output));
     }
   }
+  RETURN_IF_ERROR(CheckPushForm(output.form));
   output.push = output.push || spec.push();
   if (output.push && spec.tags().empty()) {
     return InvalidArgument("an image without a tag cannot be pushed: give it one");
@@ -111,6 +112,7 @@ absl::StatusOr<PushForm> PushFormOf(const v1::PushCompression& compression) {
     RETURN_IF_ERROR(SetLevel(fmt::format("{}", compression.level()), &form));
   }
   form.force = compression.force();
+  RETURN_IF_ERROR(CheckPushForm(form));
   return form;
 }
 

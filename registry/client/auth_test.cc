@@ -74,7 +74,9 @@ TEST_F(AuthTest, AnonymousToken) {
 
 TEST_F(AuthTest, CredentialsAndScopesOfAPush) {
   const std::string bytes = "new";
-  EXPECT_OK(client_->PutBlob(WhereAs(me_), Source(bytes), {"lib/base"}, {}));
+  EXPECT_THAT(client_->FindBlob(WhereAs(me_), Digest::Of(bytes), {"lib/base"}, {}),
+              IsOkAndHolds(::testing::Eq(std::nullopt)));
+  EXPECT_OK(client_->PutBlob(WhereAs(me_), Source(bytes), {}));
   EXPECT_THAT(
       tokens_.Lines(),
       ElementsAre(HasSubstr("scope=repository%3Alib%2Fapp%3Apull&account=me"),

@@ -14,7 +14,7 @@ namespace zlayer {
 namespace {
 
 constexpr uint64_t kAdvance = uint64_t{1} << 20;
-constexpr std::string_view kOctets = "Content-Type: application/octet-stream";
+constexpr uint64_t kWhole = uint64_t{1} << 20;
 
 // How many bytes "0-99" says that there are. "0-0" is what registries say of none, too.
 std::optional<uint64_t> ParseUploadRange(std::string_view text) {
@@ -44,14 +44,33 @@ Outcome HeadBlob(const Route& route, const Digest& digest, bool* there, std::sto
   return absl::IsNotFound(reply.outcome.status) ? Outcome() : reply.outcome;
 }
 
+Outcome MountBlob(const Route& route, const Digest& digest, const std::string& from, bool* mounted,
+                  std::stop_token stop) {
+  const std::string path =
+      WithParameter(WithParameter("blobs/uploads/", "mount", digest.ToString()), "from", from);
+  HostRequest request = route.Request("POST", path, "pull,push");
+  request.asker.scopes.push_back(fmt::format("repository:{}:pull", from));
+  const HostReply reply = route.host->Send(request, std::move(stop));
+  *mounted = reply.reply.status == 201;
+  if (reply.outcome.may_pass || absl::IsCancelled(reply.outcome.status)) {
+    return reply.outcome;
+  }
+  if (reply.reply.status == 202) {
+    // The registry began an upload instead, which goes with the session.
+    (void)UploadSession(route).Follow(reply);
+  }
+  return {};
+}
+
 Outcome BlobSender::Attempt(std::stop_token stop) {
   if (interrupted_) {
     if (Outcome asked = Ask(stop); !asked.ok() || done_) {
       return asked;
     }
   }
-  if (session_.empty()) {
-    if (Outcome begun = Begin(stop); !begun.ok() || done_) {
+  if (!session_.open()) {
+    offset_ = 0;
+    if (Outcome begun = session_.Begin(stop); !begun.ok()) {
       return begun;
     }
   }
@@ -61,62 +80,9 @@ Outcome BlobSender::Attempt(std::stop_token stop) {
   return outcome;
 }
 
-Outcome BlobSender::Begin(std::stop_token stop) {
-  offset_ = 0;
-  while (mounts_tried_ < mount_from_.size()) {
-    Outcome mounted = Mount(mount_from_[mounts_tried_], stop);
-    if (!mounted.ok() || done_) {
-      return mounted;
-    }
-    ++mounts_tried_;
-    if (!session_.empty() && mounts_tried_ < mount_from_.size()) {
-      Drop(stop);
-    }
-  }
-  if (!session_.empty()) {
-    return {};
-  }
-  const HostReply reply =
-      route_.host->Send(route_.Request("POST", "blobs/uploads/", "pull,push"), std::move(stop));
-  return reply.outcome.ok() ? Outcome{.status = KeepSession(reply)} : reply.outcome;
-}
-
-Outcome BlobSender::Mount(const std::string& from, std::stop_token stop) {
-  const std::string path = WithParameter(
-      WithParameter("blobs/uploads/", "mount", blob_.digest.ToString()), "from", from);
-  HostRequest request = route_.Request("POST", path, "pull,push");
-  request.asker.scopes.push_back(fmt::format("repository:{}:pull", from));
-  const HostReply reply = route_.host->Send(request, stop);
-  if (reply.outcome.may_pass || absl::IsCancelled(reply.outcome.status)) {
-    return reply.outcome;
-  }
-  if (reply.reply.status == 201) {
-    done_ = true;
-  } else if (reply.reply.status == 202) {
-    return {.status = KeepSession(reply)};
-  }
-  return {};  // a refusal is no error: the bytes can be sent
-}
-
-// Frees what the registry keeps of an upload; whether it does is its own affair.
-void BlobSender::Drop(std::stop_token stop) {
-  (void)route_.host->Send(SessionRequest("DELETE", std::exchange(session_, "")), std::move(stop));
-}
-
-absl::Status BlobSender::KeepSession(const HostReply& reply) {
-  ASSIGN_OR_RETURN(session_, route_.host->LocationOf(reply));
-  return absl::OkStatus();
-}
-
-HostRequest BlobSender::SessionRequest(std::string_view method, std::string url) const {
-  HostRequest request = route_.Request(method, "", "pull,push");
-  request.http.url = std::move(url);
-  return request;
-}
-
 Outcome BlobSender::Ask(std::stop_token stop) {
   interrupted_ = false;
-  const HostReply reply = route_.host->Send(SessionRequest("GET", session_), stop);
+  const HostReply reply = route_.host->Send(session_.Request("GET"), stop);
   if (reply.outcome.may_pass || absl::IsCancelled(reply.outcome.status)) {
     interrupted_ = true;
     return reply.outcome;
@@ -125,39 +91,59 @@ Outcome BlobSender::Ask(std::stop_token stop) {
   if (reply.outcome.ok() && has && *has <= blob_.size) {
     offset_ = *has;
     // The location may be left out where it stays the same.
-    return reply.reply.Header("location").empty() ? Outcome()
-                                                  : Outcome{.status = KeepSession(reply)};
+    return reply.reply.Header("location").empty() ? Outcome() : session_.Follow(reply);
   }
-  session_.clear();
+  if (absl::IsNotFound(reply.outcome.status)) {
+    session_.Forget();
+  }
+  session_.Cancel();
   // The upload may be gone because it was completed, and only the answer was lost.
   return HeadBlob(route_, blob_.digest, &done_, std::move(stop));
 }
 
 void BlobSender::StreamFrom(uint64_t offset, HostRequest* request) {
-  sent_ = true;
-  request->http.headers.emplace_back(kOctets);
   request->http.source_size = blob_.size - offset;
   request->http.source = [this, offset](const auto& sink) { return blob_.read(offset, sink); };
 }
 
 Outcome BlobSender::SendAll(std::stop_token stop) {
-  HostRequest request =
-      SessionRequest("PUT", WithParameter(session_, "digest", blob_.digest.ToString()));
-  StreamFrom(0, &request);
-  return Committed(route_.host->Send(request, std::move(stop)));
+  if (blob_.size <= kWhole || !session_.AtRegistry()) {
+    HostRequest request = session_.CompleteRequest(blob_.digest);
+    StreamFrom(0, &request);
+    return Committed(route_.host->Send(request, std::move(stop)));
+  }
+  uint64_t size = 0;
+  Outcome sent = session_.Append(
+      [&](const auto& sink) -> absl::Status {
+        RETURN_IF_ERROR(blob_.read(0, [&](std::string_view piece) {
+          size += piece.size();
+          return sink(piece);
+        }));
+        return size == blob_.size
+                   ? absl::OkStatus()
+                   : DataLoss(fmt::format("what is to be sent has {} bytes and should have {}",
+                                          size, blob_.size));
+      },
+      stop);
+  if (!sent.ok()) {
+    interrupted_ = sent.may_pass;
+    return sent;
+  }
+  offset_ = blob_.size;
+  return Commit(std::move(stop));
 }
 
 Outcome BlobSender::SendRest(std::stop_token stop) {
   if (offset_ < blob_.size) {
-    HostRequest request = SessionRequest("PATCH", session_);
+    HostRequest request = session_.Request("PATCH");
     request.http.headers.push_back(fmt::format("Content-Range: {}-{}", offset_, blob_.size - 1));
     StreamFrom(offset_, &request);
     const HostReply reply = route_.host->Send(request, stop);
     if (!reply.outcome.ok()) {
       return Broken(reply);
     }
-    if (absl::Status kept = KeepSession(reply); !kept.ok()) {
-      return {.status = std::move(kept)};
+    if (Outcome followed = session_.Follow(reply); !followed.ok()) {
+      return followed;
     }
     offset_ = blob_.size;
   }
@@ -165,16 +151,14 @@ Outcome BlobSender::SendRest(std::stop_token stop) {
 }
 
 Outcome BlobSender::Commit(std::stop_token stop) {
-  HostRequest request =
-      SessionRequest("PUT", WithParameter(session_, "digest", blob_.digest.ToString()));
-  request.http.headers.emplace_back(kOctets);
-  return Committed(route_.host->Send(request, std::move(stop)));
+  return Committed(route_.host->Send(session_.CompleteRequest(blob_.digest), std::move(stop)));
 }
 
 Outcome BlobSender::Committed(const HostReply& reply) {
   if (!reply.outcome.ok()) {
     return Broken(reply);
   }
+  session_.Forget();
   const std::string_view said = reply.reply.Header("docker-content-digest");
   if (said.starts_with("sha256:") && said != blob_.digest.ToString()) {
     return {.status = DataLoss("the registry says that it has another digest")};
@@ -189,8 +173,7 @@ Outcome BlobSender::Broken(const HostReply& reply) {
   interrupted_ = outcome.may_pass;
   if (IsRefusal(reply) && offset_ > 0 && !began_anew_) {
     began_anew_ = true;
-    session_.clear();
-    offset_ = 0;
+    session_.Cancel();
     outcome.may_pass = true;
   }
   return outcome;

@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include <filesystem>
+
 #include "base/status_macros.h"
 #include "registry/client/testing/client_fixture.h"
 #include "registry/client/testing/cutting_proxy.h"
@@ -42,16 +44,17 @@ class DockerRegistryTest : public ClientFixture {
     ASSERT_OK(client_->CheckCredentials(app, {}));
     EXPECT_THAT(client_->PutManifest(app, "v1", kManifestType, Manifest(), {}),
                 StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("BLOB_UNKNOWN")));
-    EXPECT_THAT(client_->PutBlob(app, Source(config_), {}, {}), IsOkAndHolds(BlobPut::kSent));
-    EXPECT_THAT(client_->PutBlob(app, Source(layer_), {}, {}), IsOkAndHolds(BlobPut::kSent));
-    EXPECT_THAT(client_->PutBlob(app, Source(layer_), {}, {}), IsOkAndHolds(BlobPut::kPresent));
+    ASSERT_OK(client_->PutBlob(app, Source(config_), {}));
+    ASSERT_OK(client_->PutBlob(app, Source(layer_), {}));
+    ASSERT_OK(client_->PutBlob(app, Source(layer_), {}));
     ASSERT_OK(client_->PutManifest(app, "v1", kManifestType, Manifest(), {}));
     ASSERT_OK(client_->PutManifest(app, "v2", kManifestType, Manifest(), {}));
 
     const RemoteRepository copy = At(host, "lib/copy");
-    EXPECT_THAT(client_->PutBlob(copy, Source(layer_), {"lib/none", "lib/app"}, {}),
-                IsOkAndHolds(BlobPut::kMounted));
-    EXPECT_THAT(client_->HasBlob(copy, Digest::Of(layer_), {}), IsOkAndHolds(true));
+    EXPECT_THAT(client_->FindBlob(copy, Digest::Of(layer_), {"lib/none", "lib/app"}, {}),
+                IsOkAndHolds(BlobFound::kMounted));
+    EXPECT_THAT(client_->FindBlob(copy, Digest::Of(layer_), {}, {}),
+                IsOkAndHolds(BlobFound::kPresent));
 
     ASSERT_OK_AND_ASSIGN(const RemoteManifest manifest, client_->GetManifest(app, "v1", {}));
     EXPECT_EQ(manifest.bytes, Manifest());
@@ -64,6 +67,22 @@ class DockerRegistryTest : public ClientFixture {
     const Got got = Get(copy, {.digest = Digest::Of(layer_), .size = layer_.size()});
     ASSERT_OK(got.status);
     EXPECT_EQ(got.bytes, layer_);
+  }
+
+  // Of which uploads to the repository the registry keeps bytes; of one that is cancelled an empty
+  // directory stays.
+  static std::vector<std::string> Uploads(const DockerRegistry& registry,
+                                          const std::string& repository) {
+    std::vector<std::string> names;
+    std::error_code error;
+    for (const auto& entry : std::filesystem::directory_iterator(
+             registry.Path("data/docker/registry/v2/repositories/" + repository + "/_uploads"),
+             error)) {
+      if (std::filesystem::exists(entry.path() / "data")) {
+        names.push_back(entry.path().filename());
+      }
+    }
+    return names;
   }
 
   const std::string config_ = R"({"architecture":"amd64","os":"linux"})";
@@ -127,10 +146,10 @@ TEST_F(DockerRegistryTest, Password) {
 
 TEST_F(DockerRegistryTest, BrokenDownloadsAreGoneOnWith) {
   DockerRegistry registry;
-  ASSERT_OK(client_->PutBlob(At(registry.Host(), "a"), Source(layer_), {}, {}));
+  ASSERT_OK(client_->PutBlob(At(registry.Host(), "a"), Source(layer_), {}));
   CuttingProxy proxy(registry.port());
   const RemoteDescriptor blob = {.digest = Digest::Of(layer_), .size = layer_.size()};
-  ASSERT_OK(client_->HasBlob(At(proxy.Host(), "a"), blob.digest, {}));
+  ASSERT_OK(client_->FindBlob(At(proxy.Host(), "a"), blob.digest, {}, {}));
   proxy.CutAfter(5'000'000);
   const Got got = Get(At(proxy.Host(), "a"), blob);
   ASSERT_OK(got.status);
@@ -142,12 +161,66 @@ TEST_F(DockerRegistryTest, BrokenUploadsEndWell) {
   DockerRegistry registry;
   CuttingProxy proxy(registry.port());
   const RemoteDescriptor blob = {.digest = Digest::Of(layer_), .size = layer_.size()};
-  ASSERT_OK(client_->HasBlob(At(proxy.Host(), "a"), blob.digest, {}));
+  ASSERT_OK(client_->FindBlob(At(proxy.Host(), "a"), blob.digest, {}, {}));
   proxy.CutAfter(5'000'000);
-  EXPECT_THAT(client_->PutBlob(At(proxy.Host(), "a"), Source(layer_), {}, {}),
-              IsOkAndHolds(BlobPut::kSent));
+  EXPECT_OK(client_->PutBlob(At(proxy.Host(), "a"), Source(layer_), {}));
   EXPECT_EQ(proxy.cuts(), 1);
   EXPECT_EQ(Get(At(registry.Host(), "a"), blob).bytes, layer_);
+}
+
+TEST_F(DockerRegistryTest, UploadsThatEndEarlyLeaveNothing) {
+  DockerRegistry registry;
+  std::function<absl::Status()> half;
+  const auto write = [&](const std::function<absl::Status(std::string_view)>& sink) {
+    RETURN_IF_ERROR(sink(std::string_view(layer_).substr(0, layer_.size() / 2)));
+    RETURN_IF_ERROR(half());
+    return sink(std::string_view(layer_).substr(layer_.size() / 2));
+  };
+  BlobSource source = Source(layer_);
+  source.read = [&](uint64_t, const auto& sink) { return write(sink); };
+  const BlobStream stream{
+      .make = [&](const auto& sink, std::stop_token) -> absl::StatusOr<RemoteDescriptor> {
+        RETURN_IF_ERROR(write(sink));
+        return RemoteDescriptor{Digest::Of(layer_), kLayerType, layer_.size()};
+      }};
+  const RemoteRepository where = At(registry.Host(), "a");
+
+  half = [] { return absl::DataLossError("damaged"); };
+  EXPECT_THAT(client_->PutBlob(where, source, {}),
+              StatusIs(absl::StatusCode::kDataLoss, HasSubstr("damaged")));
+  EXPECT_THAT(client_->PutStream(where, stream, {}),
+              StatusIs(absl::StatusCode::kDataLoss, HasSubstr("damaged")));
+  std::stop_source stop;
+  half = [&] {
+    stop.request_stop();
+    return absl::OkStatus();
+  };
+  EXPECT_THAT(client_->PutBlob(where, source, stop.get_token()),
+              StatusIs(absl::StatusCode::kCancelled));
+  stop = std::stop_source();
+  EXPECT_THAT(client_->PutStream(where, stream, stop.get_token()),
+              StatusIs(absl::StatusCode::kCancelled));
+  EXPECT_THAT(Uploads(registry, "a"), ::testing::IsEmpty());
+}
+
+TEST_F(DockerRegistryTest, WhatRefersToAManifestIsListedUnderATag) {
+  DockerRegistry registry;
+  const RemoteRepository where = At(registry.Host(), "a");
+  ASSERT_OK(client_->PutBlob(where, Source(config_), {}));
+  ASSERT_OK(client_->PutBlob(where, Source(layer_), {}));
+  ASSERT_OK(client_->PutManifest(where, "v1", kManifestType, Manifest(), {}));
+  std::string signature = Manifest();
+  signature.insert(
+      1, fmt::format(R"("artifactType":"a/sig","subject":{{"mediaType":"{}",)"
+                     R"("digest":"{}","size":{}}},)",
+                     kManifestType, Digest::Of(Manifest()).ToString(), Manifest().size()));
+  const std::string digest = Digest::Of(signature).ToString();
+  ASSERT_OK(client_->PutManifest(where, digest, kManifestType, signature, {}));
+  ASSERT_OK(client_->PutManifest(where, "sig", kManifestType, signature, {}));
+  ASSERT_OK_AND_ASSIGN(const RemoteManifest list,
+                       client_->GetManifest(where, "sha256-" + Digest::Of(Manifest()).Hex(), {}));
+  EXPECT_EQ(list.media_type, "application/vnd.oci.image.index.v1+json");
+  EXPECT_THAT(list.bytes, ::testing::AllOf(HasSubstr(digest), HasSubstr("a/sig")));
 }
 
 TEST_F(DockerRegistryTest, ABlobIsSentWhileItIsMade) {
@@ -167,7 +240,7 @@ TEST_F(DockerRegistryTest, ABlobIsSentWhileItIsMade) {
   EXPECT_EQ(Get(At(registry.Host(), "a"), sent).bytes, layer_);
   EXPECT_EQ(made, 1);
   // Where the connection breaks it is made again.
-  ASSERT_OK(client_->HasBlob(At(proxy.Host(), "b"), sent.digest, {}));
+  ASSERT_OK(client_->FindBlob(At(proxy.Host(), "b"), sent.digest, {}, {}));
   proxy.CutAfter(5'000'000);
   ASSERT_OK(client_->PutStream(At(proxy.Host(), "b"), stream, {}));
   EXPECT_EQ(made, 3);

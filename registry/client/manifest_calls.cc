@@ -119,12 +119,14 @@ Outcome HeadManifest(const Route& route, const std::string& reference,
   return got;
 }
 
-Outcome PutManifest(const Route& route, const ManifestToPut& manifest, std::stop_token stop) {
+Outcome PutManifest(const Route& route, const ManifestToPut& manifest, bool* lists_referrers,
+                    std::stop_token stop) {
   HostRequest request =
       route.Request("PUT", fmt::format("manifests/{}", manifest.reference), "pull,push");
   request.http.headers.push_back(fmt::format("Content-Type: {}", manifest.media_type));
   request.http.body = manifest.bytes;
   const HostReply reply = route.host->Send(request, std::move(stop));
+  *lists_referrers = !reply.reply.Header("oci-subject").empty();
   if (reply.outcome.ok()) {
     return {.status = CheckSaidDigest(reply.reply, Digest::Of(manifest.bytes))};
   }

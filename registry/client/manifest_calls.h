@@ -38,7 +38,10 @@ struct ManifestToPut {
   std::string_view media_type;
   std::string_view bytes;
 };
-Outcome PutManifest(const Route& route, const ManifestToPut& manifest, std::stop_token stop);
+// `lists_referrers`: the registry says that it keeps by itself what refers to the manifest's
+// subject.
+Outcome PutManifest(const Route& route, const ManifestToPut& manifest, bool* lists_referrers,
+                    std::stop_token stop);
 
 }  // namespace zlayer
 

@@ -76,6 +76,13 @@ TEST_F(MirrorTest, IsLeftAloneAfterItDidNotAnswer) {
   EXPECT_EQ(mirror_.server().Requests().size(), asked);
 }
 
+TEST_F(MirrorTest, IsNotWaitedForLong) {
+  mirror_.SetFault([](const Request&, Peer&) -> std::optional<std::string> {
+    return Reply("429 Slow Down", "Retry-After: 60\r\n");
+  });
+  EXPECT_EQ(Get(Where(), blob_).bytes, bytes_);
+}
+
 TEST_F(MirrorTest, SinkErrorsEndIt) {
   mirror_.AddBlob("cache/lib/app", bytes_);
   int calls = 0;

@@ -85,8 +85,9 @@ TEST_F(PullTest, WhatIsNotThere) {
   EXPECT_THAT(client_->HeadManifest(Where(), "v1", {}), IsOkAndHolds(::testing::Eq(std::nullopt)));
   EXPECT_THAT(Get(Where(), {.digest = Digest::Of("x"), .size = 1}).status,
               StatusIs(absl::StatusCode::kNotFound, HasSubstr("BLOB_UNKNOWN")));
-  EXPECT_THAT(client_->HasBlob(Where(), Digest::Of("x"), {}), IsOkAndHolds(false));
-  EXPECT_THAT(client_->HasBlob(Where(), digest_, {}), IsOkAndHolds(true));
+  EXPECT_THAT(client_->FindBlob(Where(), Digest::Of("x"), {}, {}),
+              IsOkAndHolds(::testing::Eq(std::nullopt)));
+  EXPECT_THAT(client_->FindBlob(Where(), digest_, {}, {}), IsOkAndHolds(BlobFound::kPresent));
 }
 
 TEST_F(PullTest, ManifestOfTheWrongDigest) {

@@ -13,6 +13,7 @@
 #include "registry/client/blob_download.h"
 #include "registry/client/blob_sender.h"
 #include "registry/client/manifest_calls.h"
+#include "registry/client/referrers_tag.h"
 #include "registry/client/registry_host.h"
 #include "registry/client/retry.h"
 #include "registry/client/stream_sender.h"
@@ -57,8 +58,14 @@ class HttpRegistryClient : public RegistryClient {
       : options_(std::move(options)),
         retry_({.attempts = options_.attempts,
                 .delay_ms = options_.delay_ms,
-                .max_delay_ms = options_.max_delay_ms},
-               options_.jitter_seed) {}
+                .max_delay_ms = options_.max_delay_ms,
+                .max_asked_ms = options_.max_asked_ms},
+               options_.jitter_seed),
+        mirror_retry_({.attempts = std::min(kMirrorAttempts, options_.attempts),
+                       .delay_ms = options_.delay_ms,
+                       .max_delay_ms = options_.max_delay_ms,
+                       .max_asked_ms = options_.max_delay_ms},
+                      options_.jitter_seed) {}
 
   absl::StatusOr<RemoteManifest> GetManifest(const RemoteRepository& where,
                                              const std::string& reference,
@@ -71,11 +78,12 @@ class HttpRegistryClient : public RegistryClient {
                            std::stop_token stop) override;
   absl::Status GetBlob(const RemoteRepository& where, const RemoteDescriptor& blob,
                        const BlobSink& sink, std::stop_token stop) override;
-  absl::StatusOr<bool> HasBlob(const RemoteRepository& where, const Digest& digest,
-                               std::stop_token stop) override;
-  absl::StatusOr<BlobPut> PutBlob(const RemoteRepository& where, const BlobSource& blob,
-                                  const std::vector<std::string>& mount_from,
-                                  std::stop_token stop) override;
+  absl::StatusOr<std::optional<BlobFound>> FindBlob(const RemoteRepository& where,
+                                                    const Digest& digest,
+                                                    const std::vector<std::string>& mount_from,
+                                                    std::stop_token stop) override;
+  absl::Status PutBlob(const RemoteRepository& where, const BlobSource& blob,
+                       std::stop_token stop) override;
   absl::StatusOr<RemoteDescriptor> PutStream(const RemoteRepository& where, const BlobStream& blob,
                                              std::stop_token stop) override;
   bool HasLogin(const RemoteRepository& where) override {
@@ -109,6 +117,7 @@ class HttpRegistryClient : public RegistryClient {
 
   const RegistryClientOptions options_;
   Retry retry_;
+  Retry mirror_retry_;
 
   Mutex mutex_;
   std::map<std::string, std::shared_ptr<RegistryHost>> hosts_ ABSL_GUARDED_BY(mutex_);
@@ -192,9 +201,9 @@ absl::Status HttpRegistryClient::Read(const RemoteRepository& where,
   for (const OwnedRoute& route : routes) {
     absl::Status status = Unavailable("it did not answer a moment ago");
     if (!route.mirror || !route.host->Rests()) {
-      const int attempts = route.mirror ? std::min(kMirrorAttempts, options_.attempts) : 0;
-      status = retry_.Run(
-          attempts, [&] { return attempt(route); }, stop);
+      status = (route.mirror ? mirror_retry_ : retry_)
+                   .Run(
+                       Name(where), [&] { return attempt(route); }, stop);
     }
     if (status.ok() || absl::IsCancelled(status) || (is_final != nullptr && is_final(status))) {
       return status;
@@ -220,7 +229,7 @@ absl::Status HttpRegistryClient::AtHome(const RemoteRepository& where,
   RETURN_IF_ERROR(CheckRepository(where.repository));
   ASSIGN_OR_RETURN(const OwnedRoute route, HomeRoute(where));
   return retry_.Run(
-      0, [&] { return attempt(route); }, std::move(stop));
+      Name(where), [&] { return attempt(route); }, std::move(stop));
 }
 
 absl::StatusOr<RemoteManifest> HttpRegistryClient::GetManifest(const RemoteRepository& where,
@@ -263,9 +272,24 @@ absl::Status HttpRegistryClient::PutManifest(const RemoteRepository& where,
                                              std::stop_token stop) {
   RETURN_IF_ERROR(CheckReference(reference));
   const ManifestToPut manifest{reference, media_type, bytes};
+  bool lists_referrers = false;
   const absl::Status status = AtHome(
-      where, [&](const Route& route) { return zlayer::PutManifest(route, manifest, stop); }, stop);
-  return Annotate(status, fmt::format("{}: manifest {}", Name(where), reference));
+      where,
+      [&](const Route& route) {
+        return zlayer::PutManifest(route, manifest, &lists_referrers, stop);
+      },
+      stop);
+  RETURN_IF_ERROR(Annotate(status, fmt::format("{}: manifest {}", Name(where), reference)));
+  const std::string tag = ReferrersTagOf(bytes);
+  if (lists_referrers || tag.empty()) {
+    return absl::OkStatus();
+  }
+  return Annotate(
+      AtHome(
+          where, [&](const Route& route) { return AddReferrer(route, tag, manifest, stop); }, stop),
+      fmt::format("{}: the manifest {} is there, but not in the list of what refers to its "
+                  "subject, {}",
+                  Name(where), reference, tag));
 }
 
 absl::Status HttpRegistryClient::GetBlob(const RemoteRepository& where,
@@ -282,38 +306,47 @@ absl::Status HttpRegistryClient::GetBlob(const RemoteRepository& where,
   return Annotate(status, fmt::format("{}: blob {}", Name(where), blob.digest.ToString()));
 }
 
-absl::StatusOr<bool> HttpRegistryClient::HasBlob(const RemoteRepository& where,
-                                                 const Digest& digest, std::stop_token stop) {
-  bool there = false;
-  const absl::Status status = AtHome(
-      where, [&](const Route& route) { return HeadBlob(route, digest, &there, stop); }, stop);
-  RETURN_IF_ERROR(Annotate(status, fmt::format("{}: blob {}", Name(where), digest.ToString())));
-  return there;
-}
-
-absl::StatusOr<BlobPut> HttpRegistryClient::PutBlob(const RemoteRepository& where,
-                                                    const BlobSource& blob,
-                                                    const std::vector<std::string>& mount_from,
-                                                    std::stop_token stop) {
+absl::StatusOr<std::optional<BlobFound>> HttpRegistryClient::FindBlob(
+    const RemoteRepository& where, const Digest& digest, const std::vector<std::string>& mount_from,
+    std::stop_token stop) {
   for (const std::string& from : mount_from) {
     RETURN_IF_ERROR(CheckRepository(from));
   }
-  ASSIGN_OR_RETURN(const bool there, HasBlob(where, blob.digest, stop));
+  const std::string context = fmt::format("{}: blob {}", Name(where), digest.ToString());
+  bool there = false;
+  RETURN_IF_ERROR(Annotate(
+      AtHome(
+          where, [&](const Route& route) { return HeadBlob(route, digest, &there, stop); }, stop),
+      context));
   if (there) {
-    return BlobPut::kPresent;
+    return BlobFound::kPresent;
   }
+  for (const std::string& from : mount_from) {
+    RETURN_IF_ERROR(Annotate(
+        AtHome(
+            where, [&](const Route& route) { return MountBlob(route, digest, from, &there, stop); },
+            stop),
+        context));
+    if (there) {
+      return BlobFound::kMounted;
+    }
+  }
+  return std::nullopt;
+}
+
+absl::Status HttpRegistryClient::PutBlob(const RemoteRepository& where, const BlobSource& blob,
+                                         std::stop_token stop) {
+  RETURN_IF_ERROR(CheckRepository(where.repository));
   ASSIGN_OR_RETURN(const OwnedRoute route, HomeRoute(where));
-  BlobSender sender(route, blob, mount_from);
+  BlobSender sender(route, blob);
   const absl::Status status = retry_.Run(
-      0,
+      Name(where),
       [&]() -> Outcome {
         const absl::StatusOr<RegistryHost::Slot> slot = route.host->TakeSlot(stop);
         return slot.ok() ? sender.Attempt(stop) : Outcome{.status = slot.status()};
       },
       stop);
-  RETURN_IF_ERROR(
-      Annotate(status, fmt::format("{}: blob {}", Name(where), blob.digest.ToString())));
-  return sender.result();
+  return Annotate(status, fmt::format("{}: blob {}", Name(where), blob.digest.ToString()));
 }
 
 absl::StatusOr<RemoteDescriptor> HttpRegistryClient::PutStream(const RemoteRepository& where,
@@ -322,7 +355,7 @@ absl::StatusOr<RemoteDescriptor> HttpRegistryClient::PutStream(const RemoteRepos
   ASSIGN_OR_RETURN(const OwnedRoute route, HomeRoute(where));
   RemoteDescriptor made;
   const absl::Status status = retry_.Run(
-      0,
+      Name(where),
       [&]() -> Outcome {
         const absl::StatusOr<RegistryHost::Slot> slot = route.host->TakeSlot(stop);
         return slot.ok() ? SendStream(route, blob, &made, stop) : Outcome{.status = slot.status()};
@@ -337,7 +370,7 @@ absl::Status HttpRegistryClient::CheckCredentials(const RemoteRepository& where,
   ASSIGN_OR_RETURN(const OwnedRoute route, HomeRoute(where));
   const HostRequest request{.asker = {.credentials = route.credentials}};
   const absl::Status status = retry_.Run(
-      0, [&] { return route.host->Send(request, stop).outcome; }, stop);
+      Name(where), [&] { return route.host->Send(request, stop).outcome; }, stop);
   return Annotate(status, where.registry);
 }
 

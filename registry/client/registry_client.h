@@ -81,8 +81,8 @@ struct BlobSink {
   std::function<void(uint64_t done, uint64_t total)> progress;
 };
 
-// How a blob came to be where it should be.
-enum class BlobPut { kPresent, kMounted, kSent };
+// How a blob is where it should be without being sent.
+enum class BlobFound { kPresent, kMounted };
 
 // Thread-safe. Requests to one registry share connections and tokens; at most as many transfers run
 // at once as its settings allow, others wait.
@@ -91,8 +91,9 @@ enum class BlobPut { kPresent, kMounted, kSent };
 // manifest, blob or repository; kUnauthenticated: credentials are missing or wrong;
 // kPermissionDenied: they do not suffice; kUnavailable: no answer, or none that counts, each time;
 // kDataLoss: the bytes do not have the digest or length that they should have; kInvalidArgument:
-// the registry refuses what was sent; kCancelled as soon as `stop` is requested;
-// kFailedPrecondition: anything else.
+// the registry refuses what was sent; kCancelled soon after `stop` is requested;
+// kFailedPrecondition: anything else. A push that ends early has its upload cancelled at the
+// registry, for which that has some seconds.
 class RegistryClient {
  public:
   virtual ~RegistryClient() = default;
@@ -104,7 +105,9 @@ class RegistryClient {
   // The same without the bytes. Nothing where the registry has none.
   virtual absl::StatusOr<std::optional<RemoteDescriptor>> HeadManifest(
       const RemoteRepository& where, const std::string& reference, std::stop_token stop) = 0;
-  // kInvalidArgument says what the registry does not like, such as a blob that it lacks.
+  // kInvalidArgument says what the registry does not like, such as a blob that it lacks. One with a
+  // subject comes into the index under the subject's referrers tag where the registry does not keep
+  // by itself what refers to it.
   virtual absl::Status PutManifest(const RemoteRepository& where, const std::string& reference,
                                    std::string_view media_type, std::string_view bytes,
                                    std::stop_token stop) = 0;
@@ -113,14 +116,15 @@ class RegistryClient {
   // the sink has is not given to it twice.
   virtual absl::Status GetBlob(const RemoteRepository& where, const RemoteDescriptor& blob,
                                const BlobSink& sink, std::stop_token stop) = 0;
-  // Of the registry itself, not of a mirror.
-  virtual absl::StatusOr<bool> HasBlob(const RemoteRepository& where, const Digest& digest,
-                                       std::stop_token stop) = 0;
-  // Sends it unless the registry has it, or can take it from one of `mount_from` (repositories of
-  // the same registry).
-  virtual absl::StatusOr<BlobPut> PutBlob(const RemoteRepository& where, const BlobSource& blob,
-                                          const std::vector<std::string>& mount_from,
-                                          std::stop_token stop) = 0;
+  // Whether the blob is in the repository, or the registry takes it there from one of `mount_from`
+  // (repositories of the same registry, asked in this order): kPresent or kMounted. Nothing where
+  // it has to be sent. It is the registry itself that is asked, not a mirror.
+  virtual absl::StatusOr<std::optional<BlobFound>> FindBlob(
+      const RemoteRepository& where, const Digest& digest,
+      const std::vector<std::string>& mount_from, std::stop_token stop) = 0;
+  // Sends it, whether the registry has it or not.
+  virtual absl::Status PutBlob(const RemoteRepository& where, const BlobSource& blob,
+                               std::stop_token stop) = 0;
 
   // Sends a blob whose digest nobody knows before all of it was made: in chunks, whether the
   // registry has it or not.
@@ -157,10 +161,12 @@ struct RegistryClientOptions {
   std::vector<RegistrySettings> registries;
   // Registries on loopback (localhost, 127.0.0.0/8, [::1]) are tried with http as well.
   int attempts = 5;
-  // Before the second attempt, milliseconds; doubles with each, with jitter. A Retry-After counts
-  // up to `max_delay_ms`.
+  // Before the second attempt, milliseconds; doubles with each, with jitter.
   int64_t delay_ms = 500;
   int64_t max_delay_ms = 30'000;
+  // A Retry-After counts up to this. Who asks for more is not asked again, and the error says when
+  // it wants to be; nor is a mirror that asks for more than `max_delay_ms`.
+  int64_t max_asked_ms = 300'000;
   int64_t connect_ms = 30'000;
   int64_t stall_ms = 60'000;  // the longest that nothing may move
   uint64_t jitter_seed = 0;   // 0: from the system

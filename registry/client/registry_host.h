@@ -48,6 +48,8 @@ class RegistryHost {
   void Rest() { rests_until_ns_ = clock_->NowNs() + kRestNs; }
   bool Rests() const { return clock_->NowNs() < rests_until_ns_; }
 
+  // Whether the URL is the registry's own, and not of another host that it named.
+  bool IsHome(const std::string& url) const;
   // The URL in the header Location of an answer.
   absl::StatusOr<std::string> LocationOf(const HostReply& reply) const;
 
@@ -74,7 +76,6 @@ class RegistryHost {
   HostReply Follow(const HostRequest& request, std::string url, std::string_view authorization,
                    std::stop_token stop);
   void Explain(HostReply* reply, const HostRequest& request, std::string_view authorization) const;
-  bool IsHome(const std::string& url) const;
   // Where there is something to find out.
   bool MayBeHttp() const;
 

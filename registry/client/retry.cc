@@ -1,5 +1,6 @@
 #include "registry/client/retry.h"
 
+#include <fmt/format.h>
 #include <time.h>
 
 #include <algorithm>
@@ -8,6 +9,7 @@
 #include <utility>
 
 #include "base/errors.h"
+#include "base/log.h"
 #include "base/strings.h"
 
 namespace zlayer {
@@ -23,6 +25,8 @@ absl::Status Sleep(int64_t ms, const std::stop_token& stop) {
   never.WaitFor(&mutex, std::chrono::milliseconds(ms), stop, [] { return false; });
   return stop.stop_requested() ? TransferCancelled() : absl::OkStatus();
 }
+
+int64_t Seconds(int64_t ms) { return ms / kMsPerSecond + (ms % kMsPerSecond != 0 ? 1 : 0); }
 
 }  // namespace
 
@@ -66,20 +70,36 @@ int64_t Retry::DelayMs(int attempt, int64_t retry_after_ms) {
   }
   MutexLock lock(&mutex_);
   const int64_t pause = std::uniform_int_distribution<int64_t>(delay / 2, delay)(random_);
-  return std::max(pause, std::min(retry_after_ms, limits_.max_delay_ms));
+  return std::max(pause, retry_after_ms);
 }
 
-absl::Status Retry::Run(int attempts, const std::function<Outcome()>& attempt,
+absl::Status Retry::Run(std::string_view who, const std::function<Outcome()>& attempt,
                         std::stop_token stop) {
-  const int most = attempts > 0 ? attempts : limits_.attempts;
   for (int count = 1;; ++count) {
     if (stop.stop_requested()) {
       return TransferCancelled();
     }
     const Outcome outcome = attempt();
     count = outcome.advanced ? 1 : count;
-    if (outcome.ok() || !outcome.may_pass || count >= most) {
+    if (outcome.ok() || !outcome.may_pass) {
       return outcome.status;
+    }
+    if (outcome.retry_after_ms > limits_.max_asked_ms) {
+      return absl::Status(
+          outcome.status.code(),
+          fmt::format("{}; it wants to be asked again in {} s, which is too long to "
+                      "wait for",
+                      Message(outcome.status), Seconds(outcome.retry_after_ms)));
+    }
+    if (count >= limits_.attempts) {
+      return outcome.status;
+    }
+    if (outcome.retry_after_ms > limits_.max_delay_ms) {
+      Log(LogModule::kStore)
+          .Info("a registry wants to be asked again later",
+                {{"repository", who},
+                 {"seconds", Seconds(outcome.retry_after_ms)},
+                 {"error", outcome.status}});
     }
     if (absl::Status slept = Sleep(DelayMs(count, outcome.retry_after_ms), stop); !slept.ok()) {
       return slept;

@@ -20,6 +20,8 @@ struct RetryLimits {
   int attempts = 5;
   int64_t delay_ms = 500;  // before the second attempt; doubles with each
   int64_t max_delay_ms = 30'000;
+  // That a server may ask for. Where it asks for more it is not asked again.
+  int64_t max_asked_ms = 300'000;
 };
 
 // Whether a server that answers so may answer otherwise soon: 429, 500, 502, 503, 504.
@@ -39,12 +41,15 @@ class Retry {
   const RetryLimits& limits() const { return limits_; }
 
   // The pause behind attempt `attempt` (from 1 on): between half of the delay and all of it, and at
-  // least what the server asks for, up to the limit.
+  // least what the server asks for.
   int64_t DelayMs(int attempt, int64_t retry_after_ms);
 
-  // Calls `attempt` until it succeeds, fails for good, or has failed as often as `attempts` says
-  // (0: the limits). The status of the last one; kCancelled soon after `stop` is requested.
-  absl::Status Run(int attempts, const std::function<Outcome()>& attempt, std::stop_token stop);
+  // Calls `attempt` until it succeeds, fails for good, or has failed as often as the limits say.
+  // The status of the last one, with when the server wants to be asked again if that is too late;
+  // kCancelled soon after `stop` is requested. The log says of long pauses that `who`, a
+  // repository, asked for them.
+  absl::Status Run(std::string_view who, const std::function<Outcome()>& attempt,
+                   std::stop_token stop);
 
  private:
   const RetryLimits limits_;

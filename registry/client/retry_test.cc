@@ -1,7 +1,9 @@
 #include "registry/client/retry.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <vector>
 
 #include "base/errors.h"
@@ -43,7 +45,7 @@ TEST(Retry, DelaysDoubleWithJitterUpToALimit) {
     }
   }
   EXPECT_EQ(retry.DelayMs(1, 700), 700);
-  EXPECT_EQ(retry.DelayMs(1, 50'000), 1000);
+  EXPECT_EQ(retry.DelayMs(1, 50'000), 50'000);
 }
 
 TEST(Retry, SameSeedSameDelays) {
@@ -61,10 +63,8 @@ TEST(Retry, GivesUpAfterTheAttempts) {
     ++calls;
     return Outcome{.status = Unavailable("gone"), .may_pass = true};
   };
-  EXPECT_THAT(retry.Run(0, fail, {}), StatusIs(absl::StatusCode::kUnavailable, "gone"));
+  EXPECT_THAT(retry.Run("r/app", fail, {}), StatusIs(absl::StatusCode::kUnavailable, "gone"));
   EXPECT_EQ(calls, 3);
-  EXPECT_FALSE(retry.Run(1, fail, {}).ok());
-  EXPECT_EQ(calls, 4);
 }
 
 TEST(Retry, WhatDoesNotPassIsNotTriedAgain) {
@@ -74,7 +74,7 @@ TEST(Retry, WhatDoesNotPassIsNotTriedAgain) {
     ++calls;
     return Outcome{.status = NotFound("none")};
   };
-  EXPECT_THAT(retry.Run(0, fail, {}), StatusIs(absl::StatusCode::kNotFound));
+  EXPECT_THAT(retry.Run("r/app", fail, {}), StatusIs(absl::StatusCode::kNotFound));
   EXPECT_EQ(calls, 1);
 }
 
@@ -85,8 +85,36 @@ TEST(Retry, ProgressCountsAnew) {
     ++calls;
     return Outcome{.status = Unavailable("gone"), .may_pass = true, .advanced = calls < 5};
   };
-  EXPECT_FALSE(retry.Run(0, advance, {}).ok());
+  EXPECT_FALSE(retry.Run("r/app", advance, {}).ok());
   EXPECT_EQ(calls, 5);
+}
+
+TEST(Retry, WaitsAsLongAsTheServerAsks) {
+  Retry retry({.delay_ms = 1, .max_delay_ms = 1, .max_asked_ms = 1000}, 7);
+  const auto begin = std::chrono::steady_clock::now();
+  int calls = 0;
+  const auto busy = [&] {
+    return ++calls == 1
+               ? Outcome{.status = Unavailable("busy"), .may_pass = true, .retry_after_ms = 300}
+               : Outcome();
+  };
+  EXPECT_OK(retry.Run("r/app", busy, {}));
+  EXPECT_GE(std::chrono::steady_clock::now() - begin, std::chrono::milliseconds(300));
+}
+
+TEST(Retry, WhatTheServerWantsTooLateIsSaidAtOnce) {
+  Retry retry({.max_asked_ms = 300'000}, 7);
+  int calls = 0;
+  const auto busy = [&] {
+    ++calls;
+    return Outcome{
+        .status = Unavailable("it answered 429"), .may_pass = true, .retry_after_ms = 300'001};
+  };
+  EXPECT_THAT(
+      retry.Run("r/app", busy, {}),
+      StatusIs(absl::StatusCode::kUnavailable,
+               ::testing::HasSubstr("it answered 429; it wants to be asked again in 301 s")));
+  EXPECT_EQ(calls, 1);
 }
 
 TEST(Retry, StopEndsTheWait) {
@@ -96,7 +124,7 @@ TEST(Retry, StopEndsTheWait) {
     stop.request_stop();
     return Outcome{.status = Unavailable("gone"), .may_pass = true};
   };
-  EXPECT_THAT(retry.Run(0, fail, stop.get_token()), StatusIs(absl::StatusCode::kCancelled));
+  EXPECT_THAT(retry.Run("r/app", fail, stop.get_token()), StatusIs(absl::StatusCode::kCancelled));
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/errors.h"
+#include "base/status_macros.h"
 #include "registry/compress/block_compressor.h"
 #include "registry/compress/block_format.h"
 
@@ -49,18 +50,31 @@ const Levels& LevelsOf(Compression compression) {
 
 }  // namespace
 
+absl::Status CheckLevel(const CompressorOptions& options) {
+  if (!options.level.has_value()) {
+    return absl::OkStatus();
+  }
+  if (options.compression == Compression::kNone) {
+    return InvalidArgument(
+        fmt::format("what is not compressed has no level {}: leave the level out, or choose gzip "
+                    "or zstd",
+                    *options.level));
+  }
+  const Levels& levels = LevelsOf(options.compression);
+  return *options.level < levels.lowest || *options.level > levels.highest
+             ? InvalidArgument(fmt::format("{} has no level {}: there are {} to {}", levels.name,
+                                           *options.level, levels.lowest, levels.highest))
+             : absl::OkStatus();
+}
+
 absl::StatusOr<std::unique_ptr<Compressor>> MakeCompressor(
     const CompressorOptions& options, std::function<absl::Status(std::string_view)> sink,
     std::stop_token stop) {
+  RETURN_IF_ERROR(CheckLevel(options));
   if (options.compression == Compression::kNone) {
     return std::make_unique<NoCompressor>(std::move(sink), std::move(stop));
   }
-  const Levels& levels = LevelsOf(options.compression);
-  const int level = options.level.value_or(levels.usual);
-  if (level < levels.lowest || level > levels.highest) {
-    return InvalidArgument(fmt::format("{} has no level {}: there are {} to {}", levels.name, level,
-                                       levels.lowest, levels.highest));
-  }
+  const int level = options.level.value_or(LevelsOf(options.compression).usual);
   const unsigned threads =
       options.threads > 0 ? options.threads : std::max(1u, std::thread::hardware_concurrency());
   return MakeBlockCompressor(

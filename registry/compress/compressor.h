@@ -38,6 +38,9 @@ class Compressor {
   virtual absl::Status Finish() = 0;
 };
 
+// kInvalidArgument: the compression has no such level.
+absl::Status CheckLevel(const CompressorOptions& options);
+
 // Output goes to `sink`, in order, from the threads that call Append and Finish. An error of it is
 // returned by these. kInvalidArgument: there is no such level. kCancelled once `stop` is requested.
 absl::StatusOr<std::unique_ptr<Compressor>> MakeCompressor(

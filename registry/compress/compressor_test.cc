@@ -349,6 +349,7 @@ TEST(CompressorOptionsTest, RefusesLevelsThatThereAreNot) {
   EXPECT_THAT(status(Compression::kZstd, 0), StatusIs(absl::StatusCode::kInvalidArgument));
   EXPECT_THAT(status(Compression::kZstd, 23), StatusIs(absl::StatusCode::kInvalidArgument,
                                                        "zstd has no level 23: there are 1 to 22"));
+  EXPECT_THAT(status(Compression::kNone, 3), StatusIs(absl::StatusCode::kInvalidArgument));
 }
 
 TEST(CompressorOptionsTest, WithoutCompressionTheBytesPass) {

@@ -62,6 +62,8 @@ struct Descriptor {
   v1::Platform platform;  // in indexes; empty where the index does not say
   std::map<std::string, std::string> annotations;
   std::vector<std::string> urls;
+  // All that an index says of it, with what these members have no place for (KeepEntries).
+  std::string json;
 };
 
 struct ManifestDocument {
@@ -130,9 +132,15 @@ struct LayoutEntry {
 // An image's manifest, which was parsed before, in this format and with its layers in another form.
 std::string WithLayers(ImageFormat format, std::string_view manifest_json,
                        const std::vector<ImageLayer>& layers);
-// An index of images, with their annotations, sizes, platforms; annotations of its own.
+// Fills in `json` of the manifests of an index, which were parsed from it, in its order.
+void KeepEntries(std::string_view index_json, std::vector<Descriptor>* manifests);
+// An index of images, with their annotations, sizes, platforms; annotations of its own. What is
+// else in `json` of a manifest stays, but for what is true of one digest alone ("data", "urls")
+// where that is another one now. So does what is else in `index_json`, an index that was parsed
+// before, which this one is made of.
 std::string WriteIndex(const std::vector<Descriptor>& manifests,
-                       const std::map<std::string, std::string>& annotations);
+                       const std::map<std::string, std::string>& annotations,
+                       std::string_view index_json = "");
 // An index.json of an OCI layout.
 std::string WriteLayoutIndex(const std::vector<LayoutEntry>& entries);
 std::string WriteDockerArchive(const std::vector<DockerArchiveImage>& images);

@@ -305,5 +305,43 @@ TEST(ImageJsonTest, ManyLabelsAreWrittenInLinearTime) {
   EXPECT_EQ(config.config.labels_size(), 50'000);
 }
 
+std::string IndexWithMore(const std::string& first, const std::string& second) {
+  return R"({"subject":{"mediaType":"a/b","digest":")" + Digest::Of("subject").ToString() +
+         R"(","size":7},"schemaVersion":2,"artifactType":"c/d","mediaType":")" +
+         std::string(kIndexMediaType) + R"(","manifests":[)" + first + "," + second +
+         R"(],"annotations":{"z":"1","a":"2"},"x":[1]})";
+}
+
+std::string EntryWithMore(const std::string& digest, const std::string& of_digest) {
+  return R"({"size":5,"digest":")" + Digest::Of(digest).ToString() + R"(","mediaType":")" +
+         std::string(kManifestMediaType) + R"(",)" + of_digest +
+         R"("artifactType":"e/f","platform":{"os":"windows","architecture":"amd64",)"
+         R"("os.features":["win32k"],"new":true},"annotations":{"k":"v","b":"c"},"unknown":{}})";
+}
+
+TEST(WriteIndexTest, WhatIsNotChangedStays) {
+  const std::string of_digest = R"("urls":["https://x"],"data":"eA==",)";
+  const std::string old =
+      IndexWithMore(EntryWithMore("one", of_digest), EntryWithMore("two", of_digest));
+  ASSERT_OK_AND_ASSIGN(AnyManifest index, ParseAnyManifest(kIndexMediaType, old));
+  KeepEntries(old, &index.manifests);
+  EXPECT_EQ(WriteIndex(index.manifests, index.annotations, old), old);
+
+  index.manifests[1].digest = Digest::Of("three");
+  EXPECT_EQ(WriteIndex(index.manifests, index.annotations, old),
+            IndexWithMore(EntryWithMore("one", of_digest), EntryWithMore("three", "")));
+
+  index.manifests.erase(index.manifests.begin());
+  index.manifests[0].annotations["k"] = "w";
+  index.annotations = {{"new", "er"}};
+  ASSERT_OK_AND_ASSIGN(
+      index, ParseAnyManifest(kIndexMediaType, WriteIndex(index.manifests, index.annotations)));
+  KeepEntries(WriteIndex(index.manifests, {}), &index.manifests);
+  EXPECT_EQ(index.manifests.size(), 1);
+  EXPECT_EQ(index.manifests[0].annotations["k"], "w");
+  EXPECT_EQ(index.annotations["new"], "er");
+  EXPECT_TRUE(index.subject.IsNone());
+}
+
 }  // namespace
 }  // namespace zlayer

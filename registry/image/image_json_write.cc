@@ -123,6 +123,41 @@ Json PlatformJson(const v1::Platform& platform) {
   return json;
 }
 
+// Those that say the same already stay as they stand.
+void PutAnnotations(Json& object, const std::map<std::string, std::string>& annotations) {
+  std::map<std::string, std::string> present;
+  if (const auto found = object.find("annotations"); found != object.end()) {
+    for (const auto& [key, value] : found->items()) {
+      present[key] = value.is_string() ? value.get<std::string>() : "";  // null
+    }
+  }
+  if (present != annotations) {
+    PutMap(object, "annotations", annotations);
+  }
+}
+
+// What an index says of a manifest.
+Json EntryJson(const Descriptor& manifest) {
+  if (manifest.json.empty()) {
+    Json entry = DescriptorJson(manifest.media_type, manifest.digest, manifest.size);
+    PutMap(entry, "annotations", manifest.annotations);
+    if (!manifest.platform.os().empty()) {
+      entry["platform"] = PlatformJson(manifest.platform);
+    }
+    return entry;
+  }
+  Json entry = Json::parse(manifest.json);
+  if (entry["digest"] != manifest.digest.ToString()) {
+    entry["mediaType"] = manifest.media_type;
+    entry["digest"] = manifest.digest.ToString();
+    entry["size"] = manifest.size;
+    entry.erase("data");
+    entry.erase("urls");
+  }
+  PutAnnotations(entry, manifest.annotations);
+  return entry;
+}
+
 Json LayoutEntryJson(const LayoutEntry& entry) {
   const Descriptor& manifest = entry.manifest;
   Json json = DescriptorJson(manifest.media_type, manifest.digest, manifest.size);
@@ -201,21 +236,25 @@ std::string WriteManifest(const NewImage& image, const Digest& config, uint64_t 
   return Text(json);
 }
 
+void KeepEntries(std::string_view index_json, std::vector<Descriptor>* manifests) {
+  const Json json = Json::parse(index_json);
+  for (size_t i = 0; i < manifests->size(); ++i) {
+    (*manifests)[i].json = Text(json["manifests"][i]);
+  }
+}
+
 std::string WriteIndex(const std::vector<Descriptor>& manifests,
-                       const std::map<std::string, std::string>& annotations) {
-  Json json = Json::object();
+                       const std::map<std::string, std::string>& annotations,
+                       std::string_view index_json) {
+  Json json = index_json.empty() ? Json::object() : Json::parse(index_json);
   json["schemaVersion"] = 2;
   json["mediaType"] = kIndexMediaType;
-  Json& list = json["manifests"] = Json::array();
+  Json list = Json::array();
   for (const Descriptor& manifest : manifests) {
-    Json& entry =
-        list.emplace_back(DescriptorJson(manifest.media_type, manifest.digest, manifest.size));
-    PutMap(entry, "annotations", manifest.annotations);
-    if (!manifest.platform.os().empty()) {
-      entry["platform"] = PlatformJson(manifest.platform);
-    }
+    list.push_back(EntryJson(manifest));
   }
-  PutMap(json, "annotations", annotations);
+  json["manifests"] = std::move(list);
+  PutAnnotations(json, annotations);
   return Text(json);
 }
 

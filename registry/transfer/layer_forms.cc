@@ -175,23 +175,34 @@ absl::StatusOr<BlobSource> LayerForms::Open(const ImageLayer& layer, std::stop_t
 }
 
 absl::StatusOr<std::vector<std::string>> RepositoriesWith(Database& database,
-                                                          const std::string& registry,
+                                                          const std::string& name_space,
+                                                          const RemoteRepository& where,
                                                           const Digest& blob) {
-  constexpr size_t kMost = 3;
+  constexpr int64_t kMost = 3;
+  // An image has one source, the last one, but may be in several repositories.
+  constexpr const char* kQuery =
+      "WITH named AS (SELECT manifest FROM image_layers WHERE digest = ?1 "
+      "UNION SELECT manifest FROM images WHERE config = ?1), "
+      "known AS (SELECT repository FROM repository_manifests r JOIN images USING (manifest) "
+      "WHERE r.manifest IN named AND namespace = ?2 AND source <> '' "
+      "UNION SELECT source FROM images JOIN tags USING (manifest) "
+      "WHERE manifest IN named AND namespace = ?2) "
+      "SELECT repository FROM known WHERE repository > ?3 AND repository < ?4 AND "
+      "repository <> ?5 LIMIT ?6";
   std::vector<std::string> repositories;
   RETURN_IF_ERROR(database.Read([&](Connection& connection) -> absl::Status {
-    ASSIGN_OR_RETURN(Statement query,
-                     connection.Prepare("SELECT DISTINCT source FROM image_layers l JOIN images i "
-                                        "ON i.manifest = l.manifest WHERE l.digest = ?1 AND "
-                                        "source > ?2 AND source < ?3 LIMIT ?4"));
-    query.BindDigest(1, blob).BindText(2, registry + "/").BindText(3, registry + "0");
-    query.Bind(4, static_cast<int64_t>(kMost));
+    ASSIGN_OR_RETURN(Statement query, connection.Prepare(kQuery));
+    const std::string first = where.registry + "/";
+    const std::string end = where.registry + "0";
+    const std::string self = first + where.repository;
+    query.BindDigest(1, blob).BindText(2, name_space).BindText(3, first).BindText(4, end);
+    query.BindText(5, self).Bind(6, kMost);
     while (true) {
       ASSIGN_OR_RETURN(const bool more, query.Step());
       if (!more) {
         return absl::OkStatus();
       }
-      repositories.emplace_back(query.Text(0).substr(registry.size() + 1));
+      repositories.emplace_back(query.Text(0).substr(first.size()));
     }
   }));
   return repositories;

@@ -60,9 +60,11 @@ class LayerForms {
 // A source that reads the file.
 BlobSource SourceOf(const Digest& digest, const ContentFile& file);
 
-// Repositories of the registry that may have the blob, by what was pulled and pushed.
+// Other repositories of the registry that may have the blob, by what the namespace pulled and
+// pushed; some of them.
 absl::StatusOr<std::vector<std::string>> RepositoriesWith(Database& database,
-                                                          const std::string& registry,
+                                                          const std::string& name_space,
+                                                          const RemoteRepository& where,
                                                           const Digest& blob);
 
 }  // namespace zlayer

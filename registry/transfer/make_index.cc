@@ -41,6 +41,8 @@ absl::StatusOr<std::vector<Descriptor>> Describe(ImageStore* images, const std::
   } else if (!part.platform.os().empty()) {
     return InvalidArgument(fmt::format("\"{}\" is an index: its images have platforms of their own",
                                        ToUtf8(part.reference)));
+  } else {
+    KeepEntries(manifest.bytes, &parts);
   }
   for (Descriptor& described : parts) {
     for (const auto& [key, value] : part.annotations) {
@@ -85,9 +87,9 @@ absl::StatusOr<Digest> MakeIndex(ImageStore* images, Repositories* repositories,
   RETURN_IF_ERROR(CheckPlatforms(added));
   std::vector<Descriptor> parts;
   std::map<std::string, std::string> annotations = request.annotations;
+  RepositoryManifest old;
   if (request.append) {
-    ASSIGN_OR_RETURN(const RepositoryManifest old,
-                     images->GetManifest(request.name_space, request.reference));
+    ASSIGN_OR_RETURN(old, images->GetManifest(request.name_space, request.reference));
     ASSIGN_OR_RETURN(AnyManifest document, ParseAnyManifest(old.media_type, old.bytes));
     if (document.kind != ManifestKind::kIndex) {
       return InvalidArgument(
@@ -96,6 +98,7 @@ absl::StatusOr<Digest> MakeIndex(ImageStore* images, Repositories* repositories,
                       ToUtf8(request.reference)));
     }
     parts = std::move(document.manifests);
+    KeepEntries(old.bytes, &parts);
     annotations.insert(document.annotations.begin(), document.annotations.end());
     std::erase_if(parts, [&](const Descriptor& present) {
       return std::any_of(added.begin(), added.end(), [&](const Descriptor& part) {
@@ -107,12 +110,13 @@ absl::StatusOr<Digest> MakeIndex(ImageStore* images, Repositories* repositories,
   if (parts.size() > kMost) {
     return InvalidArgument(fmt::format("an index has at most {} images", kMost));
   }
-  return repositories->PutManifest(request.name_space, {.repository = RepositoryOf(name),
-                                                        .tag = name.tag,
-                                                        .media_type = std::string(kIndexMediaType),
-                                                        .bytes = WriteIndex(parts, annotations),
-                                                        .sparse = true,
-                                                        .layers = {}});
+  return repositories->PutManifest(request.name_space,
+                                   {.repository = RepositoryOf(name),
+                                    .tag = name.tag,
+                                    .media_type = std::string(kIndexMediaType),
+                                    .bytes = WriteIndex(parts, annotations, old.bytes),
+                                    .sparse = true,
+                                    .layers = {}});
 }
 
 }  // namespace zlayer

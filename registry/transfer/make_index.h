@@ -16,7 +16,8 @@
 namespace zlayer {
 
 struct IndexPart {
-  std::string reference;  // an image; of an index, all that are in it
+  std::string
+      reference;  // an image; of an index, all that are in it, with all that it says of them
   v1::Platform platform;  // empty: what its configuration says
   std::map<std::string, std::string> annotations;
 };
@@ -25,7 +26,8 @@ struct IndexRequest {
   std::string name_space;
   std::string reference;  // its name
   std::vector<IndexPart> parts;
-  // Adds to the index of that name, in which images of the same platform are replaced.
+  // Adds to the index of that name, in which images of the same platform are replaced; all else
+  // that it says stays.
   bool append = false;
   std::map<std::string, std::string> annotations;
 };

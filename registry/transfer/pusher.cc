@@ -3,7 +3,9 @@
 #include <absl/cleanup/cleanup.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <atomic>
+#include <functional>
 #include <utility>
 
 #include "base/clock.h"
@@ -28,21 +30,12 @@ constexpr size_t kThreads = 8;
 // Between two reports on a blob.
 constexpr int64_t kProgressNs = 250'000'000;
 
-TransferUpdate::State StateOf(BlobPut put) {
-  switch (put) {
-    case BlobPut::kPresent:
-      return TransferUpdate::State::kPresent;
-    case BlobPut::kMounted:
-      return TransferUpdate::State::kMounted;
-    default:
-      return TransferUpdate::State::kDone;
-  }
-}
-
 // One destination of one push, or one copy.
 struct Target {
   RemoteRepository where;
   std::string name;  // "localhost:5000/team/app"
+  // Repositories of the registry that may have a blob of this digest.
+  std::function<absl::StatusOr<std::vector<std::string>>(const Digest& blob)> mount_from;
   const ProgressSink& progress;
   std::atomic<uint64_t> sent = 0;
   int depth = 0;  // of indexes around what is sent
@@ -50,10 +43,9 @@ struct Target {
   Target(RemoteRepository w, std::string n, const ProgressSink& p)
       : where(std::move(w)), name(std::move(n)), progress(p) {}
 
-  // A blob is in the registry.
-  void Ended(const std::string& item, BlobPut how, uint64_t size) {
-    sent += how == BlobPut::kSent ? size : 0;
-    Report(progress, {item, StateOf(how), size, size});
+  void Sent(const std::string& item, uint64_t size) {
+    sent += size;
+    Report(progress, {item, TransferUpdate::State::kDone, size, size});
   }
 };
 
@@ -113,6 +105,8 @@ class RegistryPusher : public Pusher {
                                        std::stop_token stop);
   absl::StatusOr<ImageLayer> SendCompressed(Target& target, const ImageLayer& layer,
                                             const CompressorOptions& options, std::stop_token stop);
+  absl::StatusOr<bool> Finds(Target& target, const std::string& item, const RemoteDescriptor& blob,
+                             std::stop_token stop);
   absl::Status SendBlob(Target& target, const std::string& item, const BlobSource& blob,
                         std::stop_token stop);
   absl::Status PutManifest(Target& target, const std::string& reference,
@@ -148,6 +142,7 @@ absl::StatusOr<PushResult> RegistryPusher::Push(const PushRequest& request,
                                                 const ProgressSink& progress,
                                                 std::stop_token stop) {
   const Uses::Work work = parts_.uses->Begin();
+  RETURN_IF_ERROR(CheckPushForm(request.form));
   std::vector<Reference> destinations;
   for (const std::string& name : request.destinations.empty()
                                      ? std::vector<std::string>{request.reference}
@@ -179,6 +174,9 @@ absl::StatusOr<PushResult> RegistryPusher::PushTo(const PushRequest& request,
                                                   std::stop_token stop) {
   Target target({destination.registry, destination.repository, request.credentials},
                 RepositoryOf(destination), progress);
+  target.mount_from = [&](const Digest& blob) {
+    return RepositoriesWith(*parts_.database, request.name_space, target.where, blob);
+  };
   ASSIGN_OR_RETURN(const Sent sent, Send(request, target, manifest, stop));
   const Digest digest = sent.manifest.digest;
   RETURN_IF_ERROR(PutManifest(target, request.by_digest ? digest.ToString() : destination.tag,
@@ -248,7 +246,8 @@ absl::StatusOr<RegistryPusher::Sent> RegistryPusher::SendIndex(const PushRequest
   }
   Sent sent;
   sent.manifest.media_type = kIndexMediaType;
-  sent.manifest.bytes = WriteIndex(children, document.annotations);
+  KeepEntries(manifest.bytes, &children);
+  sent.manifest.bytes = WriteIndex(children, document.annotations, manifest.bytes);
   sent.manifest.digest = Digest::Of(sent.manifest.bytes);
   return sent;
 }
@@ -274,7 +273,11 @@ absl::StatusOr<RegistryPusher::Sent> RegistryPusher::SendImage(const PushRequest
     sent.layers.push_back(image.layers[i].layer);
   }
   if (changed) {
-    const bool docker = manifest.media_type == kDockerManifestMediaType;
+    // Docker's manifests have no name for zstd that every reader knows.
+    const bool docker = manifest.media_type == kDockerManifestMediaType &&
+                        std::none_of(layers.begin(), layers.end(), [](const ImageLayer& layer) {
+                          return CompressionOf(layer.media_type) == Compression::kZstd;
+                        });
     sent.manifest.media_type = docker ? kDockerManifestMediaType : kManifestMediaType;
     sent.manifest.bytes =
         WithLayers(docker ? ImageFormat::kDocker : ImageFormat::kOci, manifest.bytes, layers);
@@ -288,12 +291,18 @@ absl::Status RegistryPusher::SendStored(const PushRequest& request, Target& targ
                                         const Descriptor& blob, std::stop_token stop) {
   ASSIGN_OR_RETURN(const std::shared_ptr<BlobReader> reader,
                    repositories_->OpenBlob(request.name_space, blob.digest));
+  const std::string item = fmt::format("blob {}", blob.digest.ToString());
+  ASSIGN_OR_RETURN(const bool there,
+                   Finds(target, item, {blob.digest, blob.media_type, reader->size()}, stop));
+  if (there) {
+    return absl::OkStatus();
+  }
   const BlobSource source{
       blob.digest, reader->size(),
       [&](uint64_t offset, const std::function<absl::Status(std::string_view)>& sink) {
         return reader->Read(offset, reader->size() - offset, sink, stop);
       }};
-  return SendBlob(target, fmt::format("blob {}", blob.digest.ToString()), source, stop);
+  return SendBlob(target, item, source, stop);
 }
 
 // The layer in the form in which the registry has it now.
@@ -305,20 +314,22 @@ absl::StatusOr<ImageLayer> RegistryPusher::SendLayer(const PushRequest& request,
     return layer;
   }
   const PushForm& form = request.form;
-  const Compression wanted = form.compression.value_or(
-      IsLoopback(target.where.registry) ? Compression::kNone : Compression::kGzip);
+  const bool plain = IsLoopback(target.where.registry) && !form.level.has_value();
+  const Compression wanted =
+      form.compression.value_or(plain ? Compression::kNone : Compression::kGzip);
   const std::optional<Compression> is = CompressionOf(layer.media_type);
   const bool keeps = !is.has_value() || is == wanted || (*is != Compression::kNone && !form.force);
   const BlobFetcher fetch = puller_->Fetcher(request.credentials, target.progress);
   if (!keeps) {
-    // To compress it, its bytes must be here.
+    // To compress it, its bytes must be here; and who has not had them could not be given the
+    // compressed ones by what another namespace remembers of them.
     RETURN_IF_ERROR(images_->EnsureBlob(image, layer, fetch, stop));
     return SendCompressed(target, layer, {wanted, form.level, 0}, std::move(stop));
   }
   const std::string item = fmt::format("layer {}", layer.digest.ToString());
-  ASSIGN_OR_RETURN(const bool there, client_->HasBlob(target.where, layer.digest, stop));
+  ASSIGN_OR_RETURN(const bool there,
+                   Finds(target, item, {layer.digest, layer.media_type, layer.size}, stop));
   if (there) {
-    Report(target.progress, {item, TransferUpdate::State::kPresent, layer.size, layer.size});
     return layer;
   }
   RETURN_IF_ERROR(images_->EnsureBlob(image, layer, fetch, stop));
@@ -332,17 +343,14 @@ absl::StatusOr<ImageLayer> RegistryPusher::SendCompressed(Target& target, const 
                                                           std::stop_token stop) {
   ImageLayer form = layer;
   form.media_type = LayerMediaType(options.compression);
-  if (options.compression == Compression::kNone) {
-    form.digest = layer.diff_id;
-  }
   ASSIGN_OR_RETURN(const std::optional<ImageLayer> known, forms_.Find(layer.diff_id, options));
   if (known.has_value()) {
-    ASSIGN_OR_RETURN(const bool there, client_->HasBlob(target.where, known->digest, stop));
+    form.digest = known->digest;
+    form.size = known->size;
+    ASSIGN_OR_RETURN(const bool there,
+                     Finds(target, fmt::format("layer {}", form.digest.ToString()),
+                           {form.digest, form.media_type, form.size}, stop));
     if (there) {
-      form.digest = known->digest;
-      form.size = known->size;
-      Report(target.progress, {fmt::format("layer {}", form.digest.ToString()),
-                               TransferUpdate::State::kPresent, form.size, form.size});
       return form;
     }
   }
@@ -354,22 +362,34 @@ absl::StatusOr<ImageLayer> RegistryPusher::SendCompressed(Target& target, const 
                    client_->PutStream(target.where, stream, std::move(stop)));
   form.digest = made.digest;
   form.size = made.size;
-  target.sent += made.size;
-  Report(target.progress, {item, TransferUpdate::State::kDone, made.size, made.size});
+  target.Sent(item, made.size);
   return form;
+}
+
+// Whether the blob is in the repository now: it was there, or the registry took it from another
+// one.
+absl::StatusOr<bool> RegistryPusher::Finds(Target& target, const std::string& item,
+                                           const RemoteDescriptor& blob, std::stop_token stop) {
+  ASSIGN_OR_RETURN(const std::vector<std::string> mount_from, target.mount_from(blob.digest));
+  ASSIGN_OR_RETURN(const std::optional<BlobFound> found,
+                   client_->FindBlob(target.where, blob.digest, mount_from, std::move(stop)));
+  if (found.has_value()) {
+    const bool mounted = *found == BlobFound::kMounted;
+    Report(target.progress,
+           {item, mounted ? TransferUpdate::State::kMounted : TransferUpdate::State::kPresent,
+            blob.size, blob.size});
+  }
+  return found.has_value();
 }
 
 absl::Status RegistryPusher::SendBlob(Target& target, const std::string& item,
                                       const BlobSource& blob, std::stop_token stop) {
-  ASSIGN_OR_RETURN(const std::vector<std::string> mount_from,
-                   RepositoriesWith(*parts_.database, target.where.registry, blob.digest));
   BlobSource told = blob;
   told.read = [&](uint64_t offset, const std::function<absl::Status(std::string_view)>& sink) {
     return blob.read(offset, Told(target, item, offset, blob.size, sink));
   };
-  ASSIGN_OR_RETURN(const BlobPut put,
-                   client_->PutBlob(target.where, told, mount_from, std::move(stop)));
-  target.Ended(item, put, blob.size);
+  RETURN_IF_ERROR(client_->PutBlob(target.where, told, std::move(stop)));
+  target.Sent(item, blob.size);
   return absl::OkStatus();
 }
 
@@ -380,10 +400,7 @@ absl::Status RegistryPusher::PutManifest(Target& target, const std::string& refe
   if (reference.find(':') == std::string::npos) {
     puller_->Forget({target.where.registry, target.where.repository, reference, ""});
   }
-  const uint64_t size = manifest.bytes.size();
-  target.sent += size;
-  Report(target.progress, {fmt::format("manifest {}", manifest.digest.ToString()),
-                           TransferUpdate::State::kDone, size, size});
+  target.Sent(fmt::format("manifest {}", manifest.digest.ToString()), manifest.bytes.size());
   return absl::OkStatus();
 }
 
@@ -408,6 +425,10 @@ absl::StatusOr<PushResult> RegistryPusher::Copy(const CopyRequest& request,
   const RemoteRepository from{source.registry, source.repository, request.credentials};
   Target target({destination.registry, destination.repository, request.credentials},
                 RepositoryOf(destination), progress);
+  target.mount_from = [&](const Digest&) {
+    const bool same = from.registry == target.where.registry;
+    return same ? std::vector<std::string>{from.repository} : std::vector<std::string>();
+  };
   ASSIGN_OR_RETURN(const RemoteManifest manifest,
                    client_->GetManifest(from, TagOrDigest(source), stop));
   RETURN_IF_ERROR(CopyManifest(from, target, manifest, 0, stop));
@@ -464,28 +485,21 @@ absl::StatusOr<ContentFile> RegistryPusher::FetchToFile(const RemoteRepository& 
 absl::Status RegistryPusher::CopyBlob(const RemoteRepository& from, Target& target,
                                       const Descriptor& blob, std::stop_token stop) {
   const std::string item = fmt::format("blob {}", blob.digest.ToString());
-  ASSIGN_OR_RETURN(const bool there, client_->HasBlob(target.where, blob.digest, stop));
+  ASSIGN_OR_RETURN(const bool there,
+                   Finds(target, item, {blob.digest, blob.media_type, blob.size}, stop));
   if (there) {
-    Report(target.progress, {item, TransferUpdate::State::kPresent, blob.size, blob.size});
     return absl::OkStatus();
   }
-  // Within a registry it is fetched only if that does not take it from where it has it.
-  absl::StatusOr<BlobPut> put = absl::AbortedError("not fetched");
-  if (from.registry == target.where.registry) {
-    const BlobSource nothing{blob.digest, blob.size,
-                             [&](uint64_t, const auto&) -> absl::Status { return put.status(); }};
-    put = client_->PutBlob(target.where, nothing, {from.repository}, stop);
-  }
-  if (absl::IsAborted(put.status())) {
-    ASSIGN_OR_RETURN(const ContentFile file, FetchToFile(from, blob, stop));
-    put = client_->PutBlob(target.where, SourceOf(blob.digest, file), {}, stop);
-  }
-  RETURN_IF_ERROR(put.status());
-  target.Ended(item, *put, blob.size);
-  return absl::OkStatus();
+  ASSIGN_OR_RETURN(const ContentFile file, FetchToFile(from, blob, stop));
+  return SendBlob(target, item, SourceOf(blob.digest, file), std::move(stop));
 }
 
 }  // namespace
+
+absl::Status CheckPushForm(const PushForm& form) {
+  return CheckLevel(
+      {.compression = form.compression.value_or(Compression::kGzip), .level = form.level});
+}
 
 std::unique_ptr<Pusher> MakePusher(const ImageParts& parts, ImageStore* images,
                                    Repositories* repositories, RegistryClient* client,

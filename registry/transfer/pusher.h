@@ -25,11 +25,14 @@ namespace zlayer {
 
 // How layers go that are not compressed.
 struct PushForm {
-  // Nothing: gzip, but uncompressed to a registry on loopback.
+  // Nothing: gzip, but uncompressed to a registry on loopback where no level is given.
   std::optional<Compression> compression;
   std::optional<int> level;
   bool force = false;  // layers that are compressed otherwise, too
 };
+
+// kInvalidArgument: the compression has no such level.
+absl::Status CheckPushForm(const PushForm& form);
 
 struct PushRequest {
   std::string name_space;
@@ -56,9 +59,12 @@ struct CopyRequest {
 // Thread-safe.
 //
 // A manifest goes as it is here unless a layer takes another form; then the one that was sent is
-// kept as well, and has the same configuration. What compressing made is remembered by diff id, so
-// that a registry that has it is not sent it again. kNotFound: there is no such image, or a part of
-// an index is not here. Other errors are those of the registry.
+// kept as well, and has the same configuration; of an index all stays that is not said of what is
+// sent otherwise. One of Docker's format in which a layer becomes
+// zstd goes as OCI's. What compressing made is remembered by diff id, so that a registry that has
+// it is not sent it again; what is in another of its repositories, as far as the namespace knows,
+// it is asked to take from there. kNotFound: there is no such image, or a part of an index is not
+// here; kInvalidArgument: CheckPushForm. Other errors are those of the registry.
 class Pusher {
  public:
   virtual ~Pusher() = default;

@@ -365,6 +365,62 @@ TEST_F(TransferTest, APushCompressesOnceAndRemembers) {
             0);
 }
 
+TEST_F(TransferTest, WhatCompressingMadeIsTakenFromAnotherRepository) {
+  ASSERT_OK(images_->Commit("n", MakeImage({{"a", std::string(100'000, 'a')}}), {"app:v1"}));
+  ASSERT_OK_AND_ASSIGN(const PushResult first, Push("app:v1", "reg.example/team/app:v1"));
+  registry_.Forget();
+  // The layer, and the configuration.
+  ASSERT_OK_AND_ASSIGN(const PushResult second, Push("app:v1", "reg.example/mnt/app:v1"));
+  EXPECT_EQ(second.manifest, first.manifest);
+  EXPECT_EQ(registry_.Count("PUT blob"), 0);
+  EXPECT_EQ(registry_.Count("MOUNT blob reg.example/mnt/app"), 2);
+  EXPECT_EQ(registry_.repositories["reg.example/mnt/app"].blobs.size(), 2);
+  // Both are known to have it, not the last one alone.
+  registry_.repositories.erase("reg.example/mnt/app");
+  registry_.Forget();
+  ASSERT_OK(Push("app:v1", "reg.example/third:v1"));
+  EXPECT_EQ(registry_.Count("PUT blob"), 0);
+  EXPECT_EQ(registry_.Count("MOUNT blob"), 4);
+
+  // Where it is neither there nor taken it is compressed again; in another registry, too.
+  registry_.can_mount = false;
+  registry_.Forget();
+  ASSERT_OK_AND_ASSIGN(const PushResult fourth, Push("app:v1", "reg.example/fourth:v1"));
+  EXPECT_EQ(fourth.manifest, first.manifest);
+  EXPECT_EQ(registry_.Count("PUT blob"), 2);
+  registry_.Forget();
+  ASSERT_OK(Push("app:v1", "other.example/app:v1"));
+  EXPECT_EQ(registry_.Count("PUT blob"), 2);
+  EXPECT_EQ(registry_.Count("MOUNT blob"), 0);
+}
+
+TEST_F(TransferTest, WhereANamespaceHasItsBlobsIsNotToldToOthers) {
+  const NewImage image = MakeImage({{"a", std::string(100'000, 'a')}});
+  ASSERT_OK(images_->Commit("n", image, {"app:v1"}));
+  ASSERT_OK(images_->Commit("m", image, {"app:v1"}));
+  ASSERT_OK(Push("app:v1", "reg.example/secret/app:v1"));
+  registry_.Forget();
+  ASSERT_OK(pusher_->Push({"m", "app:v1", {"reg.example/app:v1"}, {}, false, {}}, {}, {}));
+  EXPECT_EQ(registry_.Count("MOUNT blob"), 0);
+  EXPECT_EQ(registry_.Count("PUT blob"), 2);
+}
+
+TEST_F(TransferTest, NothingIsSentForALevelThatThereIsNot) {
+  ASSERT_OK(images_->Commit("n", MakeImage({{"a", "A"}}), {"app:v1"}));
+  const PushForm wrong[] = {{Compression::kGzip, 15, false},
+                            {Compression::kZstd, 0, false},
+                            {Compression::kNone, 3, false},
+                            {{}, 15, false}};
+  for (const PushForm& form : wrong) {
+    EXPECT_THAT(Push("app:v1", "localhost:5000/app:v1", form),
+                StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("level")));
+  }
+  EXPECT_THAT(registry_.Calls(), IsEmpty());
+  // Who gives a level wants compression, to loopback as well.
+  ASSERT_OK(Push("app:v1", "localhost:5000/app:v1", {{}, 9, false}));
+  EXPECT_EQ(ManifestAt("localhost:5000/app", "v1").layers[0].media_type, kTarGzipMediaType);
+}
+
 TEST_F(TransferTest, ToLoopbackAPushIsVerbatim) {
   ASSERT_OK_AND_ASSIGN(const StoredImage image,
                        images_->Commit("n", MakeImage({{"a", "A"}}), {"app:v1"}));
@@ -398,12 +454,30 @@ TEST_F(TransferTest, ADockerImageStaysOne) {
   EXPECT_EQ(sent.layers[0].media_type, "application/vnd.docker.image.rootfs.diff.tar.gzip");
 }
 
+TEST_F(TransferTest, ADockerImageInZstdGoesAsOci) {
+  NewImage image = MakeImage({{"a", "A"}});
+  image.format = ImageFormat::kDocker;
+  ASSERT_OK_AND_ASSIGN(const StoredImage docker, images_->Commit("n", image, {"app:v1"}));
+  ASSERT_OK_AND_ASSIGN(const PushResult pushed,
+                       Push("app:v1", "reg.example/app:zstd", {Compression::kZstd, {}, false}));
+  EXPECT_EQ(pushed.config, docker.config_digest);
+  const ManifestDocument sent = ManifestAt("reg.example/app", "zstd");
+  EXPECT_EQ(registry_.repositories["reg.example/app"].manifests["zstd"].media_type,
+            kManifestMediaType);
+  EXPECT_EQ(sent.media_type, kManifestMediaType);
+  EXPECT_EQ(sent.config.media_type, kConfigMediaType);
+  EXPECT_EQ(sent.layers[0].media_type, kTarZstdMediaType);
+}
+
 TEST_F(TransferTest, BlobsAreTakenFromOtherRepositoriesOfTheRegistry) {
   AddRemote("reg.example/base", "v1", {MakeTar({{"a", "A"}})});
   ASSERT_OK(Resolve("reg.example/base:v1"));
   registry_.Forget();
   ASSERT_OK_AND_ASSIGN(const PushResult pushed, Push("reg.example/base:v1", "reg.example/app:v1"));
   EXPECT_EQ(registry_.repositories["reg.example/app"].blobs.size(), 2);
+  // Not by way of here.
+  EXPECT_EQ(registry_.Count("GET blob"), 0);
+  EXPECT_EQ(registry_.Count("PUT blob"), 0);
 }
 
 TEST_F(TransferTest, APushSaysHowABlobCameThere) {
@@ -420,7 +494,8 @@ TEST_F(TransferTest, APushSaysHowABlobCameThere) {
   const PushRequest push{"n", "reg.example/base:v1", {"reg.example/app:v1"}, {}, false, {}};
   ASSERT_OK(pusher_->Push(push, progress, {}));
   ASSERT_OK(pusher_->Push(push, progress, {}));
-  EXPECT_THAT(states, ElementsAre(TransferUpdate::State::kDone, TransferUpdate::State::kPresent));
+  EXPECT_THAT(states,
+              ElementsAre(TransferUpdate::State::kMounted, TransferUpdate::State::kPresent));
 }
 
 TEST_F(TransferTest, ABlobThatOnlyARegistryHasIsBroughtHere) {
@@ -535,6 +610,44 @@ TEST_F(TransferTest, AnIndexIsMadeAndPushedWithAllThatIsInIt) {
     EXPECT_EQ(ManifestAt("reg.example/app", part.digest.ToString()).layers[0].media_type,
               kTarGzipMediaType);
   }
+}
+
+TEST_F(TransferTest, AnIndexThatIsRewrittenKeepsWhatElseItSays) {
+  ASSERT_OK_AND_ASSIGN(const StoredImage built,
+                       images_->Commit("n", MakeImage({{"a", "A"}}), {"app:amd64"}));
+  const std::string text = fmt::format(
+      R"({{"schemaVersion":2,"mediaType":"{}","artifactType":"a/b","manifests":[{{"mediaType":"{}",)"
+      R"("digest":"{}","size":{},"data":"eA==","artifactType":"c/d","platform":{{"architecture":)"
+      R"("amd64","os":"linux","os.features":["f"]}}}}],"subject":{{"mediaType":"{}","digest":"{}",)"
+      R"("size":3}},"new":1}})",
+      kIndexMediaType, kManifestMediaType, built.manifest.ToString(), built.manifest_json.size(),
+      kManifestMediaType, Digest::Of("s").ToString());
+  const std::string name = "docker.io/library/app";
+  ASSERT_OK(repositories_->PutManifest(
+      "n", {name, "all", std::string(kIndexMediaType), text, /*sparse=*/true, {}}));
+  ASSERT_OK(Push("app:all", "reg.example/app:all"));
+  const std::string sent = registry_.repositories["reg.example/app"].manifests["all"].bytes;
+  ASSERT_OK_AND_ASSIGN(const AnyManifest document, ParseAnyManifest(kIndexMediaType, sent));
+  EXPECT_NE(document.manifests[0].digest, built.manifest);
+  EXPECT_EQ(document.subject, Digest::Of("s"));
+  EXPECT_EQ(document.artifact_type, "a/b");
+  EXPECT_THAT(sent, AllOf(HasSubstr(R"("artifactType":"c/d")"), HasSubstr(R"("os.features":["f"])"),
+                          HasSubstr(R"("new":1)"), ::testing::Not(HasSubstr("data"))));
+
+  // So does what is made of it, and what is added to.
+  ASSERT_OK(
+      MakeIndex(images_.get(), repositories_.get(), {"n", "app:made", {{"app:all", {}, {}}}}));
+  ASSERT_OK_AND_ASSIGN(const RepositoryManifest made, images_->GetManifest("n", "app:made"));
+  EXPECT_THAT(made.bytes, AllOf(HasSubstr(R"("artifactType":"c/d")"), HasSubstr("eA=="),
+                                HasSubstr(R"("os.features":["f"])")));
+  NewImage arm = MakeImage({{"b", "B"}});
+  arm.platform = LinuxOn("arm64");
+  ASSERT_OK(images_->Commit("n", arm, {"app:arm64"}));
+  ASSERT_OK(MakeIndex(images_.get(), repositories_.get(),
+                      {"n", "app:all", {{"app:arm64", {}, {}}}, /*append=*/true}));
+  ASSERT_OK_AND_ASSIGN(const RepositoryManifest added, images_->GetManifest("n", "app:all"));
+  EXPECT_THAT(added.bytes, AllOf(HasSubstr("eA=="), HasSubstr("subject"), HasSubstr("arm64"),
+                                 HasSubstr(R"("artifactType":"a/b")"), HasSubstr(R"("new":1)")));
 }
 
 TEST_F(TransferTest, AnIndexOfWhichAPartIsMissingSaysSo) {

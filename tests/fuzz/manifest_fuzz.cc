@@ -28,12 +28,17 @@ void CheckLayers(std::string_view json, const zlayer::ManifestDocument& manifest
   }
 }
 
-void CheckIndex(const std::vector<zlayer::Descriptor>& manifests) {
+void CheckIndex(std::string_view json, std::vector<zlayer::Descriptor> manifests) {
   const auto again = zlayer::ParseIndex(zlayer::WriteIndex(manifests, {}));
   FUZZ_CHECK(again.ok());
+  zlayer::KeepEntries(json, &manifests);
+  const auto kept = zlayer::ParseIndex(zlayer::WriteIndex(manifests, {}, json));
+  FUZZ_CHECK(kept.ok());
+  FUZZ_CHECK(kept->size() == manifests.size());
   FUZZ_CHECK(again->size() == manifests.size());
   for (size_t i = 0; i < manifests.size(); ++i) {
     FUZZ_CHECK((*again)[i].digest == manifests[i].digest);
+    FUZZ_CHECK((*kept)[i].digest == manifests[i].digest);
     FUZZ_CHECK((*again)[i].platform.os() == manifests[i].platform.os());
   }
 }
@@ -63,7 +68,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     CheckLayers(json, *manifest);
   }
   if (const auto index = zlayer::ParseIndex(json); index.ok()) {
-    CheckIndex(*index);
+    CheckIndex(json, *index);
   }
   if (auto config = zlayer::ParseConfig(json); config.ok()) {
     CheckConfig(*std::move(config));

@@ -45,6 +45,11 @@ class FakeRegistry {
     MutexLock lock(&mutex_);
     keeps_uploads_ = keeps;
   }
+  // Whether it keeps by itself what refers to a manifest, and says so.
+  void SetListsReferrers(bool lists) {
+    MutexLock lock(&mutex_);
+    lists_referrers_ = lists;
+  }
   void SetRanges(bool ranges) {
     MutexLock lock(&mutex_);
     ranges_ = ranges;
@@ -151,7 +156,10 @@ class FakeRegistry {
     if (request.method == "PUT") {
       const std::string digest = Digest::Of(body).ToString();
       manifests[reference] = manifests[digest] = {request.Header("content-type"), body};
-      return Reply("201 Created", "Docker-Content-Digest: " + digest + "\r\n");
+      const std::string subject = lists_referrers_ && body.find("\"subject\"") != std::string::npos
+                                      ? "OCI-Subject: " + digest + "\r\n"
+                                      : "";
+      return Reply("201 Created", "Docker-Content-Digest: " + digest + "\r\n" + subject);
     }
     const auto found = manifests.find(reference);
     if (found == manifests.end()) {
@@ -276,6 +284,7 @@ class FakeRegistry {
   Fault fault_ ABSL_GUARDED_BY(mutex_);
   bool keeps_uploads_ ABSL_GUARDED_BY(mutex_) = true;
   bool ranges_ ABSL_GUARDED_BY(mutex_) = true;
+  bool lists_referrers_ ABSL_GUARDED_BY(mutex_) = false;
   // By repository, then by digest (or tag).
   std::map<std::string, std::map<std::string, std::string>> blobs_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, std::map<std::string, Manifest>> manifests_ ABSL_GUARDED_BY(mutex_);

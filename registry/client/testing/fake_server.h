@@ -7,8 +7,10 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <functional>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -67,13 +69,14 @@ class FakeServer {
   // The client's end of a connection.
   class Peer {
    public:
-    Peer(int fd, std::string buffered, uint64_t body)
-        : fd_(fd), buffered_(std::move(buffered)), body_(body) {}
+    // A body of `body` bytes, or in chunks (RFC 9112, section 7.1).
+    Peer(int fd, std::string buffered, uint64_t body, bool chunked = false)
+        : fd_(fd), buffered_(std::move(buffered)), body_(body), chunked_(chunked) {}
 
     // The next bytes of the request's body, all of them at most.
     std::string Body(uint64_t limit = UINT64_MAX) {
       std::string body;
-      while (body.size() < limit && body_ > 0) {
+      while (body.size() < limit && (body_ > 0 || NextChunk())) {
         if (buffered_.empty() && !Receive()) {
           break;
         }
@@ -99,7 +102,7 @@ class FakeServer {
       pollfd fd = {fd_, POLLRDHUP, 0};
       poll(&fd, 1, 30'000);
     }
-    bool body_left() const { return body_ > 0; }
+    bool body_left() const { return body_ > 0 || chunked_; }
     std::string TakeBuffered() { return std::move(buffered_); }
 
    private:
@@ -110,9 +113,38 @@ class FakeServer {
       return size > 0;
     }
 
+    // The next line, without its end; nothing once the client is gone.
+    std::optional<std::string> Line() {
+      size_t end;
+      while ((end = buffered_.find("\r\n")) == std::string::npos) {
+        if (!Receive()) {
+          return std::nullopt;
+        }
+      }
+      std::string line = buffered_.substr(0, end);
+      buffered_.erase(0, end + 2);
+      return line;
+    }
+    bool NextChunk() {
+      if (!chunked_) {
+        return false;
+      }
+      std::optional<std::string> line = Line();
+      if (line == "") {  // the end of the chunk before
+        line = Line();
+      }
+      if (!line) {
+        return false;
+      }
+      body_ = std::strtoull(line->c_str(), nullptr, 16);
+      chunked_ = body_ > 0 || !Line();
+      return body_ > 0;
+    }
+
     const int fd_;
     std::string buffered_;
-    uint64_t body_;
+    uint64_t body_;  // left of it, or of the chunk
+    bool chunked_;   // more chunks follow
   };
 
   // Returns a whole response; with an empty one the connection is closed.
@@ -188,7 +220,8 @@ class FakeServer {
     }
     const size_t end = buffered->find("\r\n\r\n") + 4;
     const Request request = Parse(buffered->substr(0, end), connection);
-    Peer peer(fd, buffered->substr(end), ParseUint(request.Header("content-length")).value_or(0));
+    Peer peer(fd, buffered->substr(end), ParseUint(request.Header("content-length")).value_or(0),
+              request.Header("transfer-encoding") == "chunked");
     Handler handler;
     {
       MutexLock lock(&mutex_);

@@ -112,28 +112,18 @@ class MemoryRegistry : public RegistryClient {
     RETURN_IF_ERROR(sink.append(bytes));
     return Digest::Of(bytes) == blob.digest ? absl::OkStatus() : DataLoss("it sent other bytes");
   }
-  absl::StatusOr<bool> HasBlob(const RemoteRepository& where, const Digest& digest,
-                               std::stop_token) override {
+  absl::StatusOr<std::optional<BlobFound>> FindBlob(const RemoteRepository& where,
+                                                    const Digest& digest,
+                                                    const std::vector<std::string>& mount_from,
+                                                    std::stop_token) override {
     MutexLock lock(&mutex_);
-    RETURN_IF_ERROR(Begin("HEAD blob", where, digest.ToString()));
-    return repositories[Name(where)].blobs.contains(digest);
+    return Find(where, digest, mount_from);
   }
-  absl::StatusOr<BlobPut> PutBlob(const RemoteRepository& where, const BlobSource& blob,
-                                  const std::vector<std::string>& mount_from,
-                                  std::stop_token) override {
+  absl::Status PutBlob(const RemoteRepository& where, const BlobSource& blob,
+                       std::stop_token) override {
     {
       MutexLock lock(&mutex_);
       RETURN_IF_ERROR(Begin("PUT blob", where, blob.digest.ToString()));
-      if (repositories[Name(where)].blobs.contains(blob.digest)) {
-        return BlobPut::kPresent;
-      }
-      for (const std::string& from : mount_from) {
-        const auto& blobs = repositories[where.registry + "/" + from].blobs;
-        if (auto found = blobs.find(blob.digest); can_mount && found != blobs.end()) {
-          repositories[Name(where)].blobs[blob.digest] = found->second;
-          return BlobPut::kMounted;
-        }
-      }
     }
     std::string bytes;
     RETURN_IF_ERROR(blob.read(0, [&](std::string_view piece) {
@@ -145,7 +135,7 @@ class MemoryRegistry : public RegistryClient {
     }
     MutexLock lock(&mutex_);
     repositories[Name(where)].blobs[blob.digest] = std::move(bytes);
-    return BlobPut::kSent;
+    return absl::OkStatus();
   }
   absl::StatusOr<RemoteDescriptor> PutStream(const RemoteRepository& where, const BlobStream& blob,
                                              std::stop_token stop) override {
@@ -177,6 +167,25 @@ class MemoryRegistry : public RegistryClient {
 
   static std::string Name(const RemoteRepository& where) {
     return where.registry + "/" + where.repository;
+  }
+
+  absl::StatusOr<std::optional<BlobFound>> Find(const RemoteRepository& where, const Digest& digest,
+                                                const std::vector<std::string>& mount_from)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    RETURN_IF_ERROR(Begin("HEAD blob", where, digest.ToString()));
+    std::map<Digest, std::string>& blobs = repositories[Name(where)].blobs;
+    if (blobs.contains(digest)) {
+      return BlobFound::kPresent;
+    }
+    for (const std::string& from : mount_from) {
+      RETURN_IF_ERROR(Begin("MOUNT blob", where, fmt::format("{} {}", digest.ToString(), from)));
+      const auto& others = repositories[where.registry + "/" + from].blobs;
+      if (auto found = others.find(digest); can_mount && found != others.end()) {
+        blobs[digest] = found->second;
+        return BlobFound::kMounted;
+      }
+    }
+    return std::nullopt;
   }
 
   absl::Status Begin(const char* what, const RemoteRepository& where, const std::string& reference)
