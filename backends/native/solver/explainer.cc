@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "backends/graph/describe.h"
+#include "backends/native/solver/files_difference.h"
 #include "base/status_macros.h"
 #include "base/strings.h"
 #include "registry/layer/index.h"
@@ -39,62 +40,10 @@ const internal::ExplainedStep* StepAt(const internal::ExplainedStage& stage, uin
   return found == stage.steps().end() || found->index() != index ? nullptr : &*found;
 }
 
-std::string_view KindOf(EntryType type) {
-  switch (type) {
-    case EntryType::kFile:
-      return "file";
-    case EntryType::kDirectory:
-      return "directory";
-    case EntryType::kSymlink:
-      return "link";
-    case EntryType::kWhiteout:
-      return "removal of";
-    default:
-      return "special file";
-  }
-}
-
-bool SameEntry(Entry a, Entry b) {
-  a.mtime_ns = b.mtime_ns = 0;
-  return a == b;
-}
-
-std::string Named(const Entry& entry, std::string_view how) {
-  return fmt::format("{} {} {}", KindOf(entry.type), entry.path.empty() ? "/" : ToUtf8(entry.path),
-                     how);
-}
+// Paths of an index are shown as they are.
+std::string SamePath(std::string_view path) { return std::string(path.empty() ? "/" : path); }
 
 }  // namespace
-
-std::string FirstDifference(const LayerIndex& before, const LayerIndex& now) {
-  std::string first;
-  size_t others = 0;
-  const auto differs = [&](const Entry& entry, std::string_view how) {
-    if (first.empty()) {
-      first = Named(entry, how);
-    } else {
-      ++others;
-    }
-  };
-  for (size_t i = 0, j = 0; i < before.size() || j < now.size();) {
-    const auto order = i == before.size() ? std::strong_ordering::greater
-                       : j == now.size()  ? std::strong_ordering::less
-                                          : ComparePaths(before.PathAt(i), now.PathAt(j));
-    if (order < 0) {
-      differs(before.At(i++), "is gone");
-    } else if (order > 0) {
-      differs(now.At(j++), "is new");
-    } else if (Entry entry = now.At(j++); !SameEntry(before.At(i++), entry)) {
-      // What changed in a directory says more than that it did.
-      if (entry.type != EntryType::kDirectory || entry.implied_parent) {
-        differs(entry, "changed");
-      } else if (first.empty()) {
-        differs(entry, "has another mode, owner or attribute");
-      }
-    }
-  }
-  return others == 0 ? first : fmt::format("{} and {} more", first, others);
-}
 
 Explainer::Explainer(const v1::Graph& graph, ExplainerOptions options)
     : graph_(graph), options_(std::move(options)) {}
@@ -212,7 +161,7 @@ bool Explainer::SameFiles(const std::string& before, const std::string& now) con
 
 std::string Explainer::ChangedFiles(const Digest& before, const LayerIndex& now) const {
   const absl::StatusOr<LayerRef> layer = options_.layer(before);
-  return layer.ok() ? FirstDifference(**layer, now) : "";
+  return layer.ok() ? FirstDifference(**layer, now, SamePath) : "";
 }
 
 // Of what the step itself reads; empty where nothing did.

@@ -78,10 +78,6 @@ class Explainer {
   std::map<uint32_t, std::string> changed_below_ ABSL_GUARDED_BY(mutex_);
 };
 
-// The first difference between two indexes, times left out, with the number of others: "file
-// src/a.c changed", "directory b is new and 3 more"; empty where there is none.
-std::string FirstDifference(const LayerIndex& before, const LayerIndex& now);
-
 }  // namespace zlayer
 
 #endif  // ZLAYER_BACKENDS_NATIVE_SOLVER_EXPLAINER_H_

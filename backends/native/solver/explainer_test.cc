@@ -16,43 +16,6 @@
 namespace zlayer {
 namespace {
 
-std::shared_ptr<const LayerIndex> Files(const std::vector<Entry>& entries) {
-  return MakeIndex(entries);
-}
-
-TEST(FirstDifferenceTest, NamesWhatChanged) {
-  const auto before = Files({DirectoryEntry("src"), FileEntry("src/a.c", "1"),
-                             FileEntry("src/b.c", "1"), SymlinkEntry("src/l", "a.c")});
-  const auto now = [](std::vector<Entry> files) {
-    files.insert(files.begin(), DirectoryEntry("src"));
-    return Files(files);
-  };
-  const Entry a = FileEntry("src/a.c", "1");
-  const Entry b = FileEntry("src/b.c", "1");
-  const Entry l = SymlinkEntry("src/l", "a.c");
-  EXPECT_EQ(FirstDifference(*before, *now({a, b, l})), "");
-  EXPECT_EQ(FirstDifference(*before, *now({a, FileEntry("src/b.c", "2"), l})),
-            "file src/b.c changed");
-  EXPECT_EQ(FirstDifference(*before, *now({a, b, FileEntry("src/c.c"), l})), "file src/c.c is new");
-  EXPECT_EQ(FirstDifference(*before, *now({b, l})), "file src/a.c is gone");
-  EXPECT_EQ(FirstDifference(*before, *now({a, b, SymlinkEntry("src/l", "b.c")})),
-            "link src/l changed");
-  EXPECT_EQ(FirstDifference(*before, *now({FileEntry("src/a.c", "2"), FileEntry("src/c.c")})),
-            "file src/a.c changed and 3 more");
-}
-
-TEST(FirstDifferenceTest, TimesDoNotCount) {
-  Entry later = FileEntry("a", "1");
-  later.mtime_ns = 5;
-  EXPECT_EQ(FirstDifference(*Files({FileEntry("a", "1")}), *Files({later})), "");
-}
-
-TEST(FirstDifferenceTest, ADirectorysOwnAttributesAreNamed) {
-  EXPECT_EQ(
-      FirstDifference(*Files({DirectoryEntry("d", 0755)}), *Files({DirectoryEntry("d", 0700)})),
-      "directory d has another mode, owner or attribute");
-}
-
 // Builds of one target, explained one after the other.
 class ExplainerTest : public ::testing::Test {
  protected:
