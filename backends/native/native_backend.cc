@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <stop_token>
+#include <string>
 #include <thread>
 #include <utility>
 
@@ -65,17 +66,12 @@ class NativeBackend : public Backend {
         .cache = &cache_,
         .pool = &pool_,
         .explain = {.earlier =
-                        [&] { return store->explanations().Find(job.name_space, job.target); },
+                        [&] { return store->explanations().Find(job.name_space, job.histories); },
                     .layer = [layers](const Digest& id) { return layers->Get(id); }},
         .explained =
             [&](const std::string& steps) {
-              if (absl::Status kept = steps.empty()
-                                          ? absl::OkStatus()
-                                          : store->explanations().Put(job.name_space, job.target,
-                                                                      job.build_id, steps);
-                  !kept.ok()) {
-                kLog.Warn("what a build was made from could not be kept",
-                          {{"build", job.build_id}, {"error", kept}});
+              if (!steps.empty()) {
+                Keep(job, steps);
               }
             },
         // The commit asks for the same digests and then finds them, or waits for the rest. An error
@@ -92,6 +88,15 @@ class NativeBackend : public Backend {
   }
 
  private:
+  void Keep(const BuildJob& job, const std::string& steps) const {
+    if (absl::Status kept =
+            options_.store->explanations().Put(job.name_space, job.histories, job.build_id, steps);
+        !kept.ok()) {
+      kLog.Warn("what a build was made from could not be kept",
+                {{"build", job.build_id}, {"error", kept}});
+    }
+  }
+
   const NativeBackendOptions options_;
   std::stop_source stop_;
   ThreadPool digests_;
