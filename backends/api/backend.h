@@ -38,6 +38,8 @@ struct BuildJob {
   // Each step that runs is explained by what changed since the nearest of the last builds that had
   // one of these names, too.
   std::vector<std::string> histories;
+  // Builds of something else may have them.
+  bool history_is_shared = false;
   bool no_cache = false;
   std::vector<std::string> no_cache_stages;  // only these, by name
   // What is cached and older counts as not there.

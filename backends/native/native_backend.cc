@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "backends/native/solver/copy_plans.h"
+#include "backends/native/solver/earlier_files.h"
 #include "backends/native/solver/solve.h"
 #include "backends/native/solver/store_operations.h"
 #include "base/log.h"
@@ -65,15 +66,15 @@ class NativeBackend : public Backend {
         .operations = &operations,
         .cache = &cache_,
         .pool = &pool_,
-        .explain = {.earlier =
-                        [&] { return store->explanations().Find(job.name_space, job.histories); },
-                    .layer = [layers](const Digest& id) { return layers->Get(id); }},
-        .explained =
-            [&](const std::string& steps) {
-              if (!steps.empty()) {
-                Keep(job, steps);
-              }
-            },
+        .explain =
+            {.earlier = [&] { return store->explanations().Find(job.name_space, job.histories); },
+             .earlier_may_differ = job.history_is_shared,
+             .files =
+                 [&](const v1::Platform& platform, const Digest& content,
+                     const FilesOrigin& origin) {
+                   return FindEarlierFiles(*store, {job.name_space, platform}, content, origin);
+                 }},
+        .explained = [&](const std::string& steps) { Keep(job, steps); },
         // The commit asks for the same digests and then finds them, or waits for the rest. An error
         // comes up again there.
         .kept_layer =
