@@ -15,19 +15,19 @@
 
 namespace zlayer {
 
-// Thread-safe. A target is whatever its builds call it ("app:1"), within a namespace. What is in an
+// Thread-safe. A history is a name within a namespace; a build may be in several. What is in an
 // explanation is its writer's business.
 class ExplanationStore {
  public:
-  static constexpr int kBuildsOfATarget = 4;
+  static constexpr int kBuildsOfAHistory = 16;
 
   virtual ~ExplanationStore() = default;
-  // Of the target's last builds, the newest first.
-  virtual absl::StatusOr<std::vector<std::string>> Find(std::string_view name_space,
-                                                        std::string_view target) = 0;
-  // Replaces that of the same build. Older ones of the target go, and all that are older than 30
-  // days.
-  virtual absl::Status Put(std::string_view name_space, std::string_view target,
+  // Of the last builds that are in one of the histories, the newest first, each once.
+  virtual absl::StatusOr<std::vector<std::string>> Find(
+      std::string_view name_space, const std::vector<std::string>& histories) = 0;
+  // Adds a build to the histories, or replaces it there. Older ones go, and all that are older than
+  // 30 days.
+  virtual absl::Status Put(std::string_view name_space, const std::vector<std::string>& histories,
                            std::string_view build, std::string_view steps) = 0;
 };
 

@@ -28,9 +28,9 @@ class ExplanationStoreTest : public ::testing::Test {
     store_ = OpenExplanationStore(database_.get(), &clock_);
   }
 
-  void Put(std::string_view target, std::string_view build, std::string_view steps) {
+  void Put(const std::string& history, std::string_view build, std::string_view steps) {
     ++clock_.now_ns;
-    ASSERT_OK(store_->Put("n", target, build, steps));
+    ASSERT_OK(store_->Put("n", {history}, build, steps));
   }
 
   SetClock clock_;
@@ -39,28 +39,40 @@ class ExplanationStoreTest : public ::testing::Test {
   std::unique_ptr<ExplanationStore> store_;
 };
 
-TEST_F(ExplanationStoreTest, TheLastBuildsOfATargetAreKept) {
-  for (int i = 0; i < 6; ++i) {
-    Put("app", std::to_string(9 - i), std::to_string(i));
+TEST_F(ExplanationStoreTest, TheLastBuildsOfAHistoryAreKept) {
+  for (int i = 0; i < ExplanationStore::kBuildsOfAHistory + 2; ++i) {
+    Put("app", std::to_string(99 - i), std::to_string(i));
   }
   Put("other", "x", "other");
-  EXPECT_THAT(store_->Find("n", "app"), IsOkAndHolds(ElementsAre("5", "4", "3", "2")));
-  EXPECT_THAT(store_->Find("n", "other"), IsOkAndHolds(ElementsAre("other")));
-  EXPECT_THAT(store_->Find("m", "app"), IsOkAndHolds(IsEmpty()));
+  ASSERT_OK_AND_ASSIGN(const std::vector<std::string> found, store_->Find("n", {"app"}));
+  ASSERT_EQ(found.size(), size_t{ExplanationStore::kBuildsOfAHistory});
+  EXPECT_EQ(found.front(), "17");
+  EXPECT_EQ(found.back(), "2");
+  EXPECT_THAT(store_->Find("n", {"other"}), IsOkAndHolds(ElementsAre("other")));
+  EXPECT_THAT(store_->Find("m", {"app"}), IsOkAndHolds(IsEmpty()));
 }
 
 TEST_F(ExplanationStoreTest, ABuildHasOne) {
   Put("app", "a", "first");
   Put("app", "a", "second");
-  EXPECT_THAT(store_->Find("n", "app"), IsOkAndHolds(ElementsAre("second")));
+  EXPECT_THAT(store_->Find("n", {"app"}), IsOkAndHolds(ElementsAre("second")));
+}
+
+TEST_F(ExplanationStoreTest, ABuildOfSeveralHistoriesIsFoundOnceInAll) {
+  Put("a", "1", "of a");
+  ++clock_.now_ns;
+  ASSERT_OK(store_->Put("n", {"a", "b"}, "2", "of both"));
+  Put("b", "3", "of b");
+  EXPECT_THAT(store_->Find("n", {"a", "b"}), IsOkAndHolds(ElementsAre("of b", "of both", "of a")));
+  EXPECT_THAT(store_->Find("n", {"b"}), IsOkAndHolds(ElementsAre("of b", "of both")));
 }
 
 TEST_F(ExplanationStoreTest, OldOnesGo) {
   Put("app", "a", "old");
   clock_.now_ns += int64_t{31} * 24 * 3600 * 1'000'000'000;
   Put("other", "b", "new");
-  EXPECT_THAT(store_->Find("n", "app"), IsOkAndHolds(IsEmpty()));
-  EXPECT_THAT(store_->Find("n", "other"), IsOkAndHolds(ElementsAre("new")));
+  EXPECT_THAT(store_->Find("n", {"app"}), IsOkAndHolds(IsEmpty()));
+  EXPECT_THAT(store_->Find("n", {"other"}), IsOkAndHolds(ElementsAre("new")));
 }
 
 }  // namespace

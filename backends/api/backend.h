@@ -35,8 +35,11 @@ struct BuildJob {
   std::string name_space;
   std::shared_ptr<const v1::Graph> graph;       // validated (backends/graph/validate.h)
   std::map<std::string, std::string> contexts;  // name to id in the ContextStore
-  // Builds of the same target are compared to say what changed: "app:1".
-  std::string target;
+  // Each step that runs is explained by what changed since the nearest of the last builds that had
+  // one of these names, too.
+  std::vector<std::string> histories;
+  // Builds of something else may have them.
+  bool history_is_shared = false;
   bool no_cache = false;
   std::vector<std::string> no_cache_stages;  // only these, by name
   // What is cached and older counts as not there.

@@ -183,6 +183,17 @@ absl::StatusOr<std::string> ResolveMountSource(const Rootfs& view, std::string_v
   return path;
 }
 
+std::string ShownPath(const v1::Input& input, std::string_view path) {
+  if (input.has_stage() || input.has_image()) {
+    return fmt::format("/{}", path);
+  }
+  if (path.empty()) {
+    return input.directory().empty() ? "." : input.directory();
+  }
+  return input.directory().empty() ? std::string(path)
+                                   : fmt::format("{}/{}", input.directory(), path);
+}
+
 absl::StatusOr<ParentsSource> SplitParentsSource(std::string_view pattern) {
   RETURN_IF_ERROR(CheckGlob(pattern));
   constexpr std::string_view kPivot = "/./";

@@ -34,6 +34,10 @@ absl::StatusOr<std::vector<SourceMatch>> MatchSource(const Rootfs& view, std::st
 // where there is nothing.
 absl::StatusOr<std::string> ResolveMountSource(const Rootfs& view, std::string_view source);
 
+// What users call a path of an input: of a context it is relative to all of the context
+// ("src/a.c"), of a stage or image absolute ("/out/a.o").
+std::string ShownPath(const v1::Input& input, std::string_view path);
+
 // A source of a copy with `parents`, taken apart at its first "/./".
 struct ParentsSource {
   // What is copied from: a pattern for MatchSource.

@@ -44,6 +44,19 @@ TEST(MatchSourceTest, PlainPaths) {
   EXPECT_THAT(Match("/"), ElementsAre("="));
 }
 
+TEST(ShownPathTest, IsWhatTheUserKnows) {
+  v1::Input input;
+  input.set_context("");
+  EXPECT_EQ(ShownPath(input, "src/a.c"), "src/a.c");
+  EXPECT_EQ(ShownPath(input, ""), ".");
+  input.set_directory("deps");
+  EXPECT_EQ(ShownPath(input, "a.c"), "deps/a.c");
+  EXPECT_EQ(ShownPath(input, ""), "deps");
+  v1::Input stage;
+  stage.set_stage(0);
+  EXPECT_EQ(ShownPath(stage, "out/a.o"), "/out/a.o");
+}
+
 TEST(MatchSourceTest, WildcardsMatchWithinOneComponent) {
   EXPECT_THAT(Match("src/*.c"), ElementsAre("a.c=src/a.c", "b.c=src/b.c"));
   EXPECT_THAT(Match("s*/[ab].?"), ElementsAre("a.c=src/a.c", "b.c=src/b.c"));

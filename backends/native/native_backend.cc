@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <stop_token>
+#include <string>
 #include <thread>
 #include <utility>
 
 #include "backends/native/solver/copy_plans.h"
+#include "backends/native/solver/earlier_files.h"
 #include "backends/native/solver/solve.h"
 #include "backends/native/solver/store_operations.h"
 #include "base/log.h"
@@ -64,20 +66,15 @@ class NativeBackend : public Backend {
         .operations = &operations,
         .cache = &cache_,
         .pool = &pool_,
-        .explain = {.earlier =
-                        [&] { return store->explanations().Find(job.name_space, job.target); },
-                    .layer = [layers](const Digest& id) { return layers->Get(id); }},
-        .explained =
-            [&](const std::string& steps) {
-              if (absl::Status kept = steps.empty()
-                                          ? absl::OkStatus()
-                                          : store->explanations().Put(job.name_space, job.target,
-                                                                      job.build_id, steps);
-                  !kept.ok()) {
-                kLog.Warn("what a build was made from could not be kept",
-                          {{"build", job.build_id}, {"error", kept}});
-              }
-            },
+        .explain =
+            {.earlier = [&] { return store->explanations().Find(job.name_space, job.histories); },
+             .earlier_may_differ = job.history_is_shared,
+             .files =
+                 [&](const v1::Platform& platform, const Digest& content,
+                     const FilesOrigin& origin) {
+                   return FindEarlierFiles(*store, {job.name_space, platform}, content, origin);
+                 }},
+        .explained = [&](const std::string& steps) { Keep(job, steps); },
         // The commit asks for the same digests and then finds them, or waits for the rest. An error
         // comes up again there.
         .kept_layer =
@@ -92,6 +89,15 @@ class NativeBackend : public Backend {
   }
 
  private:
+  void Keep(const BuildJob& job, const std::string& steps) const {
+    if (absl::Status kept =
+            options_.store->explanations().Put(job.name_space, job.histories, job.build_id, steps);
+        !kept.ok()) {
+      kLog.Warn("what a build was made from could not be kept",
+                {{"build", job.build_id}, {"error", kept}});
+    }
+  }
+
   const NativeBackendOptions options_;
   std::stop_source stop_;
   ThreadPool digests_;

@@ -80,6 +80,10 @@ absl::Status Build::Run() {
   if (options_.detach && !(options_.image_id_file + options_.metadata_file).empty()) {
     return UsageError("--iidfile and --metadata-file wait for the build's end: not with --detach");
   }
+  if (options_.explain && (options_.quiet || options_.detach)) {
+    return UsageError(
+        "--explain shows lines: not with --quiet or --detach; ask zlayer explain afterwards");
+  }
   if (options_.explain && (options_.progress == "json" || options_.progress == "tty")) {
     return UsageError(
         "--explain shows lines: not with --progress json, which has the reasons, or tty");

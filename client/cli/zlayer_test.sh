@@ -52,6 +52,7 @@ check "bad format of a call" 2 "format=json" "$zlayer" build --call=check,format
 check "no daemon, plan" 3 "no daemon answers" "$zlayer" plan -f /dev/null .
 check "no time" 2 "--since takes" "$zlayer" builds ls --since yesterday
 check "which builds" 2 "--all-ended" "$zlayer" builds rm
+check "reasons of a quiet build" 2 "zlayer explain" "$zlayer" build --explain -q .
 check "file of a detached build" 2 "--detach" "$zlayer" build --detach --iidfile x .
 check "shell" 2 "bash|zsh|fish" "$zlayer" completion tcsh
 check "completion" 0 "builds" "$zlayer" __complete -- build

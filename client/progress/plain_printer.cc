@@ -6,6 +6,7 @@
 
 #include "client/progress/printer.h"
 #include "client/progress/retry_text.h"
+#include "client/progress/screen_text.h"
 #include "client/progress/text.h"
 
 namespace zlayer {
@@ -18,6 +19,7 @@ struct Step {
   uint32_t number = 0;
   google::protobuf::Timestamp started;
   v1::SourceRange source;
+  std::string missed;  // why the cache has nothing for it
   // What came of a line so far, by stream: stdout, stderr.
   std::string partial[2];
 };
@@ -41,6 +43,7 @@ class PlainPrinter : public ProgressPrinter {
   void OutputLine(const Step& step, std::string_view line, const google::protobuf::Timestamp& time);
   void FlushPartial(Step& step, const google::protobuf::Timestamp& time);
   void Transfer(const v1::Progress& progress);
+  void StepMissed(const v1::InstructionMissed& missed);
   void StepWaits(const v1::InstructionWaiting& waiting);
   void StepRetried(const v1::InstructionRetried& retried, const google::protobuf::Timestamp& time);
   void Warn(const v1::Warning& warning);
@@ -48,6 +51,8 @@ class PlainPrinter : public ProgressPrinter {
   void Failed(const v1::BuildEvent& event);
   void EndRunning(std::string_view word, const google::protobuf::Timestamp& time);
   void Result(const v1::BuildComplete& result);
+  // " (miss: file a changed)" where reasons are shown and there is one.
+  std::string Why(const std::string& reason) const;
   // "[build 2/5]"; without a plan, "[2]".
   std::string Place(const Key& key) const;
   void Line(std::string_view text) { sink_(fmt::format("{}\n", text)); }
@@ -83,6 +88,8 @@ void PlainPrinter::Event(const v1::BuildEvent& event) {
       return Output(event.output(), event.time());
     case v1::BuildEvent::kProgress:
       return Transfer(event.progress());
+    case v1::BuildEvent::kInstructionMissed:
+      return StepMissed(event.instruction_missed());
     case v1::BuildEvent::kInstructionWaiting:
       return StepWaits(event.instruction_waiting());
     case v1::BuildEvent::kInstructionRetried:
@@ -127,6 +134,10 @@ void PlainPrinter::Plan(const v1::BuildPlan& plan) {
   for (const v1::PlannedStage& stage : plan.stages()) {
     stages_[stage.index()] = stage;
   }
+}
+
+std::string PlainPrinter::Why(const std::string& reason) const {
+  return explain_ && !reason.empty() ? fmt::format(" ({})", Printable(reason)) : "";
 }
 
 std::string PlainPrinter::Place(const Key& key) const {
@@ -182,6 +193,13 @@ void PlainPrinter::Transfer(const v1::Progress& progress) {
                    FormatSize(progress.bytes_done())));
 }
 
+void PlainPrinter::StepMissed(const v1::InstructionMissed& missed) {
+  auto running = running_.find(Key(missed.stage(), missed.index()));
+  if (running != running_.end()) {
+    running->second.missed = missed.reason();
+  }
+}
+
 void PlainPrinter::StepWaits(const v1::InstructionWaiting& waiting) {
   auto running = running_.find(Key(waiting.stage(), waiting.index()));
   if (running != running_.end()) {
@@ -220,7 +238,7 @@ void PlainPrinter::End(const v1::BuildEvent& event) {
   }
   Step& step = running->second;
   FlushPartial(step, event.time());
-  const std::string why = explain_ ? fmt::format(" ({})", complete.reason()) : "";
+  const std::string why = Why(complete.reason());
   Line(complete.cached() ? fmt::format("#{} CACHED{}", step.number, why)
                          : fmt::format("#{} DONE {:.1f}s{}", step.number, complete.seconds(), why));
   running_.erase(running);
@@ -235,7 +253,7 @@ void PlainPrinter::Failed(const v1::BuildEvent& event) {
       continue;
     }
     FlushPartial(step->second, event.time());
-    Line(fmt::format("#{} ERROR", step->second.number));
+    Line(fmt::format("#{} ERROR{}", step->second.number, Why(step->second.missed)));
     step = running_.erase(step);
   }
   EndRunning(culprit.first_line() == 0 ? "ERROR" : "CANCELED", event.time());
@@ -248,7 +266,7 @@ void PlainPrinter::EndRunning(std::string_view word, const google::protobuf::Tim
   }
   for (auto& [number, step] : by_number) {
     FlushPartial(*step, time);
-    Line(fmt::format("#{} {}", number, word));
+    Line(fmt::format("#{} {}{}", number, word, Why(step->missed)));
   }
   running_.clear();
 }

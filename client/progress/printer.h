@@ -40,7 +40,8 @@ using LineSink = std::function<void(std::string_view)>;
 //
 // Steps that run at the same time mix line by line. Output is shown byte for byte; a line that
 // comes in parts is joined (up to 1 MiB). At the end: what the build made. Why one failed is left
-// to the caller. With `explain` the end of a step says why it ran, or did not:
+// to the caller. With `explain` the end of a step, also of one that failed, says why it ran, or did
+// not:
 //
 //   #3 DONE 0.4s (miss: file main.c changed)
 std::unique_ptr<ProgressPrinter> MakePlainPrinter(LineSink sink, bool explain = false);

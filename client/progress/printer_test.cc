@@ -99,8 +99,9 @@ TEST_F(PlainPrinterTest, ShowsAttempts) {
   Plan();
   Feed(0, "instruction_started {stage: 0 index: 0 instruction: 'RUN make'}");
   Feed(10, "output {stage: 0 index: 0 data: 'half' partial: true}");
-  Feed(20, "instruction_retried {stage: 0 index: 0 attempt: 2 attempts: 4 pause_seconds: 3"
-           " reason: 'it exited with code 1'}");
+  Feed(20,
+       "instruction_retried {stage: 0 index: 0 attempt: 2 attempts: 4 pause_seconds: 3"
+       " reason: 'it exited with code 1'}");
   Feed(20, "instruction_retried {stage: 9 index: 0}");
   EXPECT_EQ(Shown(),
             "#1 [build 1/2] RUN make\n#1 0.020 half\n"
@@ -160,6 +161,27 @@ TEST_F(PlainPrinterTest, AFailureEndsTheStepsThatRan) {
   Shown();
   Feed(0, "build_failed {error: 'D:7: no' detail {source {file: 'D' first_line: 7}}}");
   EXPECT_EQ(Shown(), "#2 0.000 half\n#2 ERROR\n#1 CANCELED\n");
+}
+
+TEST_F(PlainPrinterTest, ReasonsAreShownWhereTheyAreWanted) {
+  printer_ = MakePlainPrinter(Sink(), /*explain=*/true);
+  Plan();
+  const auto start = [this](int stage, int line) {
+    Feed(0, "instruction_started {stage: " + std::to_string(stage) +
+                " index: 0 instruction: 'X' source {file: 'D' first_line: " + std::to_string(line) +
+                "}}");
+    Feed(0, "instruction_missed {stage: " + std::to_string(stage) +
+                " index: 0 reason: 'miss: file \\033[31ma\\nb changed'}");
+  };
+  start(0, 2);
+  Shown();
+  Feed(0, "instruction_complete {stage: 0 index: 0 reason: 'miss: file \\033[31ma\\nb changed'}");
+  EXPECT_EQ(Shown(), "#1 DONE 0.0s (miss: file a b changed)\n");
+  start(0, 2);
+  start(2, 9);
+  Shown();
+  Feed(0, "build_failed {detail {source {file: 'D' first_line: 2}}}");
+  EXPECT_EQ(Shown(), "#2 ERROR (miss: file a b changed)\n#3 CANCELED (miss: file a b changed)\n");
 }
 
 TEST_F(PlainPrinterTest, AFailureWithoutAPlaceIsEveryones) {

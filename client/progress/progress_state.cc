@@ -96,6 +96,7 @@ void ProgressState::Event(const v1::BuildEvent& event) {
       WriteUnfinished("canceled", now_ns, nullptr, nullptr);
       model_.phase = ProgressModel::Phase::kEnded;
       return;
+    case v1::BuildEvent::kInstructionMissed:
     case v1::BuildEvent::EVENT_NOT_SET:
       return;
   }

@@ -214,7 +214,8 @@ BuildJob BuildRun::MakeJob(const ImageOutput& output, v1::Graph graph, EventSink
   job.layer_epoch = LayerEpoch(output, graph, events);
   job.graph = std::make_shared<const v1::Graph>(std::move(graph));
   job.contexts = contexts_;
-  job.target = TitleOf(spec_);
+  job.histories = HistoriesOf(spec_);
+  job.history_is_shared = spec_.tags().empty();
   job.no_cache = spec_.no_cache();
   job.no_cache_stages.assign(spec_.no_cache_stages().begin(), spec_.no_cache_stages().end());
   if (spec_.has_cache_ttl()) {

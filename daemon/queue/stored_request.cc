@@ -7,8 +7,13 @@
 #include <set>
 #include <utility>
 
+#include "registry/image/reference.h"
+
 namespace zlayer {
 namespace {
+
+// Each keeps what a build was made from.
+constexpr size_t kMaxHistories = 4;
 
 Digest DigestOf(const google::protobuf::Message& message) {
   std::string bytes;
@@ -41,6 +46,11 @@ std::string SourceOf(const v1::BuildSpec& spec) {
       break;
   }
   return OrDockerfile(spec.dockerfile());
+}
+
+std::string SourceAndTarget(const v1::BuildSpec& spec) {
+  return spec.target().empty() ? SourceOf(spec)
+                               : SourceOf(spec) + " (target " + spec.target() + ")";
 }
 
 }  // namespace
@@ -104,11 +114,25 @@ std::string TitleOf(const v1::BuildSpec& spec) {
   if (spec.tags_size() > 0) {
     return spec.tags(0);
   }
-  std::string title = SourceOf(spec);
-  if (!spec.target().empty()) {
-    title += " (target " + spec.target() + ")";
+  return SourceAndTarget(spec);
+}
+
+std::vector<std::string> HistoriesOf(const v1::BuildSpec& spec) {
+  std::set<std::string> repositories;
+  for (const std::string& tag : spec.tags()) {
+    const absl::StatusOr<Reference> reference = Reference::Parse(tag);
+    repositories.insert(reference.ok() ? reference->registry + "/" + reference->repository : tag);
   }
-  return title;
+  if (repositories.empty()) {
+    repositories.insert("");
+  }
+  std::vector<std::string> histories;
+  for (const std::string& repository : repositories) {
+    if (histories.size() < kMaxHistories) {
+      histories.push_back(repository + " " + SourceAndTarget(spec));
+    }
+  }
+  return histories;
 }
 
 }  // namespace zlayer

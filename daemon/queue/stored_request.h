@@ -36,6 +36,10 @@ v1::BuildStatus SummaryOf(const v1::BuildSpec& spec);
 // What is built, in one line: the first tag, or the build file and target.
 std::string TitleOf(const v1::BuildSpec& spec);
 
+// Which builds one is compared with to say what changed: those of the same build file and target
+// for the same repositories, whatever the tag. Without tags they may be of another project.
+std::vector<std::string> HistoriesOf(const v1::BuildSpec& spec);
+
 }  // namespace zlayer
 
 #endif  // ZLAYER_DAEMON_QUEUE_STORED_REQUEST_H_

@@ -1,9 +1,12 @@
 #include "daemon/queue/stored_request.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 namespace zlayer {
 namespace {
+
+using ::testing::ElementsAre;
 
 TEST(TitleTest, FirstTagElseFileAndTarget) {
   v1::BuildSpec spec;
@@ -28,6 +31,35 @@ TEST(TitleTest, FirstTagElseFileAndTarget) {
   spec.add_tags("app:1");
   spec.add_tags("app:2");
   EXPECT_EQ(TitleOf(spec), "app:1");
+}
+
+TEST(HistoriesTest, OfTheRepositoriesWithoutTheirTags) {
+  v1::BuildSpec spec;
+  EXPECT_THAT(HistoriesOf(spec), ElementsAre(" Dockerfile"));
+  spec.set_target("debug");
+  EXPECT_THAT(HistoriesOf(spec), ElementsAre(" Dockerfile (target debug)"));
+  spec.clear_target();
+  spec.add_tags("r.example/app:5f3c");
+  spec.add_tags("app:latest");
+  spec.add_tags("app:1");
+  const std::vector<std::string> histories = HistoriesOf(spec);
+  EXPECT_THAT(histories,
+              ElementsAre("docker.io/library/app Dockerfile", "r.example/app Dockerfile"));
+  spec.clear_tags();
+  spec.add_tags("app:2");
+  spec.add_tags("r.example/app:97aa");
+  EXPECT_EQ(HistoriesOf(spec), histories);
+  spec.set_dockerfile("web/Dockerfile");
+  EXPECT_THAT(HistoriesOf(spec),
+              ElementsAre("docker.io/library/app web/Dockerfile", "r.example/app web/Dockerfile"));
+}
+
+TEST(HistoriesTest, FewOfManyRepositories) {
+  v1::BuildSpec spec;
+  for (int i = 0; i < 100; ++i) {
+    spec.add_tags("app" + std::to_string(i));
+  }
+  EXPECT_EQ(HistoriesOf(spec).size(), 4u);
 }
 
 TEST(StoredRequestTest, DigestIsOfTheContentNotOfTheMapOrder) {

@@ -62,7 +62,8 @@ TEST_F(CacheTest, EveryMissHasItsReason) {
               ElementsAre("hit", "configuration", "miss: the variable FLAGS changed"));
   EXPECT_THAT(Why({"--no-cache"}), ElementsAre("no_cache", "configuration", "no_cache"));
   WriteContext("Dockerfile", std::string(kDockerfile) + "RUN true\n");
-  EXPECT_THAT(Why(), ElementsAre("hit", "configuration", "hit", "first time"));
+  EXPECT_THAT(Why(),
+              ElementsAre("hit", "configuration", "hit", "first time: the instruction is new"));
   WriteContext("Dockerfile", std::string(kDockerfile) + "RUN false || true\n");
   EXPECT_THAT(Why(), ElementsAre("hit", "configuration", "hit",
                                  "miss: the instruction changed, it was \"RUN true\""));

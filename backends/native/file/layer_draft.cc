@@ -34,6 +34,11 @@ absl::Status NotADirectory(std::string_view path) {
       fmt::format("cannot copy a directory to /{}, which is there and not a directory", path));
 }
 
+// What users call a path of a source.
+std::string NameIn(const CopySource& source, std::string_view path) {
+  return source.input == nullptr ? fmt::format("/{}", path) : ShownPath(*source.input, path);
+}
+
 }  // namespace
 
 std::optional<Entry> LayerDraft::Lookup(std::string_view path) const {
@@ -138,9 +143,37 @@ absl::Status LayerDraft::CopyMatch(const Match& match, const std::string& destin
   if (!entry.has_value()) {
     return NotFound(fmt::format("\"{}\" does not exist", match.source->pattern));
   }
-  return entry->entry.type == EntryType::kDirectory
-             ? CopyTree(match, destination, options)
-             : CopyFile(*match.source, *entry, file_target, options);
+  const bool is_tree = entry->entry.type == EntryType::kDirectory;
+  copied_.push_back({.source = match.source,
+                     .from = match.found.path,
+                     .to = is_tree ? destination : file_target,
+                     .is_tree = is_tree});
+  return is_tree ? CopyTree(match, destination, options)
+                 : CopyFile(*match.source, *entry, file_target, options);
+}
+
+std::string LayerDraft::NameOf(std::string_view path) const {
+  std::string gone;
+  // Of what was copied to the same place the last is there.
+  for (auto copied = copied_.rbegin(); copied != copied_.rend(); ++copied) {
+    const CopySource& source = *copied->source;
+    if (!copied->is_tree) {
+      if (copied->to == path) {
+        return NameIn(source, copied->from);
+      }
+      const bool is_beside = !path.empty() && ParentPath(path) == ParentPath(copied->to);
+      if (is_beside && gone.empty()) {
+        gone = NameIn(source, Below(ParentPath(copied->from), BaseName(path)));
+      }
+    } else if (path != copied->to && IsAtOrBelow(path, copied->to)) {
+      const std::string from = Below(copied->from, PathBelow(path, copied->to));
+      gone = NameIn(source, from);
+      if (source.from->view.Lookup(from).has_value()) {
+        return gone;
+      }
+    }
+  }
+  return gone.empty() || index_.Find(path) != nullptr ? fmt::format("/{}", path) : gone;
 }
 
 absl::Status LayerDraft::CopyInline(const CopySource& source, const std::string& target,
@@ -213,7 +246,7 @@ absl::Status LayerDraft::CopyFile(const CopySource& source, const RootfsEntry& f
     if (IsArchive(content)) {
       ASSIGN_OR_RETURN(std::string destination, parent_->view.Resolve(options.destination));
       RETURN_IF_ERROR(MakeParents(destination, kDirectoryMode, options.owner.value_or(Owner())));
-      archives_.push_back({.from = source.from,
+      archives_.push_back({.source = &source,
                            .file = file,
                            .destination = std::move(destination),
                            .owner = options.owner});
@@ -266,19 +299,31 @@ absl::Status LayerDraft::AddCopied(const CopySource& source, const RootfsEntry& 
   return index_.Add(std::move(entry));
 }
 
-std::string LayerDraft::ArchiveKey() const {
-  std::string key;
+std::vector<LayerDraft::ArchiveToUnpack> LayerDraft::Archives() const {
+  std::vector<ArchiveToUnpack> archives;
   for (const Archive& archive : archives_) {
-    key += fmt::format("{} {}:{} /{}\n", archive.file.entry.content.ToString(),
-                       archive.owner.has_value() ? static_cast<int64_t>(archive.owner->uid) : -1,
-                       archive.owner.has_value() ? static_cast<int64_t>(archive.owner->gid) : -1,
-                       archive.destination);
+    const Entry& file = archive.file.entry;
+    archives.push_back(
+        {.name = NameIn(*archive.source, file.path),
+         .key =
+             fmt::format("{} {}:{} /{}\n", file.content.ToString(),
+                         archive.owner.has_value() ? static_cast<int64_t>(archive.owner->uid) : -1,
+                         archive.owner.has_value() ? static_cast<int64_t>(archive.owner->gid) : -1,
+                         archive.destination)});
   }
-  return key;
+  return archives;
+}
+
+std::string LayerDraft::ArchiveKey() const {
+  std::string keys;
+  for (const ArchiveToUnpack& archive : Archives()) {
+    keys += archive.key;
+  }
+  return keys;
 }
 
 absl::Status LayerDraft::Unpack(const Archive& archive, PackWriter* pack, std::stop_token stop) {
-  ASSIGN_OR_RETURN(const ContentFile content, archive.from->Open(archive.file));
+  ASSIGN_OR_RETURN(const ContentFile content, archive.source->from->Open(archive.file));
   LayerIndexBuilder unpacked;
   const absl::Status read =
       ReadArchive(content, ArchiveOptions(), /*in_place=*/false, pack, &unpacked, stop).status();

@@ -37,6 +37,8 @@ struct CopySource {
   bool unpack = false;
   // A file given by its content, with its name.
   const std::string* inline_file = nullptr;
+  // What the tree is, for the names of its files (ShownPath); may be null.
+  const v1::Input* input = nullptr;
 };
 
 struct CopyOptions {
@@ -61,9 +63,19 @@ class LayerDraft {
   // WORKDIR's semantics: `path`, links followed, and missing parents are made.
   absl::Status MakeDirectory(std::string_view path, uint32_t mode, const Owner& owner);
 
-  // Archives that Copy found and only Finish unpacks, by digest and destination: what a key must
-  // contain beside the index.
+  // An archive that Copy found and only Finish unpacks: what users call it, and what a key must
+  // contain of it beside the index (digest, owner and destination).
+  struct ArchiveToUnpack {
+    std::string name;
+    std::string key;
+  };
+  std::vector<ArchiveToUnpack> Archives() const;
+  // The keys of all.
   std::string ArchiveKey() const;
+
+  // What users call what is at `path` of the index, or was in that of an earlier copy: the source
+  // that it is copied from ("src/a.c"), or else its place in the image ("/etc").
+  std::string NameOf(std::string_view path) const;
 
   // The index as it is without unpacked archives. May be called before Finish.
   absl::StatusOr<std::string> Serialize() { return index_.Serialize(); }
@@ -82,8 +94,15 @@ class LayerDraft {
     SourceMatch found;
     std::string include;  // as ParentsSource has it
   };
+  // What was copied where.
+  struct Copied {
+    const CopySource* source;
+    std::string from;
+    std::string to;
+    bool is_tree;
+  };
   struct Archive {
-    const Filesystem* from;
+    const CopySource* source;
     RootfsEntry file;
     std::string destination;
     std::optional<Owner> owner;
@@ -112,6 +131,7 @@ class LayerDraft {
   LayerIndexBuilder index_;
   std::map<Digest, Content> contents_;
   std::vector<Archive> archives_;
+  std::vector<Copied> copied_;
   // Where the first of a group of hard links was copied to, by source and leader.
   std::map<std::pair<const Filesystem*, std::string>, std::string> leaders_;
 };

@@ -76,6 +76,53 @@ class LayerDraftTest : public StoreTest {
   Filesystem context_;
 };
 
+// Names of paths after a copy from a context.
+class NamesTest : public LayerDraftTest {
+ protected:
+  void SetUp() override {
+    LayerDraftTest::SetUp();
+    input_.set_context("");
+  }
+
+  std::vector<std::string> Names(const std::vector<std::string>& patterns,
+                                 const std::string& destination,
+                                 const std::vector<std::string>& paths) {
+    LayerDraft draft(&base_, kNow);
+    std::vector<CopySource> sources = Sources(patterns, true);
+    for (CopySource& source : sources) {
+      source.input = &input_;
+    }
+    EXPECT_OK(draft.Copy(sources, {.destination = destination}));
+    std::vector<std::string> names;
+    for (const std::string& path : paths) {
+      names.push_back(draft.NameOf(path));
+    }
+    return names;
+  }
+
+  v1::Input input_;
+};
+
+TEST_F(NamesTest, AreThoseOfTheSources) {
+  EXPECT_THAT(Names({"a.txt"}, "/srv/new", {"srv/new", "srv"}), ElementsAre("a.txt", "/srv"));
+  EXPECT_THAT(Names({"dir"}, "/app", {"app", "app/sub/x"}), ElementsAre("/app", "dir/sub/x"));
+  EXPECT_THAT(Names({"."}, "/", {"dir/link", "a.txt"}), ElementsAre("dir/link", "a.txt"));
+  EXPECT_THAT(Names({"a.txt", "dir"}, "/srv/", {"srv/a.txt", "srv/sub/x"}),
+              ElementsAre("a.txt", "dir/sub/x"));
+}
+
+TEST_F(NamesTest, OfWhatIsGoneToo) {
+  EXPECT_THAT(Names({"dir"}, "/app", {"app/gone/y"}), ElementsAre("dir/gone/y"));
+  EXPECT_THAT(Names({"dir/sub/*"}, "/app/", {"app/gone"}), ElementsAre("dir/sub/gone"));
+}
+
+TEST_F(NamesTest, AnInlineFileHasItsPlaceInTheImage) {
+  const std::string content = "a";
+  LayerDraft draft(&base_, kNow);
+  ASSERT_OK(draft.Copy({{.pattern = "EOF", .inline_file = &content}}, {.destination = "/new"}));
+  EXPECT_EQ(draft.NameOf("new"), "/new");
+}
+
 TEST_F(LayerDraftTest, AFileToAName) {
   EXPECT_THAT(Copy({"a.txt"}, {.destination = "/new"}), ElementsAre("f new 644 0:0"));
 }

@@ -4,343 +4,426 @@
 
 #include <algorithm>
 #include <limits>
-#include <mutex>
 #include <string_view>
 #include <utility>
 
-#include "backends/graph/describe.h"
-#include "base/status_macros.h"
+#include "backends/native/solver/files_difference.h"
+#include "base/errors.h"
 #include "base/strings.h"
 #include "registry/layer/index.h"
 
 namespace zlayer {
 namespace {
 
-constexpr size_t kMaxBytes = size_t{4} << 20;
+// Raised when what is recorded means something else.
+constexpr uint32_t kFormat = 1;
 constexpr size_t kValueBytes = 8;
 constexpr size_t kMaxText = 120;  // of an instruction in a message
+// To tell earlier builds apart by their files: of how many, and of at most so many files.
+constexpr size_t kMaxCompared = 4;
+constexpr size_t kMaxComparedFiles = 10'000;
 
-std::string ShortDigest(std::string_view value) {
-  return std::string(Digest::Of(value).Bytes().substr(0, kValueBytes));
+std::string Short(const Digest& digest) {
+  return std::string(digest.Bytes().substr(0, kValueBytes));
 }
 
 std::string Quoted(std::string_view text) {
   return text.size() <= kMaxText ? fmt::format("\"{}\"", text)
-                                 : fmt::format("\"{}...\"", text.substr(0, kMaxText));
+                                 : fmt::format("\"{}...\"", CutUtf8(text, kMaxText));
 }
 
-std::string_view FirstWord(std::string_view text) { return text.substr(0, text.find(' ')); }
-
-// The steps of a stage are in order.
-const internal::ExplainedStep* StepAt(const internal::ExplainedStage& stage, uint32_t index) {
-  const auto found = std::lower_bound(
-      stage.steps().begin(), stage.steps().end(), index,
-      [](const internal::ExplainedStep& step, uint32_t wanted) { return step.index() < wanted; });
-  return found == stage.steps().end() || found->index() != index ? nullptr : &*found;
+// What the same step on the same contents has.
+const Digest& ContentKeyOf(const Step& step) {
+  return step.content_key.IsNone() ? step.key : step.content_key;
 }
 
-std::string_view KindOf(EntryType type) {
-  switch (type) {
-    case EntryType::kFile:
-      return "file";
-    case EntryType::kDirectory:
-      return "directory";
-    case EntryType::kSymlink:
-      return "link";
-    case EntryType::kWhiteout:
-      return "removal of";
-    default:
-      return "special file";
+internal::ExplainedPart Recorded(const StepPart& part) {
+  internal::ExplainedPart recorded;
+  recorded.set_name(part.name);
+  if (part.files == nullptr) {
+    recorded.set_value(Short(Digest::Of(part.value)));
+    return recorded;
   }
+  recorded.set_is_files(true);
+  recorded.set_value(std::string(part.files->ContentDigest().Bytes()));
+  for (const Digest& layer : part.origin.layers) {
+    recorded.add_layers(std::string(layer.Bytes()));
+  }
+  recorded.set_path(part.origin.path);
+  recorded.set_reset_owner(part.origin.reset_owner);
+  return recorded;
 }
 
-bool SameEntry(Entry a, Entry b) {
-  a.mtime_ns = b.mtime_ns = 0;
-  return a == b;
+bool SamePart(const internal::ExplainedPart& a, const internal::ExplainedPart& b) {
+  return a.name() == b.name() && a.is_files() == b.is_files() && a.value() == b.value();
 }
 
-std::string Named(const Entry& entry, std::string_view how) {
-  return fmt::format("{} {} {}", KindOf(entry.type), entry.path.empty() ? "/" : ToUtf8(entry.path),
-                     how);
+bool IsCalledAs(const internal::ExplainedPart& part, const StepPart& other) {
+  return part.name() == other.name && part.is_files() == (other.files != nullptr);
+}
+
+// Null where the step had none.
+const internal::ExplainedPart* PartCalledAs(const internal::ExplainedStep& step,
+                                            const StepPart& part) {
+  const auto found = std::find_if(step.parts().begin(), step.parts().end(),
+                                  [&](const auto& other) { return IsCalledAs(other, part); });
+  return found == step.parts().end() ? nullptr : &*found;
+}
+
+bool HasComparableFiles(const StepPart& part) {
+  return part.files != nullptr && part.files->size() <= kMaxComparedFiles;
 }
 
 }  // namespace
 
-std::string FirstDifference(const LayerIndex& before, const LayerIndex& now) {
-  std::string first;
-  size_t others = 0;
-  const auto differs = [&](const Entry& entry, std::string_view how) {
-    if (first.empty()) {
-      first = Named(entry, how);
-    } else {
-      ++others;
-    }
-  };
-  for (size_t i = 0, j = 0; i < before.size() || j < now.size();) {
-    const auto order = i == before.size() ? std::strong_ordering::greater
-                       : j == now.size()  ? std::strong_ordering::less
-                                          : ComparePaths(before.PathAt(i), now.PathAt(j));
-    if (order < 0) {
-      differs(before.At(i++), "is gone");
-    } else if (order > 0) {
-      differs(now.At(j++), "is new");
-    } else if (Entry entry = now.At(j++); !SameEntry(before.At(i++), entry)) {
-      // What changed in a directory says more than that it did.
-      if (entry.type != EntryType::kDirectory || entry.implied_parent) {
-        differs(entry, "changed");
-      } else if (first.empty()) {
-        differs(entry, "has another mode, owner or attribute");
-      }
-    }
-  }
-  return others == 0 ? first : fmt::format("{} and {} more", first, others);
+Explainer::Explainer(const v1::Graph& graph, ExplainerOptions options)
+    : graph_(graph), options_(std::move(options)), outline_(OutlineOf(graph)), now_(outline_) {
+  now_.set_format(kFormat);
 }
 
-Explainer::Explainer(const v1::Graph& graph, ExplainerOptions options)
-    : graph_(graph), options_(std::move(options)) {}
+internal::ExplainedStage* Explainer::Stage(uint32_t index) {
+  return const_cast<StageFacts*>(StageAt(now_, index));
+}
+
+internal::ExplainedStep* Explainer::StepOf(OperationId id) {
+  return const_cast<StepFacts*>(StepAt(*Stage(id.stage), id.index));
+}
 
 void Explainer::Began(uint32_t stage, const BuiltStage& state) {
-  const v1::Stage& definition = graph_.stages(stage);
-  Stage begun;
-  begun.set_index(stage);
-  begun.set_name(definition.name());
-  begun.set_base_text(definition.base_text());
-  if (definition.operations(0).has_stage()) {
-    begun.set_base_stage(definition.operations(0).stage().stage() + 1);
-  } else {
-    Sha256 layers;
-    for (size_t i = 0; i < state.base_layers; ++i) {
-      // Nobody has read the layers of an image whose files are of no use to the build.
-      layers.Update((state.chain.empty() ? state.layers[i].digest : state.chain[i]).Bytes());
-    }
-    begun.set_base(std::string(layers.Finish().Bytes().substr(0, kValueBytes)));
+  if (graph_.stages(static_cast<int>(stage)).operations(0).has_stage()) {
+    return;
+  }
+  Sha256 layers;
+  for (size_t i = 0; i < state.base_layers; ++i) {
+    // Nobody has read the layers of an image whose files are of no use to the build.
+    layers.Update((state.chain.empty() ? state.layers[i].digest : state.chain[i]).Bytes());
   }
   MutexLock lock(&mutex_);
-  stages_[stage] = std::move(begun);
+  StageFacts* const begun = Stage(stage);
+  begun->set_base(Short(layers.Finish()));
+  CountBase(*begun);
+}
+
+void Explainer::CountBase(const StageFacts& stage) {
+  for (const std::unique_ptr<Earlier>& earlier : earlier_) {
+    const StageFacts* const before = earlier->alignment.StageOf(stage.index());
+    earlier->alike += before != nullptr && before->base() == stage.base() ? kStepWeight : 0;
+  }
+}
+
+void Explainer::CountStep(OperationId id, const StepFacts& step) {
+  for (const std::unique_ptr<Earlier>& earlier : earlier_) {
+    const StepFacts* const same = earlier->alignment.StepOf(id).same;
+    const bool alike = same != nullptr && !same->key().empty() &&
+                       std::equal(same->parts().begin(), same->parts().end(), step.parts().begin(),
+                                  step.parts().end(), SamePart);
+    earlier->alike += alike ? kStepWeight : 0;
+  }
+}
+
+void Explainer::Record(OperationId id, const Step& step) {
+  StepFacts facts;
+  for (const StepPart& part : step.parts) {
+    *facts.add_parts() = Recorded(part);
+  }
+  MutexLock lock(&mutex_);
+  StepFacts* const recorded = StepOf(id);
+  if (!recorded->key().empty()) {
+    return;
+  }
+  recorded->set_key(std::string(ContentKeyOf(step).Bytes()));
+  recorded->mutable_parts()->Swap(facts.mutable_parts());
+  CountStep(id, *recorded);
 }
 
 void Explainer::Done(OperationId id, const Step& step, const StepResult& result) {
-  StepFacts facts;
-  facts.set_index(id.index);
-  facts.set_text(graph_.stages(id.stage).operations(id.index).text());
-  facts.set_key(std::string(step.key.Bytes()));
-  facts.set_layer(std::string(result.layer->id().Bytes()));
-  for (const StepPart& part : step.parts) {
-    internal::ExplainedPart& kept = *facts.add_parts();
-    kept.set_name(part.name);
-    if (part.files == nullptr) {
-      kept.set_value(ShortDigest(part.value));
-      continue;
-    }
-    // What a COPY put together is in the store as what it made, with other times perhaps.
-    const bool made = part.files->ContentDigest() == result.layer->ContentDigest();
-    kept.set_files(std::string((made ? result.layer->id() : part.files->id()).Bytes()));
-    kept.set_value(std::string(part.files->ContentDigest().Bytes().substr(0, kValueBytes)));
-  }
+  Record(id, step);
   MutexLock lock(&mutex_);
-  *stages_[id.stage].add_steps() = std::move(facts);
+  StepOf(id)->set_content(Short(result.layer->ContentDigest()));
 }
 
 std::string Explainer::Serialize() const {
-  Build build;
-  MutexLock lock(&mutex_);
-  for (const auto& [index, stage] : stages_) {
-    *build.add_stages() = stage;
+  Build whole;
+  {
+    MutexLock lock(&mutex_);
+    whole = now_;
   }
-  return build.ByteSizeLong() > kMaxBytes ? "" : build.SerializeAsString();
-}
-
-// The stage of an earlier build that has this one's name, or without a name its place.
-const internal::ExplainedStage* Explainer::Match(const Build& earlier, uint32_t stage) const {
-  const std::string& name = graph_.stages(stage).name();
-  for (const Stage& other : earlier.stages()) {
-    if (name.empty() ? other.name().empty() && other.index() == stage
-                     : SameStageName(other.name(), name)) {
-      return &other;
+  Build kept;
+  kept.set_format(whole.format());
+  size_t left = options_.max_bytes;
+  for (StageFacts& stage : *whole.mutable_stages()) {
+    auto steps = std::move(*stage.mutable_steps());
+    stage.clear_steps();
+    StageFacts& kept_stage = *kept.add_stages();
+    kept_stage = std::move(stage);
+    left -= std::min(left, kept_stage.ByteSizeLong());
+    for (StepFacts& step : steps) {
+      if (step.ByteSizeLong() > left) {
+        step.clear_parts();
+        step.set_cut(true);
+      }
+      if (step.ByteSizeLong() > left) {
+        kept.set_cut(true);
+        return kept.SerializeAsString();
+      }
+      left -= step.ByteSizeLong();
+      *kept_stage.add_steps() = std::move(step);
     }
   }
-  return nullptr;
+  return kept.SerializeAsString();
 }
 
-size_t Explainer::Likeness(const Build& earlier) const {
-  size_t alike = 0;
-  for (int stage = 0; stage < graph_.stages_size(); ++stage) {
-    const Stage* other = Match(earlier, static_cast<uint32_t>(stage));
-    if (other == nullptr) {
+bool Explainer::MayBeOfTheSame(const Earlier& earlier) const {
+  const auto steps = [](const Build& build) {
+    size_t count = 0;
+    for (const StageFacts& stage : build.stages()) {
+      count += static_cast<size_t>(stage.steps_size());
+    }
+    return count;
+  };
+  return !options_.earlier_may_differ ||
+         4 * earlier.alignment.same_texts() >= steps(outline_) + steps(earlier.build);
+}
+
+void Explainer::FindEarlier() {
+  std::vector<std::unique_ptr<Earlier>> found;
+  for (const std::string& bytes : options_.earlier().value_or(std::vector<std::string>())) {
+    Build build;
+    if (!build.ParseFromString(bytes) || build.format() != kFormat) {
       continue;
     }
-    const auto& operations = graph_.stages(stage).operations();
-    alike += static_cast<size_t>(
-        std::count_if(other->steps().begin(), other->steps().end(), [&](const StepFacts& step) {
-          return step.index() < static_cast<uint32_t>(operations.size()) &&
-                 operations[static_cast<int>(step.index())].text() == step.text();
-        }));
+    auto earlier = std::make_unique<Earlier>(std::move(build), outline_);
+    if (MayBeOfTheSame(*earlier)) {
+      found.push_back(std::move(earlier));
+    }
   }
-  return alike;
-}
-
-const internal::ExplainedBuild* Explainer::Earlier() {
-  std::call_once(looked_, [this] {
-    size_t best = 0;
-    for (const std::string& bytes : options_.earlier().value_or(std::vector<std::string>())) {
-      Build build;
-      if (!build.ParseFromString(bytes)) {
-        continue;
-      }
-      const size_t likeness = Likeness(build);
-      if (!earlier_.has_value() || likeness > best) {
-        best = likeness;
-        earlier_ = std::move(build);
+  MutexLock lock(&mutex_);
+  earlier_ = std::move(found);
+  for (const StageFacts& stage : now_.stages()) {
+    if (!stage.base().empty()) {
+      CountBase(stage);
+    }
+    for (const StepFacts& step : stage.steps()) {
+      if (!step.key().empty()) {
+        CountStep({stage.index(), step.index()}, step);
       }
     }
-  });
-  return earlier_.has_value() ? &*earlier_ : nullptr;
-}
-
-bool Explainer::SameFiles(const std::string& before, const std::string& now) const {
-  if (before == now) {
-    return true;
   }
-  const auto open = [&](const std::string& id) -> absl::StatusOr<LayerRef> {
-    ASSIGN_OR_RETURN(const Digest digest, Digest::FromBytes(id));
-    return options_.layer(digest);
-  };
-  const absl::StatusOr<LayerRef> a = open(before);
-  const absl::StatusOr<LayerRef> b = open(now);
-  return a.ok() && b.ok() && (*a)->ContentDigest() == (*b)->ContentDigest();
 }
 
-std::string Explainer::ChangedFiles(const Digest& before, const LayerIndex& now) const {
-  const absl::StatusOr<LayerRef> layer = options_.layer(before);
-  return layer.ok() ? FirstDifference(**layer, now) : "";
+std::vector<Explainer::Earlier*> Explainer::Likest() {
+  std::vector<Earlier*> likest;
+  MutexLock lock(&mutex_);
+  for (const std::unique_ptr<Earlier>& earlier : earlier_) {
+    if (!likest.empty() && earlier->alike > likest.front()->alike) {
+      likest.clear();
+    }
+    if (likest.empty() || earlier->alike == likest.front()->alike) {
+      likest.push_back(earlier.get());
+    }
+  }
+  return likest;
+}
+
+Explainer::Earlier* Explainer::Nearest(OperationId id, const Step& step) {
+  std::call_once(looked_, [this] { FindEarlier(); });
+  const std::vector<Earlier*> likest = Likest();
+  const bool has_files = std::any_of(step.parts.begin(), step.parts.end(), HasComparableFiles);
+  if (likest.size() < 2 || !has_files) {
+    return likest.empty() ? nullptr : likest.front();
+  }
+  Earlier* nearest = likest.front();
+  size_t fewest = OtherFiles(*nearest, id, step);
+  bool differ = false;
+  for (size_t i = 1; i < std::min(likest.size(), kMaxCompared); ++i) {
+    const size_t others = OtherFiles(*likest[i], id, step);
+    differ = differ || others != fewest;
+    if (others < fewest) {
+      nearest = likest[i];
+      fewest = others;
+    }
+  }
+  if (differ) {
+    MutexLock lock(&mutex_);
+    ++nearest->alike;  // for the steps that follow, too
+  }
+  return nearest;
+}
+
+// How many of the step's files were others; those that are not known any more all were.
+size_t Explainer::OtherFiles(const Earlier& earlier, OperationId id, const Step& step) const {
+  const StepFacts* const same = earlier.alignment.StepOf(id).same;
+  size_t others = 0;
+  for (const StepPart& part : step.parts) {
+    if (!HasComparableFiles(part)) {
+      continue;
+    }
+    const auto before = same == nullptr ? nullptr : PartCalledAs(*same, part);
+    if (before != nullptr && SamePart(*before, Recorded(part))) {
+      continue;
+    }
+    const auto files = before == nullptr ? NotFound("no such part") : FilesOf(*before, id.stage);
+    others += files.ok() ? CountDifferences(**files, *part.files) : part.files->size();
+  }
+  return others;
+}
+
+absl::StatusOr<std::shared_ptr<const LayerIndex>> Explainer::FilesOf(
+    const internal::ExplainedPart& part, uint32_t stage) const {
+  FilesOrigin origin{.layers = {}, .path = part.path(), .reset_owner = part.reset_owner()};
+  for (const std::string& layer : part.layers()) {
+    origin.layers.push_back(Digest::FromBytes(layer).value_or(Digest()));
+  }
+  return options_.files(graph_.stages(static_cast<int>(stage)).platform(),
+                        Digest::FromBytes(part.value()).value_or(Digest()), origin);
+}
+
+std::string Explainer::ChangedFiles(const internal::ExplainedPart& before, uint32_t stage,
+                                    const StepPart& now) const {
+  const absl::StatusOr<std::shared_ptr<const LayerIndex>> files = FilesOf(before, stage);
+  if (!files.ok()) {
+    return "";
+  }
+  // What is mounted is a directory with a root, or one file.
+  const bool was_directory = (*files)->Find("") != (*files)->size();
+  const bool is_directory = now.files->Find("") != now.files->size();
+  if (!now.origin.layers.empty() && was_directory != is_directory) {
+    return fmt::format("{} was a {}, now it is a {}", now.names(""),
+                       was_directory ? "directory" : "file", is_directory ? "directory" : "file");
+  }
+  return FirstDifference(**files, *now.files, now.names);
 }
 
 // Of what the step itself reads; empty where nothing did.
-std::string Explainer::WhatChanged(const StepFacts& before, const Step& step) const {
-  const auto same = [](const internal::ExplainedPart& part, const StepPart& other) {
-    return part.name() == other.name && part.files().empty() == (other.files == nullptr);
-  };
-  for (const StepPart& part : step.parts) {
-    const auto found = std::find_if(before.parts().begin(), before.parts().end(),
-                                    [&](const auto& other) { return same(other, part); });
-    if (found == before.parts().end()) {
-      return fmt::format("{} is new", part.name);
-    }
-    if (part.files == nullptr) {
-      if (found->value() != ShortDigest(part.value)) {
-        return fmt::format("{} changed", part.name);
-      }
-      continue;
-    }
-    if (found->value() == part.files->ContentDigest().Bytes().substr(0, kValueBytes)) {
-      continue;
-    }
-    const absl::StatusOr<Digest> id = Digest::FromBytes(found->files());
-    const std::string files = id.ok() ? ChangedFiles(*id, *part.files) : "";
-    const std::string where = part.name == "the files" ? "" : fmt::format(" ({})", part.name);
-    return files.empty() ? fmt::format("{} changed", part.name) : files + where;
-  }
+std::string Explainer::WhatChanged(const StepFacts& before, uint32_t stage,
+                                   const Step& step) const {
   for (const internal::ExplainedPart& part : before.parts()) {
     if (std::none_of(step.parts.begin(), step.parts.end(),
-                     [&](const StepPart& other) { return same(part, other); })) {
+                     [&](const StepPart& other) { return IsCalledAs(part, other); })) {
       return fmt::format("{} is gone", part.name());
     }
   }
+  for (const StepPart& part : step.parts) {
+    const internal::ExplainedPart* const found = PartCalledAs(before, part);
+    if (found == nullptr) {
+      return fmt::format("{} is new", part.name);
+    }
+    if (SamePart(*found, Recorded(part))) {
+      continue;
+    }
+    const std::string files = part.files == nullptr ? "" : ChangedFiles(*found, stage, part);
+    if (files.empty()) {
+      return fmt::format("{} changed", part.name);
+    }
+    return part.name == "the files" ? files : fmt::format("{} ({})", files, part.name);
+  }
   return "";
 }
 
-// Adds what can tell how the layers that the first `end` operations of `stage` stand on, and made,
-// differ. False after a difference that is certain.
-bool Explainer::CompareBelow(const Build& earlier, const Stage& before, uint32_t stage,
-                             uint32_t end, std::vector<Below>* below) const {
-  const auto differs = [below](std::string how) {
-    below->push_back({.how = std::move(how), .before = "", .now = ""});
-    return false;
-  };
-  const auto found = stages_.find(stage);
-  if (found == stages_.end()) {
-    return true;
-  }
-  const Stage& now = found->second;
+// What a stage begins with; empty where that is the same.
+std::string Explainer::CompareBase(const Earlier& earlier, const StageFacts& now) const {
+  const StageFacts& before = *earlier.alignment.StageOf(now.index());
   if (now.base_stage() != 0) {
     const uint32_t base = now.base_stage() - 1;
-    const Stage* base_before = Match(earlier, base);
-    if (before.base_stage() == 0 || base_before == nullptr ||
-        !SameStageName(before.base_text(), now.base_text())) {
-      return differs(fmt::format("the stage begins with {} now", now.base_text()));
+    const StageFacts* const base_before = earlier.alignment.StageOf(base);
+    if (base_before == nullptr || base_before->index() + 1 != before.base_stage()) {
+      return fmt::format("the stage begins with {} now", now.base_text());
     }
-    if (!CompareBelow(earlier, *base_before, base, std::numeric_limits<uint32_t>::max(), below)) {
-      return false;
-    }
-  } else if (before.base_text() != now.base_text()) {
-    return differs(
-        fmt::format("the base image was {}, now it is {}", before.base_text(), now.base_text()));
-  } else if (before.base() != now.base()) {
-    return differs(fmt::format("the base image {} changed", now.base_text()));
+    return CompareBelow(earlier, base, std::numeric_limits<uint32_t>::max());
   }
+  if (before.base_text() != now.base_text()) {
+    return before.base_stage() != 0 || before.base_text().empty()
+               ? fmt::format("the stage begins with {} now", now.base_text())
+               : fmt::format("the base image was {}, now it is {}", before.base_text(),
+                             now.base_text());
+  }
+  return before.base() == now.base() ? ""
+                                     : fmt::format("the base image {} changed", now.base_text());
+}
+
+// The lowest difference in what the operations of a stage from `end` on stand on.
+std::string Explainer::CompareBelow(const Earlier& earlier, uint32_t stage, uint32_t end) const {
+  const StageFacts& now = *StageAt(now_, stage);
+  const StageFacts& before = *earlier.alignment.StageOf(stage);
+  if (std::string base = CompareBase(earlier, now); !base.empty()) {
+    return base;
+  }
+  auto expected = before.steps().begin();
   for (const StepFacts& step : now.steps()) {
+    const StepMatch match = earlier.alignment.StepOf({stage, step.index()});
+    if (step.index() < end && match.same == nullptr) {
+      return fmt::format("{} before it {}", Quoted(step.text()),
+                         match.moved                ? "was moved"
+                         : match.instead != nullptr ? "changed"
+                                                    : "is new");
+    }
+    if (&*expected != match.same) {
+      return fmt::format("{} is no longer before it", Quoted(expected->text()));
+    }
     if (step.index() >= end) {
-      continue;
+      return "";
     }
-    const StepFacts* old = StepAt(before, step.index());
-    if (old == nullptr || old->text() != step.text()) {
-      return differs(fmt::format("{} before it is new or changed", Quoted(step.text())));
+    if (match.same->content() != step.content()) {
+      return fmt::format("{} before it made something else", Quoted(step.text()));
     }
-    below->push_back({.how = fmt::format("{} before it made something else", Quoted(step.text())),
-                      .before = old->layer(),
-                      .now = step.layer()});
+    ++expected;
   }
-  return true;
+  return expected == before.steps().end()
+             ? ""
+             : fmt::format("{} is no longer before it", Quoted(expected->text()));
 }
 
 // Of what the step stands on; empty where nothing did.
-std::string Explainer::ChangedBelow(const Build& earlier, const Stage& before, OperationId id) {
-  std::vector<Below> below;
-  {
-    MutexLock lock(&mutex_);
-    if (const auto known = changed_below_.find(id.stage); known != changed_below_.end()) {
-      return known->second;
-    }
-    CompareBelow(earlier, before, id.stage, id.index, &below);
+std::string Explainer::ChangedBelow(Earlier* earlier, OperationId id) {
+  MutexLock lock(&mutex_);
+  std::string& known = earlier->changed_below[id.stage];
+  if (known.empty()) {
+    known = CompareBelow(*earlier, id.stage, id.index);
   }
-  for (const Below& layer : below) {
-    if (layer.before.empty() || !SameFiles(layer.before, layer.now)) {
-      MutexLock lock(&mutex_);
-      changed_below_[id.stage] = layer.how;
-      return layer.how;
-    }
-  }
-  return "";
+  return known;
 }
 
 std::string Explainer::Explain(OperationId id, const Step& step) {
-  const Build* earlier = Earlier();
-  const Stage* before = earlier == nullptr ? nullptr : Match(*earlier, id.stage);
-  if (before == nullptr) {
+  Record(id, step);
+  Earlier* const earlier = Nearest(id, step);
+  return earlier == nullptr ? "first time" : Compare(earlier, id, step);
+}
+
+std::string Explainer::Compare(Earlier* earlier, OperationId id, const Step& step) {
+  const StageFacts* const stage = earlier->alignment.StageOf(id.stage);
+  const StepMatch match = earlier->alignment.StepOf(id);
+  if (match.same == nullptr && earlier->build.cut()) {
+    return "miss: the earlier build was too large to be remembered whole";
+  }
+  if (stage == nullptr) {
     return "first time";
   }
-  const std::string& text =
-      graph_.stages(static_cast<int>(id.stage)).operations(static_cast<int>(id.index)).text();
-  const StepFacts* same = StepAt(*before, id.index);
-  if (same == nullptr || same->text() != text) {
-    const StepFacts* const at_place = same;
-    const auto found = std::find_if(before->steps().begin(), before->steps().end(),
-                                    [&](const StepFacts& other) { return other.text() == text; });
-    same = found == before->steps().end() ? nullptr : &*found;
-    if (same == nullptr) {
-      return at_place != nullptr && FirstWord(at_place->text()) == FirstWord(text)
-                 ? fmt::format("miss: the instruction changed, it was {}", Quoted(at_place->text()))
-                 : "first time";
-    }
+  if (match.same == nullptr) {
+    return match.moved                ? "miss: the instruction was moved"
+           : match.instead != nullptr ? fmt::format("miss: the instruction changed, it was {}",
+                                                    Quoted(match.instead->text()))
+                                      : "first time: the instruction is new";
   }
-  if (same->key() == step.key.Bytes()) {
-    return "evicted";
+  const StepFacts& same = *match.same;
+  if (same.key().empty()) {
+    return "first time";
   }
-  std::string changed = WhatChanged(*same, step);
+  if (same.key() == ContentKeyOf(step).Bytes()) {
+    return same.content().empty() ? "miss: the earlier build did not finish it" : "evicted";
+  }
+  const std::string& platform = StageAt(outline_, id.stage)->platform();
+  if (stage->platform() != platform) {
+    return fmt::format("miss: the platform was {}, now it is {}", stage->platform(), platform);
+  }
+  std::string changed = same.cut() ? "" : WhatChanged(same, id.stage, step);
   if (changed.empty()) {
-    changed = ChangedBelow(*earlier, *before, id);
+    changed = ChangedBelow(earlier, id);
   }
-  return changed.empty() ? "miss: what it stands on changed" : fmt::format("miss: {}", changed);
+  if (changed.empty()) {
+    changed = same.cut() ? "what it was made from was too large to be remembered"
+                         : "what it stands on changed";
+  }
+  return fmt::format("miss: {}", changed);
 }
 
 }  // namespace zlayer

@@ -6,11 +6,13 @@
 
 #include <functional>
 #include <map>
+#include <memory>
 #include <mutex>
-#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "backends/native/solver/alignment.h"
 #include "backends/native/solver/built_stage.h"
 #include "backends/native/solver/plan.h"
 #include "backends/native/solver/step.h"
@@ -23,11 +25,21 @@ namespace zlayer {
 struct ExplainerOptions {
   // What earlier builds of the target left (Serialize), the newest first. Called at the first miss.
   std::function<absl::StatusOr<std::vector<std::string>>()> earlier;
-  // A layer by its id; an error where it is gone.
-  std::function<absl::StatusOr<LayerRef>(const Digest& id)> layer;
+  // They may be of something else: one counts only where half of its steps and the build's are the
+  // same by their texts.
+  bool earlier_may_differ = false;
+  // Files that a step on `platform` was made from, by what they contain or where they were; an
+  // error where they are gone.
+  std::function<absl::StatusOr<std::shared_ptr<const LayerIndex>>(
+      const v1::Platform& platform, const Digest& content, const FilesOrigin& origin)>
+      files;
+  // Serialize leaves out what would make it longer.
+  size_t max_bytes = size_t{4} << 20;
 };
 
-// Of one build. Thread-safe.
+// Of one build. The nearest of the earlier builds is the one that shares most with it: texts and
+// definitions of steps from the beginning, then, as they become known, bases, and what each step is
+// made from; of several the one with the fewest other files, then the newest. Thread-safe.
 class Explainer {
  public:
   // `graph` must outlive the explainer.
@@ -41,46 +53,66 @@ class Explainer {
   // A step was made or found.
   void Done(OperationId id, const Step& step, const StepResult& result);
 
-  // What the build was made from so far, for later builds; empty where that is more than 4 MiB.
+  // What the build was made from so far, for later builds.
   std::string Serialize() const;
 
  private:
   using Build = internal::ExplainedBuild;
-  using Stage = internal::ExplainedStage;
+  using StageFacts = internal::ExplainedStage;
   using StepFacts = internal::ExplainedStep;
 
-  // Layers to compare, and what to say where they differ; without layers they do.
-  struct Below {
-    std::string how;
-    std::string before;
-    std::string now;
+  // Of a step that is the same; what only its files say weighs less.
+  static constexpr size_t kStepWeight = 4;
+
+  // An earlier build, and what it shares with this one.
+  struct Earlier {
+    Earlier(Build earlier, const Build& outline)
+        : build(std::move(earlier)),
+          alignment(outline, build),
+          alike(kStepWeight * (alignment.same_texts() + alignment.same_definitions())) {}
+
+    const Build build;
+    const Alignment alignment;
+    size_t alike;
+    // By stage: what changed below a step of it also did below those that follow.
+    std::map<uint32_t, std::string> changed_below;
   };
 
-  const Build* Earlier();
-  size_t Likeness(const Build& earlier) const;
-  const Stage* Match(const Build& earlier, uint32_t stage) const;
-  std::string WhatChanged(const StepFacts& before, const Step& step) const;
-  std::string ChangedFiles(const Digest& before, const LayerIndex& now) const;
-  std::string ChangedBelow(const Build& earlier, const Stage& before, OperationId id);
-  bool CompareBelow(const Build& earlier, const Stage& before, uint32_t stage, uint32_t end,
-                    std::vector<Below>* below) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  bool SameFiles(const std::string& before, const std::string& now) const;
+  void FindEarlier() ABSL_LOCKS_EXCLUDED(mutex_);
+  bool MayBeOfTheSame(const Earlier& earlier) const;
+  void Record(OperationId id, const Step& step) ABSL_LOCKS_EXCLUDED(mutex_);
+  void CountBase(const StageFacts& stage) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void CountStep(OperationId id, const StepFacts& step) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Of this build; the graph has them.
+  StageFacts* Stage(uint32_t index) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  StepFacts* StepOf(OperationId id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Null where there is none.
+  Earlier* Nearest(OperationId id, const Step& step) ABSL_LOCKS_EXCLUDED(mutex_);
+  std::vector<Earlier*> Likest() ABSL_LOCKS_EXCLUDED(mutex_);
+  size_t OtherFiles(const Earlier& earlier, OperationId id, const Step& step) const;
+  std::string Compare(Earlier* earlier, OperationId id, const Step& step)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+  std::string WhatChanged(const StepFacts& before, uint32_t stage, const Step& step) const;
+  absl::StatusOr<std::shared_ptr<const LayerIndex>> FilesOf(const internal::ExplainedPart& part,
+                                                            uint32_t stage) const;
+  std::string ChangedFiles(const internal::ExplainedPart& before, uint32_t stage,
+                           const StepPart& now) const;
+  std::string ChangedBelow(Earlier* earlier, OperationId id) ABSL_LOCKS_EXCLUDED(mutex_);
+  std::string CompareBelow(const Earlier& earlier, uint32_t stage, uint32_t end) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  std::string CompareBase(const Earlier& earlier, const StageFacts& now) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const v1::Graph& graph_;
   const ExplainerOptions options_;
+  const Build outline_;
 
   std::once_flag looked_;
-  std::optional<Build> earlier_;  // constant once it was looked for
-
   mutable Mutex mutex_;
-  std::map<uint32_t, Stage> stages_ ABSL_GUARDED_BY(mutex_);
-  // By stage: what changed below a step of it also did below those that follow.
-  std::map<uint32_t, std::string> changed_below_ ABSL_GUARDED_BY(mutex_);
+  Build now_ ABSL_GUARDED_BY(mutex_);  // the outline, filled in
+  // The newest first; none is added after the first look.
+  std::vector<std::unique_ptr<Earlier>> earlier_ ABSL_GUARDED_BY(mutex_);
 };
-
-// The first difference between two indexes, times left out, with the number of others: "file
-// src/a.c changed", "directory b is new and 3 more"; empty where there is none.
-std::string FirstDifference(const LayerIndex& before, const LayerIndex& now);
 
 }  // namespace zlayer
 

@@ -16,43 +16,6 @@
 namespace zlayer {
 namespace {
 
-std::shared_ptr<const LayerIndex> Files(const std::vector<Entry>& entries) {
-  return MakeIndex(entries);
-}
-
-TEST(FirstDifferenceTest, NamesWhatChanged) {
-  const auto before = Files({DirectoryEntry("src"), FileEntry("src/a.c", "1"),
-                             FileEntry("src/b.c", "1"), SymlinkEntry("src/l", "a.c")});
-  const auto now = [](std::vector<Entry> files) {
-    files.insert(files.begin(), DirectoryEntry("src"));
-    return Files(files);
-  };
-  const Entry a = FileEntry("src/a.c", "1");
-  const Entry b = FileEntry("src/b.c", "1");
-  const Entry l = SymlinkEntry("src/l", "a.c");
-  EXPECT_EQ(FirstDifference(*before, *now({a, b, l})), "");
-  EXPECT_EQ(FirstDifference(*before, *now({a, FileEntry("src/b.c", "2"), l})),
-            "file src/b.c changed");
-  EXPECT_EQ(FirstDifference(*before, *now({a, b, FileEntry("src/c.c"), l})), "file src/c.c is new");
-  EXPECT_EQ(FirstDifference(*before, *now({b, l})), "file src/a.c is gone");
-  EXPECT_EQ(FirstDifference(*before, *now({a, b, SymlinkEntry("src/l", "b.c")})),
-            "link src/l changed");
-  EXPECT_EQ(FirstDifference(*before, *now({FileEntry("src/a.c", "2"), FileEntry("src/c.c")})),
-            "file src/a.c changed and 3 more");
-}
-
-TEST(FirstDifferenceTest, TimesDoNotCount) {
-  Entry later = FileEntry("a", "1");
-  later.mtime_ns = 5;
-  EXPECT_EQ(FirstDifference(*Files({FileEntry("a", "1")}), *Files({later})), "");
-}
-
-TEST(FirstDifferenceTest, ADirectorysOwnAttributesAreNamed) {
-  EXPECT_EQ(
-      FirstDifference(*Files({DirectoryEntry("d", 0755)}), *Files({DirectoryEntry("d", 0700)})),
-      "directory d has another mode, owner or attribute");
-}
-
 // Builds of one target, explained one after the other.
 class ExplainerTest : public ::testing::Test {
  protected:
@@ -60,30 +23,23 @@ class ExplainerTest : public ::testing::Test {
   struct Build {
     std::unique_ptr<v1::Graph> graph;
     std::unique_ptr<Explainer> explainer;
-    std::vector<BuiltStage> states;
+    Digest below;  // what the last step made
   };
 
   Build Begin(const std::string& text) {
     Build build;
     build.graph = std::make_unique<v1::Graph>();
     EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, build.graph.get())) << text;
-    build.explainer = std::make_unique<Explainer>(
-        *build.graph, ExplainerOptions{.earlier = [this] { return earlier_; },
-                                       .layer =
-                                           [this](const Digest& id) {
-                                             const auto found = layers_.find(id);
-                                             return found == layers_.end()
-                                                        ? absl::StatusOr<LayerRef>(NotFound("gone"))
-                                                        : found->second;
-                                           }});
+    options_.earlier = [this] { return earlier_; };
+    options_.files = [this](const v1::Platform&, const Digest& content,
+                            const FilesOrigin&) -> absl::StatusOr<LayerRef> {
+      const auto found = files_.find(content);
+      return found == files_.end() ? absl::StatusOr<LayerRef>(NotFound("gone")) : found->second;
+    };
+    build.explainer = std::make_unique<Explainer>(*build.graph, options_);
     return build;
   }
   void End(const Build& build) { earlier_.insert(earlier_.begin(), build.explainer->Serialize()); }
-
-  LayerRef Layer(const std::string& content) {
-    LayerRef layer = MakeIndex({FileEntry("f", content)});
-    return layers_[layer->id()] = layer;
-  }
 
   void Base(const Build& build, uint32_t stage, const std::string& base) {
     BuiltStage state;
@@ -92,19 +48,31 @@ class ExplainerTest : public ::testing::Test {
     build.explainer->Began(stage, state);
   }
 
-  // Explains a step with these parts, then does it; what it makes is `made`.
-  std::string Step(const Build& build, OperationId id, std::vector<StepPart> parts,
-                   const std::string& made) {
-    zlayer::Step step;
+  // A step that is made from these parts, on what the one before it made.
+  static zlayer::Step StepOn(const Build& build, std::vector<StepPart> parts) {
+    std::string key = build.below.Hex();
     for (const StepPart& part : parts) {
-      key_ += part.name + part.value + (part.files == nullptr ? "" : part.files->id().Hex());
+      key +=
+          part.name + part.value + (part.files == nullptr ? "" : part.files->ContentDigest().Hex());
     }
-    step.key = Digest::Of(key_);
+    zlayer::Step step;
+    step.key = Digest::Of(key);
     step.parts = std::move(parts);
-    std::string why = build.explainer->Explain(id, step);
+    return step;
+  }
+  static void Make(Build& build, OperationId id, const zlayer::Step& step,
+                   const std::string& made) {
     StepResult result;
-    result.layer = Layer(made);
+    result.layer = MakeIndex({FileEntry("f", made)});
+    build.below = result.layer->ContentDigest();
     build.explainer->Done(id, step, result);
+  }
+  // Explains a step, then does it; what it makes is `made`.
+  static std::string Step(Build& build, OperationId id, std::vector<StepPart> parts,
+                          const std::string& made) {
+    const zlayer::Step step = StepOn(build, std::move(parts));
+    std::string why = build.explainer->Explain(id, step);
+    Make(build, id, step, made);
     return why;
   }
 
@@ -113,37 +81,52 @@ class ExplainerTest : public ::testing::Test {
   }
   StepPart FilesPart(std::vector<Entry> entries) {
     LayerRef files = MakeIndex(entries);
-    layers_[files->id()] = files;
-    return {.name = "the files", .value = "", .files = files};
+    files_[files->ContentDigest()] = files;
+    return {.name = "the files",
+            .value = "",
+            .files = files,
+            .origin = {},
+            .names = [](std::string_view path) { return std::string(path); }};
   }
+  StepPart File(const std::string& content) { return FilesPart({FileEntry("a", content)}); }
 
+  ExplainerOptions options_;
   std::vector<std::string> earlier_;
-  std::map<Digest, LayerRef> layers_;
-  std::string key_;
+  std::map<Digest, LayerRef> files_;
 };
 
-constexpr char kOneStage[] = R"(
-  stages { name: "app" base_text: "debian" operations { image { reference: "debian" } }
-           operations { text: "COPY . /src" } operations { text: "RUN make" } }
-  targets: 0)";
+// Of one stage, "app" on debian, with these steps.
+std::string Stage(const std::vector<std::string>& steps, const std::string& platform = "amd64") {
+  std::string text =
+      "stages { name: \"app\" base_text: \"debian\" platform { os: \"linux\" "
+      "architecture: \"" +
+      platform + "\" } operations { image {} }";
+  for (const std::string& step : steps) {
+    text += "operations { text: \"" + step + "\" " +
+            (step.starts_with("COPY") ? "copy {}" : "run {}") + " }";
+  }
+  return text + "} targets: 0";
+}
+
+const std::string kOneStage = Stage({"COPY . /src", "RUN make"});
 
 TEST_F(ExplainerTest, TheFirstBuildIsTheFirstTime) {
   Build build = Begin(kOneStage);
   Base(build, 0, "debian-1");
-  EXPECT_EQ(Step(build, {0, 1}, {FilesPart({FileEntry("a", "1")})}, "1"), "first time");
+  EXPECT_EQ(Step(build, {0, 1}, {File("1")}, "1"), "first time");
 }
 
-TEST_F(ExplainerTest, OfTheSameStepTheFirstPartThatDiffersIsNamed) {
+TEST_F(ExplainerTest, OfTheSameStepThePartThatDiffersIsNamed) {
   Build first = Begin(kOneStage);
   Base(first, 0, "debian-1");
-  Step(first, {0, 1}, {FilesPart({FileEntry("a", "1")})}, "1");
+  Step(first, {0, 1}, {File("1")}, "1");
   Step(first, {0, 2},
        {Value("the command", "make"), Value("the variable CC", "gcc"), Value("the variable X", "")},
        "2");
   End(first);
   Build second = Begin(kOneStage);
   Base(second, 0, "debian-1");
-  EXPECT_EQ(Step(second, {0, 1}, {FilesPart({FileEntry("a", "2")})}, "1"), "miss: file a changed");
+  EXPECT_EQ(Step(second, {0, 1}, {File("2")}, "1"), "miss: file a changed");
   EXPECT_EQ(Step(second, {0, 2},
                  {Value("the command", "make"), Value("the variable CC", "clang"),
                   Value("the variable X", "")},
@@ -167,30 +150,84 @@ TEST_F(ExplainerTest, WhatLiesBelowIsNamed) {
   const std::vector<StepPart> make = {Value("the command", "make")};
   Build first = Begin(kOneStage);
   Base(first, 0, "debian-1");
-  Step(first, {0, 1}, {FilesPart({FileEntry("a", "1")})}, "1");
+  Step(first, {0, 1}, {File("1")}, "1");
   Step(first, {0, 2}, make, "2");
   End(first);
   Build second = Begin(kOneStage);
   Base(second, 0, "debian-1");
-  Step(second, {0, 1}, {FilesPart({FileEntry("a", "2")})}, "other");
+  Step(second, {0, 1}, {File("2")}, "other");
   EXPECT_EQ(Step(second, {0, 2}, make, "2"), "miss: \"COPY . /src\" before it made something else");
-  Build third = Begin(kOneStage);
-  Base(third, 0, "debian-2");
-  EXPECT_EQ(Step(third, {0, 2}, make, "2"), "miss: the base image debian changed");
 }
 
-TEST_F(ExplainerTest, AChangedInstructionIsNamed) {
-  Build first = Begin(kOneStage);
+TEST_F(ExplainerTest, ABaseThatChangedIsNamed) {
+  Build first = Begin(Stage({"RUN make"}));
   Base(first, 0, "debian-1");
-  Step(first, {0, 2}, {Value("the command", "make")}, "2");
+  first.below = Digest::Of("debian-1");
+  Step(first, {0, 1}, {Value("the command", "make")}, "1");
   End(first);
-  Build second = Begin(R"(
-    stages { name: "app" base_text: "debian" operations { image { reference: "debian" } }
-             operations { text: "COPY . /src" } operations { text: "RUN make all" } }
-    targets: 0)");
-  Base(second, 0, "debian-1");
-  EXPECT_EQ(Step(second, {0, 2}, {Value("the command", "make all")}, "2"),
+  Build second = Begin(Stage({"RUN make"}));
+  Base(second, 0, "debian-2");
+  second.below = Digest::Of("debian-2");
+  EXPECT_EQ(Step(second, {0, 1}, {Value("the command", "make")}, "1"),
+            "miss: the base image debian changed");
+}
+
+TEST_F(ExplainerTest, APlatformThatChangedIsNamed) {
+  Build first = Begin(Stage({"COPY . /src"}));
+  Base(first, 0, "scratch");
+  Step(first, {0, 1}, {File("1")}, "1");
+  End(first);
+  Build second = Begin(Stage({"COPY . /src"}, "arm64"));
+  Base(second, 0, "scratch");
+  second.below = Digest::Of("arm64");
+  EXPECT_EQ(Step(second, {0, 1}, {File("1")}, "1"),
+            "miss: the platform was linux/amd64, now it is linux/arm64");
+}
+
+// A build of RUN instructions, each made from its text; what each one's reason is.
+class InstructionsTest : public ExplainerTest {
+ protected:
+  std::vector<std::string> Run(const std::vector<std::string>& steps) {
+    Build build = Begin(Stage(steps));
+    Base(build, 0, "debian-1");
+    std::vector<std::string> reasons;
+    std::string all;
+    for (size_t i = 0; i < steps.size(); ++i) {
+      all += steps[i];
+      const OperationId id{0, static_cast<uint32_t>(i + 1)};
+      const zlayer::Step step = StepOn(build, {Value("the command", steps[i])});
+      reasons.push_back(build.explainer->Explain(id, step));
+      Make(build, id, step, all);
+    }
+    End(build);
+    return reasons;
+  }
+};
+
+TEST_F(InstructionsTest, AChangedOneIsNamed) {
+  Run({"RUN a", "RUN make"});
+  EXPECT_EQ(Run({"RUN a", "RUN make all"})[1],
             "miss: the instruction changed, it was \"RUN make\"");
+}
+
+TEST_F(InstructionsTest, OneThatIsInsertedIsNew) {
+  Run({"RUN a", "RUN b"});
+  const std::vector<std::string> reasons = Run({"RUN a", "RUN true", "RUN b"});
+  EXPECT_EQ(reasons[1], "first time: the instruction is new");
+  EXPECT_EQ(reasons[2], "miss: \"RUN true\" before it is new");
+}
+
+TEST_F(InstructionsTest, OneThatWasRemovedIsNamed) {
+  Run({"RUN 1", "RUN 2", "RUN 3"});
+  EXPECT_EQ(Run({"RUN 1", "RUN 3"})[1], "miss: \"RUN 2\" is no longer before it");
+}
+
+TEST_F(InstructionsTest, ThoseThatWereSwappedAreNamed) {
+  Run({"RUN 1", "RUN 2", "RUN 3"});
+  const std::vector<std::string> reasons = Run({"RUN 2", "RUN 1", "RUN 3"});
+  EXPECT_EQ(reasons[0], "miss: the instruction was moved");
+  EXPECT_EQ(reasons[1], "miss: \"RUN 2\" before it was moved");
+  EXPECT_EQ(reasons[2], "miss: \"RUN 2\" before it was moved");
 }
 
 TEST_F(ExplainerTest, TheSameKeyWithoutAResultIsEvicted) {
@@ -198,41 +235,197 @@ TEST_F(ExplainerTest, TheSameKeyWithoutAResultIsEvicted) {
   Base(first, 0, "debian-1");
   Step(first, {0, 1}, {Value("the command", "x")}, "1");
   End(first);
-  key_.clear();
   Build second = Begin(kOneStage);
   Base(second, 0, "debian-1");
   EXPECT_EQ(Step(second, {0, 1}, {Value("the command", "x")}, "1"), "evicted");
 }
 
+// What is made again is another layer, of the same content.
+TEST_F(ExplainerTest, WhatStoodOnAnEvictedLayerIsEvicted) {
+  Build first = Begin(kOneStage);
+  Base(first, 0, "debian-1");
+  zlayer::Step run = StepOn(first, {Value("the command", "make")});
+  run.content_key = Digest::Of("content");
+  Step(first, {0, 1}, {File("1")}, "1");
+  first.explainer->Explain({0, 2}, run);
+  Make(first, {0, 2}, run, "2");
+  End(first);
+  files_.clear();
+  Build second = Begin(kOneStage);
+  Base(second, 0, "debian-1");
+  EXPECT_EQ(Step(second, {0, 1}, {File("1")}, "1"), "evicted");
+  run.key = Digest::Of("on the layer that was made again");
+  EXPECT_EQ(second.explainer->Explain({0, 2}, run), "evicted");
+}
+
+TEST_F(ExplainerTest, WhatFailedTheLastTimeWasNotFinished) {
+  Build first = Begin(kOneStage);
+  Base(first, 0, "debian-1");
+  first.explainer->Explain({0, 1}, StepOn(first, {File("1")}));
+  End(first);
+  Build second = Begin(kOneStage);
+  Base(second, 0, "debian-1");
+  EXPECT_EQ(Step(second, {0, 1}, {File("1")}, "1"), "miss: the earlier build did not finish it");
+  EXPECT_EQ(Step(second, {0, 2}, {Value("the command", "make")}, "2"), "first time");
+}
+
 TEST_F(ExplainerTest, TheMostAlikeOfTheEarlierBuildsCounts) {
   Build alike = Begin(kOneStage);
   Base(alike, 0, "debian-1");
-  Step(alike, {0, 1}, {FilesPart({FileEntry("a", "1")})}, "1");
+  Step(alike, {0, 1}, {File("1")}, "1");
   End(alike);
-  Build other = Begin(R"(stages { name: "app" base_text: "x" operations { scratch {} }
-                                  operations { text: "RUN other" } } targets: 0)");
+  Build other = Begin(Stage({"RUN other"}));
   Base(other, 0, "x");
   Step(other, {0, 1}, {Value("the command", "other")}, "o");
   End(other);
   Build build = Begin(kOneStage);
   Base(build, 0, "debian-1");
-  EXPECT_EQ(Step(build, {0, 1}, {FilesPart({FileEntry("a", "2")})}, "1"), "miss: file a changed");
+  EXPECT_EQ(Step(build, {0, 1}, {File("2")}, "1"), "miss: file a changed");
+}
+
+TEST_F(ExplainerTest, OfBuildsWithTheSameTextsTheOneMadeFromTheSameIsNearest) {
+  const auto run = [this](const std::string& file, const std::string& argument) {
+    Build build = Begin(kOneStage);
+    Base(build, 0, "debian-1");
+    Step(build, {0, 1}, {File(file)}, file);
+    std::string why = Step(build, {0, 2}, {Value("the variable A", argument)}, argument);
+    End(build);
+    return why;
+  };
+  run("1", "1");
+  EXPECT_EQ(run("1", "2"), "miss: the variable A changed");
+  EXPECT_EQ(run("2", "1"), "miss: \"COPY . /src\" before it made something else");
+}
+
+TEST_F(ExplainerTest, OfBuildsWithTheSameTextsTheOneOnTheSameBaseIsNearest) {
+  for (const char* base : {"debian-1", "debian-2"}) {
+    Build build = Begin(kOneStage);
+    Base(build, 0, base);
+    Step(build, {0, 1}, {File("1")}, "1");
+    Step(build, {0, 2}, {Value("the command", "make")}, "2");
+    End(build);
+  }
+  Build build = Begin(kOneStage);
+  Base(build, 0, "debian-1");
+  Step(build, {0, 1}, {File("2")}, "other");
+  EXPECT_EQ(Step(build, {0, 2}, {Value("the command", "make")}, "2"),
+            "miss: \"COPY . /src\" before it made something else");
+}
+
+TEST_F(ExplainerTest, OfBuildsAsMuchAlikeTheOneWithTheFewestOtherFilesIsNearest) {
+  const auto run = [this](const std::string& a, const std::string& b) {
+    Build build = Begin(kOneStage);
+    Base(build, 0, "debian-1");
+    std::string why = Step(build, {0, 1}, {FilesPart({FileEntry("a", a), FileEntry("b", b)})}, a);
+    End(build);
+    return why;
+  };
+  run("1", "1");
+  run("2", "2");
+  EXPECT_EQ(run("1", "3"), "miss: file b changed");
+}
+
+// Of builds without tags nobody knows whether they are of the same project.
+TEST_F(ExplainerTest, ABuildOfSomethingElseIsNoEarlierOne) {
+  options_.earlier_may_differ = true;
+  Build other = Begin(Stage({"RUN echo p1", "RUN echo common"}));
+  Base(other, 0, "busybox");
+  Step(other, {0, 1}, {Value("the command", "p1")}, "1");
+  Step(other, {0, 2}, {Value("the command", "common")}, "2");
+  End(other);
+  Build different = Begin(Stage({"RUN echo p2", "RUN echo other"}));
+  Base(different, 0, "busybox");
+  EXPECT_EQ(Step(different, {0, 1}, {Value("the command", "p2")}, "1"), "first time");
+  Build changed = Begin(Stage({"RUN echo changed", "RUN echo common"}));
+  Base(changed, 0, "busybox");
+  EXPECT_EQ(Step(changed, {0, 1}, {Value("the command", "changed")}, "1"),
+            "miss: the instruction changed, it was \"RUN echo p1\"");
+}
+
+TEST_F(ExplainerTest, AnUnnamedTargetIsFoundAgainThoughAStageCameBeforeIt) {
+  const std::string last = R"( stages { base_text: "b" operations { image {} }
+                                        operations { text: "COPY a /" copy {} } } )";
+  Build first = Begin(last + "targets: 0");
+  Base(first, 0, "b");
+  Step(first, {0, 1}, {File("1")}, "1");
+  End(first);
+  Build second = Begin(R"(stages { base_text: "b" operations { image {} }
+                                   operations { text: "RUN x" run {} } })" +
+                       last + "targets: 1");
+  second.graph->mutable_stages(1)->mutable_operations(1)->mutable_copy()->add_sources();
+  Base(second, 1, "b");
+  EXPECT_EQ(Step(second, {1, 1}, {File("2")}, "2"), "miss: file a changed");
 }
 
 TEST_F(ExplainerTest, FilesThatAreGoneAreNotNamed) {
   Build first = Begin(kOneStage);
   Base(first, 0, "debian-1");
-  Step(first, {0, 1}, {FilesPart({FileEntry("a", "1")})}, "1");
+  Step(first, {0, 1}, {File("1")}, "1");
   End(first);
-  layers_.clear();
+  files_.clear();
   Build second = Begin(kOneStage);
   Base(second, 0, "debian-1");
-  EXPECT_EQ(Step(second, {0, 1}, {FilesPart({FileEntry("a", "2")})}, "1"),
-            "miss: the files changed");
+  EXPECT_EQ(Step(second, {0, 1}, {File("2")}, "1"), "miss: the files changed");
+}
+
+TEST_F(ExplainerTest, AMountedDirectoryThatBecameAFileIsNamed) {
+  const auto mount = [this](std::vector<Entry> entries) {
+    StepPart part = FilesPart(std::move(entries));
+    part.name = "the mount on /f";
+    part.origin.layers = {Digest::Of("layer")};
+    part.names = [](std::string_view) { return "src/one"; };
+    return part;
+  };
+  const StepPart directory = mount({DirectoryEntry(""), FileEntry("x")});
+  const StepPart file = mount({FileEntry("file")});
+  Build first = Begin(Stage({"RUN make"}));
+  Step(first, {0, 1}, {directory}, "1");
+  End(first);
+  Build second = Begin(Stage({"RUN make"}));
+  EXPECT_EQ(Step(second, {0, 1}, {file}, "1"),
+            "miss: src/one was a directory, now it is a file (the mount on /f)");
+  End(second);
+  Build third = Begin(Stage({"RUN make"}));
+  earlier_.resize(1);
+  EXPECT_EQ(Step(third, {0, 1}, {directory}, "1"),
+            "miss: src/one was a file, now it is a directory (the mount on /f)");
+}
+
+TEST_F(ExplainerTest, OfATooLargeBuildThePartsThatFitAreKept) {
+  const auto run = [this](const std::string& file, const std::string& variable) {
+    Build build = Begin(kOneStage);
+    Base(build, 0, "debian-1");
+    const std::string first = Step(build, {0, 1}, {File(file)}, "1");
+    std::vector<StepPart> many;
+    for (int i = 0; i < 100; ++i) {
+      many.push_back(Value("the variable X" + std::to_string(i), variable));
+    }
+    const std::string second = Step(build, {0, 2}, many, "2");
+    End(build);
+    EXPECT_LE(earlier_.front().size(), options_.max_bytes);
+    return first + "; " + second;
+  };
+  options_.max_bytes = 400;
+  run("1", "1");
+  EXPECT_EQ(run("2", "2"),
+            "miss: file a changed; miss: what it was made from was too large to be remembered");
+}
+
+TEST_F(ExplainerTest, OfATooLargeBuildTheStepsThatFitAreKept) {
+  const std::string text = Stage({"COPY . /src", "RUN " + std::string(500, 'x')});
+  options_.max_bytes = 400;
+  for (const char* why :
+       {"first time", "miss: the earlier build was too large to be remembered whole"}) {
+    Build build = Begin(text);
+    Base(build, 0, "debian-1");
+    Step(build, {0, 1}, {File("1")}, "1");
+    EXPECT_EQ(Step(build, {0, 2}, {Value("the command", "x")}, "2"), why);
+    End(build);
+  }
 }
 
 TEST_F(ExplainerTest, DamagedExplanationsAreNone) {
-  earlier_ = {"\xff\xff\xff"};
+  earlier_ = {"\xff\xff\xff", ""};
   Build build = Begin(kOneStage);
   Base(build, 0, "debian-1");
   EXPECT_EQ(Step(build, {0, 1}, {}, "1"), "first time");

@@ -150,6 +150,26 @@ std::vector<MountKey> RunMounts::Keys() const {
   return keys;
 }
 
+FilesOrigin RunMounts::OriginOf(const Opened& opened) {
+  FilesOrigin origin{.layers = {},
+                     .path = opened.from.view.PathInLayers(opened.source),
+                     .reset_owner = !IsImage(*opened.mount)};
+  for (const LayerRef& layer : opened.from.view.layers()) {
+    origin.layers.push_back(layer->id());
+  }
+  return origin;
+}
+
+PathNames RunMounts::NamesIn(const Opened& opened) {
+  return [&from = opened.mount->from(), source = opened.source,
+          is_directory = opened.is_directory](std::string_view path) {
+    const bool is_source = !is_directory || path.empty();
+    return ShownPath(from, is_source        ? source
+                           : source.empty() ? std::string(path)
+                                            : fmt::format("{}/{}", source, path));
+  };
+}
+
 std::vector<StepPart> RunMounts::Parts() const {
   std::vector<StepPart> parts;
   for (const Opened& opened : opened_) {
@@ -162,7 +182,11 @@ std::vector<StepPart> RunMounts::Parts() const {
                                           mount.uid(), mount.gid()),
                      .files = nullptr});
     if (opened.selected_index != nullptr) {
-      parts.push_back({.name = name, .value = "", .files = opened.selected_index});
+      parts.push_back({.name = name,
+                       .value = "",
+                       .files = opened.selected_index,
+                       .origin = OriginOf(opened),
+                       .names = NamesIn(opened)});
     }
   }
   return parts;

@@ -69,6 +69,8 @@ class RunMounts {
     std::optional<uint32_t> mode;  // of the directory that a tmpfs covers
   };
 
+  static FilesOrigin OriginOf(const Opened& opened);
+  static PathNames NamesIn(const Opened& opened);
   static absl::Status OpenSource(const OpenInput& open, Opened* opened);
   absl::StatusOr<ContainerMount> Bind(const Opened& opened, LayerStore* layers,
                                       const AddLayer& add_layer, const std::stop_token& stop) const;

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "backends/native/solver/earlier_files.h"
 #include "backends/native/testing/store_fixture.h"
 
 namespace zlayer {
@@ -72,6 +73,34 @@ class RunMountsTest : public StoreTest {
   Filesystem context_;
   Filesystem stage_;
 };
+
+TEST_F(RunMountsTest, FilesHaveTheirSourcesNamesAndCanBeSelectedAgain) {
+  ASSERT_OK_AND_ASSIGN(const RunMounts mounts, Open(R"(
+    mounts { target: "/1" from { context: "" } source: "/src" }
+    mounts { target: "/2" from { context: "" } source: "src/a.c" }
+    mounts { target: "/3" from { stage: 0 } source: "/out" }
+    mounts { type: CACHE target: "/4" id: "c" from { stage: 0 } source: "/out" })"));
+  std::vector<std::string> names;
+  for (const StepPart& part : mounts.Parts()) {
+    if (part.files == nullptr) {
+      continue;
+    }
+    names.push_back(part.names("") + " " + part.names("x"));
+    ASSERT_OK_AND_ASSIGN(const std::shared_ptr<const LayerIndex> again,
+                         FindEarlierFiles(*store_, {}, part.files->ContentDigest(), part.origin));
+    EXPECT_EQ(again->id(), part.files->id()) << part.name;
+  }
+  EXPECT_THAT(names, ElementsAre("src src/x", "src/a.c src/a.c", "/out /out/x", "/out /out/x"));
+}
+
+TEST_F(RunMountsTest, FilesOfLayersThatAreGoneAreNotFound) {
+  ASSERT_OK_AND_ASSIGN(const RunMounts mounts, Open(R"(
+    mounts { target: "/m" from { stage: 0 } source: "/out" })"));
+  StepPart part = mounts.Parts().back();
+  part.origin.layers[0] = Digest::Of("gone");
+  EXPECT_THAT(FindEarlierFiles(*store_, {}, part.files->ContentDigest(), part.origin),
+              StatusIs(absl::StatusCode::kNotFound));
+}
 
 TEST_F(RunMountsTest, OfAContextOnlyWhatIsSelectedGetsATree) {
   ASSERT_OK_AND_ASSIGN(RunMounts mounts, Open(R"(

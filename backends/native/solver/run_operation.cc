@@ -86,17 +86,21 @@ std::vector<StepPart> PartsOf(const v1::Run& run, const std::vector<std::string>
     parts.push_back({.name = std::move(name), .value = std::move(value), .files = nullptr});
   };
   add("the command", Join({run.argv().begin(), run.argv().end()}, "\n"));
-  for (const std::string& entry : environment) {
-    const size_t equals = entry.find('=');
-    add(fmt::format("the variable {}", ToUtf8(entry.substr(0, equals))), entry);
-  }
+  // Before the variables: HOME is often the user's.
   add("the user",
       fmt::format("{}:{}:{}", user.uid, user.gid, fmt::join(user.additional_gids, ",")));
+  std::vector<std::string> names;
+  for (const std::string& entry : environment) {
+    names.push_back(entry.substr(0, entry.find('=')));
+    add(fmt::format("the variable {}", ToUtf8(names.back())), entry);
+  }
   add("the working directory", run.working_directory());
   add("the network mode", HostNetwork(run) ? "host" : "none");
   add("the security mode", fmt::format("{}", static_cast<int>(run.security())));
   add("the host name", run.hostname());
   add("the OCI runtime", std::string(runtime));
+  // A process sees it: `env` prints it.
+  add("the order of the variables", Join(names, "\n"));
   return parts;
 }
 

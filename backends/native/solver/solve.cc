@@ -221,6 +221,8 @@ class Solver {
         place(event.mutable_instruction_retried());
       } else if (event.has_instruction_waiting()) {
         place(event.mutable_instruction_waiting());
+      } else if (event.has_instruction_missed()) {
+        place(event.mutable_instruction_missed());
       }
       events_.Emit(std::move(event));
     };

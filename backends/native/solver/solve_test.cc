@@ -256,6 +256,18 @@ TEST_F(SolveTest, AFailureIsNotCached) {
   EXPECT_EQ(world_.Runs("a"), 2);
 }
 
+TEST_F(SolveTest, WhatFailsHasAReason) {
+  world_.on_make = [](const std::string&, const std::string&, std::stop_token) {
+    return FailedPrecondition("it broke");
+  };
+  const auto failed = Build(Chain({"a"}));
+  EXPECT_FALSE(failed->image.ok());
+  EXPECT_EQ(failed->events.Missed(0, 0), "first time");
+  EXPECT_EQ(failed->events.Reason(0, 0), "");
+  const auto again = Build(Job(Graph(Chain({"a"}))), {failed->explained});
+  EXPECT_EQ(again->events.Missed(0, 0), "miss: the earlier build did not finish it");
+}
+
 TEST_F(SolveTest, AFailureEndsWhatRunsBesideIt) {
   Gate begun, never;
   Hold("slow", &begun, &never);

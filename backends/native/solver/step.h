@@ -11,15 +11,24 @@
 #include <string>
 #include <vector>
 
+#include "backends/native/solver/files_difference.h"
 #include "base/digest.h"
 #include "registry/layer/layer_store.h"
 #include "zlayer/v1/events.pb.h"
 
 namespace zlayer {
 
-// Takes what happens during a step: Output, Progress, InstructionWaiting and InstructionRetried
-// events, without stage and index, and Warning events.
+// Takes what happens during a step: Output, Progress, InstructionMissed, InstructionWaiting and
+// InstructionRetried events, without stage and index, and Warning events.
 using StepSink = std::function<void(v1::BuildEvent)>;
+
+// What files were selected from (run_mounts.h, SelectTree): the tree at `path` of these layers,
+// lowest first. None without layers.
+struct FilesOrigin {
+  std::vector<Digest> layers;
+  std::string path;  // in the layers
+  bool reset_owner = false;
+};
 
 // Something that a step is made from, to say what changed since an earlier build.
 struct StepPart {
@@ -27,6 +36,10 @@ struct StepPart {
   std::string value;  // compared, never shown
   // Instead of a value: files, as the index of a layer that may be in no store.
   std::shared_ptr<const LayerIndex> files;
+  // Where to find `files` later, if nothing in the store contains the same.
+  FilesOrigin origin = {};
+  // What the user calls a path of `files`. To be called before the step is made.
+  PathNames names = {};
 };
 
 struct Step {

@@ -142,6 +142,9 @@ absl::StatusOr<StepResult> StepCache::Do(const Step& step, const StepRequest& re
     if (reason.empty()) {
       reason = request.no_cache ? "no_cache" : explain(step);
     }
+    v1::BuildEvent missed;
+    missed.mutable_instruction_missed()->set_reason(reason);
+    sink(std::move(missed));
   }
   // The work looks again: who did it meanwhile has left.
   const auto work = [this, step, request, reason = std::move(reason)](

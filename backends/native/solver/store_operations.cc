@@ -94,6 +94,15 @@ struct StoreOperations::FileWork {
     return Laid(draft.Finish(contents, std::move(stop)));
   }
 
+  // What users call a path of the index.
+  std::string NameOf(std::string_view path) {
+    // A plan that was made before says nothing of where its files are from.
+    if (!Plan().ok() || (is_windows && !IsAtOrBelow(path, kWindowsFiles))) {
+      return fmt::format("/{}", path);
+    }
+    return draft.NameOf(is_windows ? PathBelow(path, kWindowsFiles) : path);
+  }
+
   // An index of the draft as layers of the stage's system have it.
   absl::StatusOr<std::string> Laid(absl::StatusOr<std::string> index) const {
     return index.ok() && is_windows ? WindowsLayer(*std::move(index), now_ns) : index;
@@ -196,9 +205,17 @@ Step StoreOperations::FileStep(std::shared_ptr<FileWork> work,
     step.chain = below.chain;
     step.key = UnpackKey(scope, files->ContentDigest(), archives, below.chain);
     step.content_key = UnpackKey(scope, files->ContentDigest(), archives, ContentChain(below));
-    step.parts.push_back({.name = "the archives", .value = archives, .files = nullptr});
+    for (const LayerDraft::ArchiveToUnpack& archive : work->draft.Archives()) {
+      step.parts.push_back({.name = fmt::format("archive {}", archive.name),
+                            .value = archive.key,
+                            .files = nullptr});
+    }
   }
-  step.parts.push_back({.name = "the files", .value = "", .files = std::move(files)});
+  step.parts.push_back({.name = "the files",
+                        .value = "",
+                        .files = std::move(files),
+                        .origin = {},
+                        .names = [work](std::string_view path) { return work->NameOf(path); }});
   step.make = [work = std::move(work), store = resources_.store, spans = job_.spans](
                   const StepSink&, std::stop_token stop) -> absl::StatusOr<LayerRef> {
     const ScopedSpan span(spans.get(), "store");
@@ -353,7 +370,8 @@ absl::StatusOr<Step> StoreOperations::Copy(const v1::Copy& copy, const Site& sit
                        .unpack = Unpacks(copy, source),
                        .inline_file = source.from().kind_case() == v1::Input::kInline
                                           ? &source.from().inline_()
-                                          : nullptr});
+                                          : nullptr,
+                       .input = &source.from()});
   }
   CopyOptions options{.destination = copy.destination(), .mode = copy.mode()};
   ASSIGN_OR_RETURN(options.exclude, ExcludePatterns::Parse(copy.exclude()));

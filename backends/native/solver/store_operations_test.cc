@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "backends/native/solver/earlier_files.h"
 #include "backends/native/testing/store_fixture.h"
 #include "base/status_macros.h"
 
@@ -81,6 +82,20 @@ TEST_F(CopyTest, AnUnchangedCopyIsWhatItWas) {
   const LayerRef anew = Make(again);      // as without the cache
   EXPECT_EQ(anew->ContentDigest(), made->ContentDigest());
   EXPECT_EQ(PathsOf(*anew), PathsOf(*made));
+}
+
+// Also where nothing was planned, and the files are found by their content, whatever their times.
+TEST_F(CopyTest, FilesHaveTheirSourcesNames) {
+  const std::vector<FileSpec> files = {File("a", "a")};
+  for (int i = 0; i < 2; ++i) {
+    ASSERT_OK_AND_ASSIGN(const Step step, Prepare(files));
+    EXPECT_EQ(step.parts[0].names("src/a"), "a");
+    EXPECT_EQ(step.parts[0].names("src"), "/src");
+    const LayerRef made = Make(step);
+    ASSERT_OK_AND_ASSIGN(const std::shared_ptr<const LayerIndex> found,
+                         FindEarlierFiles(*store_, {"default", {}}, made->ContentDigest(), {}));
+    EXPECT_EQ(found->ContentDigest(), made->ContentDigest());
+  }
 }
 
 TEST_F(CopyTest, AChangedFileIsAnotherStep) {

@@ -34,6 +34,9 @@ class CollectingSink : public EventSink {
     if (event.has_instruction_complete()) {
       const v1::InstructionComplete& complete = event.instruction_complete();
       reasons_[{complete.stage(), complete.index()}] = complete.reason();
+    } else if (event.has_instruction_missed()) {
+      const v1::InstructionMissed& missed = event.instruction_missed();
+      missed_[{missed.stage(), missed.index()}] = missed.reason();
     } else if (event.has_output()) {
       output_.push_back(event.output().data());
     } else if (event.has_instruction_waiting()) {
@@ -46,6 +49,12 @@ class CollectingSink : public EventSink {
     const auto found = reasons_.find({stage, index});
     return found == reasons_.end() ? "" : found->second;
   }
+  // The same, of one that was not found and may not be complete.
+  std::string Missed(uint32_t stage, uint32_t index) const {
+    MutexLock lock(&mutex_);
+    const auto found = missed_.find({stage, index});
+    return found == missed_.end() ? "" : found->second;
+  }
   std::vector<std::string> output() const {
     MutexLock lock(&mutex_);
     return output_;
@@ -56,6 +65,7 @@ class CollectingSink : public EventSink {
  private:
   mutable Mutex mutex_;
   std::map<std::pair<uint32_t, uint32_t>, std::string> reasons_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::pair<uint32_t, uint32_t>, std::string> missed_ ABSL_GUARDED_BY(mutex_);
   std::vector<std::string> output_ ABSL_GUARDED_BY(mutex_);
 };
 
@@ -68,7 +78,9 @@ class TestBuild {
     options_.cache = cache;
     options_.pool = pool;
     options_.explain.earlier = [this] { return earlier; };
-    options_.explain.layer = [world](const Digest& id) { return world->Layer(id); };
+    options_.explain.files = [](const v1::Platform&, const Digest&, const FilesOrigin&) {
+      return NotFound("no files are kept");
+    };
     options_.explained = [this](const std::string& steps) { explained = steps; };
     options_.kept_layer = [](const LayerRef&) {};
   }
