@@ -173,6 +173,25 @@ bool IsTarType(std::string_view media_type, std::string_view tar) {
          suffix == ".zstd";
 }
 
+// Whoever writes a manifest again keeps the order of members, and looks through all of an object
+// for each (image_json_write.cc).
+constexpr size_t kMaxMembers = 1000;
+
+bool HasTooManyMembers(const nlohmann::json& value) {
+  return (value.is_object() && value.size() > kMaxMembers) ||
+         (value.is_structured() && std::any_of(value.begin(), value.end(), HasTooManyMembers));
+}
+
+// Of a manifest or an index.
+absl::StatusOr<nlohmann::json> ParseDocument(std::string_view json) {
+  ASSIGN_OR_RETURN(nlohmann::json document, ParseJsonObject(json, kMaxManifestBytes));
+  if (HasTooManyMembers(document)) {
+    return InvalidArgument(
+        fmt::format("an object of the JSON document has more than {} members", kMaxMembers));
+  }
+  return document;
+}
+
 }  // namespace
 
 absl::Status CheckIndexDepth(int depth) {
@@ -238,7 +257,7 @@ absl::StatusOr<ConfigDocument> ParseConfig(std::string_view json) {
 }
 
 absl::StatusOr<ManifestDocument> ParseManifest(std::string_view json) {
-  ASSIGN_OR_RETURN(nlohmann::json document, ParseJsonObject(json, kMaxManifestBytes));
+  ASSIGN_OR_RETURN(nlohmann::json document, ParseDocument(json));
   absl::Status status;
   JsonMember root(document, &status);
   CheckSchemaVersion(root);
@@ -258,7 +277,7 @@ absl::StatusOr<ManifestDocument> ParseManifest(std::string_view json) {
 }
 
 absl::StatusOr<AnyManifest> ParseAnyManifest(std::string_view media_type, std::string_view json) {
-  ASSIGN_OR_RETURN(nlohmann::json document, ParseJsonObject(json, kMaxManifestBytes));
+  ASSIGN_OR_RETURN(nlohmann::json document, ParseDocument(json));
   absl::Status status;
   JsonMember root(document, &status);
   CheckSchemaVersion(root);
@@ -295,7 +314,7 @@ absl::StatusOr<AnyManifest> ParseAnyManifest(std::string_view media_type, std::s
 }
 
 absl::StatusOr<std::vector<Descriptor>> ParseIndex(std::string_view json) {
-  ASSIGN_OR_RETURN(nlohmann::json document, ParseJsonObject(json, kMaxManifestBytes));
+  ASSIGN_OR_RETURN(nlohmann::json document, ParseDocument(json));
   absl::Status status;
   JsonMember root(document, &status);
   CheckSchemaVersion(root);

@@ -1,5 +1,6 @@
 #include "registry/image/image_json.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <google/protobuf/util/message_differencer.h>
 #include <gtest/gtest.h>
@@ -250,6 +251,19 @@ TEST(ImageJsonTest, WrongManifests) {
   EXPECT_THAT(ParseIndex(R"({"schemaVersion":2,"manifests":[{"digest":"md5:1"}]})"),
               StatusIs(absl::StatusCode::kInvalidArgument,
                        HasSubstr("manifests[0].digest is not a digest")));
+}
+
+TEST(ImageJsonTest, ManifestsWithMoreMembersThanAnyoneNeeds) {
+  std::string annotations;
+  for (int i = 0; i < 1001; ++i) {
+    annotations += fmt::format("{}\"a{}\":\"\"", i == 0 ? "" : ",", i);
+  }
+  const std::string index =
+      fmt::format(R"({{"schemaVersion":2,"mediaType":"{}","manifests":[],"annotations":{{{}}}}})",
+                  kIndexMediaType, annotations);
+  EXPECT_THAT(ParseAnyManifest("", index),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("1000 members")));
+  EXPECT_THAT(ParseIndex(index), StatusIs(absl::StatusCode::kInvalidArgument));
 }
 
 TEST(ImageJsonTest, LayoutIndexNamesTheImage) {
