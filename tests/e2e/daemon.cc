@@ -48,6 +48,9 @@ Process::Process(const std::vector<std::string>& argv, const std::string& standa
   const int error = posix_spawnp(&pid_, arguments[0], &actions, nullptr, arguments.data(), environ);
   posix_spawn_file_actions_destroy(&actions);
   EXPECT_EQ(error, 0) << argv[0];
+  if (error != 0) {
+    pid_ = -1;
+  }
 }
 
 Process::~Process() {
@@ -57,13 +60,21 @@ Process::~Process() {
   }
 }
 
-void Process::Signal(int signal) { kill(pid_, signal); }
+void Process::Signal(int signal) {
+  // -1 means every process there is.
+  ASSERT_GT(pid_, 0) << "it was not started, or has ended";
+  kill(pid_, signal);
+}
 
 std::string Process::OutSoFar() const { return Contents(files_.path() + "/out"); }
 
 std::string Process::ErrSoFar() const { return Contents(files_.path() + "/err"); }
 
 Finished Process::Wait(double seconds) {
+  if (pid_ <= 0) {
+    ADD_FAILURE() << "it was not started, or has ended";
+    return {};
+  }
   int status = 0;
   if (!WaitUntil([&] { return waitpid(pid_, &status, WNOHANG) == pid_; }, seconds)) {
     ADD_FAILURE() << "still running after " << seconds << " s";
@@ -122,8 +133,7 @@ void DaemonTest::StartDaemon(const std::vector<std::string>& flags) {
   std::vector<std::string> argv = {kDaemon, "--root", Root(), "--address", Address()};
   argv.insert(argv.end(), flags.begin(), flags.end());
   daemon_ = std::make_unique<Process>(argv);
-  ASSERT_TRUE(WaitUntil([&] { return Zlayer({"info"}).exit_code == 0; }))
-      << daemon_->Wait(0).err;
+  ASSERT_TRUE(WaitUntil([&] { return Zlayer({"info"}).exit_code == 0; })) << daemon_->Wait(0).err;
 }
 
 void DaemonTest::StopDaemon(int signal) {
