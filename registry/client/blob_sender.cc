@@ -158,13 +158,9 @@ Outcome BlobSender::Committed(const HostReply& reply) {
   if (!reply.outcome.ok()) {
     return Broken(reply);
   }
-  session_.Forget();
-  const std::string_view said = reply.reply.Header("docker-content-digest");
-  if (said.starts_with("sha256:") && said != blob_.digest.ToString()) {
-    return {.status = DataLoss("the registry says that it has another digest")};
-  }
-  done_ = true;
-  return {};
+  Outcome outcome = session_.Complete(reply, blob_.digest);
+  done_ = outcome.ok();
+  return outcome;
 }
 
 // Decides how the next attempt goes on.

@@ -14,7 +14,6 @@
 namespace zlayer {
 namespace {
 
-constexpr size_t kMaxManifest = size_t{4} << 20;
 constexpr size_t kMaxSaid = 128;
 constexpr size_t kMaxMediaType = 255;
 
@@ -48,7 +47,8 @@ std::string MediaTypeOf(const TransportReply& reply) {
   return own.empty() ? type : own;
 }
 
-// What the registry says that the digest is; it may say nothing.
+}  // namespace
+
 absl::Status CheckSaidDigest(const TransportReply& reply, const Digest& digest) {
   const std::string_view said = reply.Header("docker-content-digest");
   if (said.starts_with("sha256:") && said != digest.ToString()) {
@@ -57,8 +57,6 @@ absl::Status CheckSaidDigest(const TransportReply& reply, const Digest& digest) 
   }
   return absl::OkStatus();
 }
-
-}  // namespace
 
 HostRequest Route::Request(std::string_view method, std::string_view path,
                            std::string_view actions) const {

@@ -2,12 +2,16 @@
 #ifndef ZLAYER_REGISTRY_CLIENT_MANIFEST_CALLS_H_
 #define ZLAYER_REGISTRY_CLIENT_MANIFEST_CALLS_H_
 
+#include <absl/status/status.h>
+
+#include <cstddef>
 #include <optional>
 #include <stop_token>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "base/digest.h"
 #include "registry/client/outcome.h"
 #include "registry/client/registry_client.h"
 #include "registry/client/registry_host.h"
@@ -25,6 +29,12 @@ struct Route {
   HostRequest Request(std::string_view method, std::string_view path,
                       std::string_view actions) const;
 };
+
+// At most so many bytes of one are read.
+inline constexpr size_t kMaxManifest = size_t{4} << 20;
+
+// kDataLoss: the registry says that what it has got another digest than this; it may say nothing.
+absl::Status CheckSaidDigest(const TransportReply& reply, const Digest& digest);
 
 Outcome GetManifest(const Route& route, const std::string& reference, RemoteManifest* manifest,
                     std::stop_token stop);

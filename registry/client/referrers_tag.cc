@@ -16,7 +16,6 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr size_t kMaxManifest = size_t{4} << 20;
 constexpr size_t kMaxAlgorithm = 32;
 constexpr size_t kMaxEncoded = 64;
 constexpr int kRounds = 3;

@@ -2,7 +2,6 @@
 
 #include <utility>
 
-#include "base/errors.h"
 #include "base/status_macros.h"
 #include "registry/client/upload_session.h"
 
@@ -23,16 +22,8 @@ Outcome SendStream(const Route& route, const BlobStream& blob, RemoteDescriptor*
   if (!sent.ok()) {
     return sent;
   }
-  const HostReply reply = route.host->Send(session.CompleteRequest(made->digest), std::move(stop));
-  if (!reply.outcome.ok()) {
-    return reply.outcome;
-  }
-  session.Forget();
-  const std::string_view said = reply.reply.Header("docker-content-digest");
-  if (said.starts_with("sha256:") && said != made->digest.ToString()) {
-    return {.status = DataLoss("the registry says that it has another digest")};
-  }
-  return {};
+  return session.Complete(route.host->Send(session.CompleteRequest(made->digest), std::move(stop)),
+                          made->digest);
 }
 
 }  // namespace zlayer

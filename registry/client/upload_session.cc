@@ -96,6 +96,14 @@ HostRequest UploadSession::CompleteRequest(const Digest& digest) const {
   return request;
 }
 
+Outcome UploadSession::Complete(const HostReply& reply, const Digest& digest) {
+  if (!reply.outcome.ok()) {
+    return reply.outcome;
+  }
+  Forget();
+  return {.status = CheckSaidDigest(reply.reply, digest)};
+}
+
 void UploadSession::Cancel() {
   if (open()) {
     const LaterStop stop(Requested());

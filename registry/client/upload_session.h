@@ -46,7 +46,11 @@ class UploadSession {
   // "PUT": with what it carries, or without, the upload is the blob of this digest.
   HostRequest CompleteRequest(const Digest& digest) const;
 
-  // It is no more: the registry made a blob of it, or does not know it.
+  // The answer to that. Once it is a blob it is no upload any more; kDataLoss where the registry
+  // says that the blob has another digest.
+  Outcome Complete(const HostReply& reply, const Digest& digest);
+
+  // It is no more: the registry does not know it.
   void Forget() { url_.clear(); }
   // Tells the registry that nothing more comes. Whether it listens is its own affair.
   void Cancel();
