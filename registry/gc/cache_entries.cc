@@ -122,11 +122,8 @@ absl::Status AddParts(Store& store, Connection& connection, CacheRow* row, std::
 
 absl::Status ForEachNameless(Store& store, const Visit& visit) {
   return store.database().Read([&](Connection& connection) -> absl::Status {
-    ASSIGN_OR_RETURN(const std::vector<NamelessImage> images, FindNameless(connection, INT64_MAX));
+    ASSIGN_OR_RETURN(const std::vector<NamelessImage> images, FindCachedImages(connection));
     for (const NamelessImage& image : images) {
-      if (image.is_sent) {
-        continue;
-      }
       CacheRow row;
       row.type = CacheType::kImage;
       row.key = image.manifest;

@@ -332,10 +332,21 @@ absl::StatusOr<std::vector<NamelessImage>> FindNameless(Connection& connection, 
     ASSIGN_OR_RETURN(const bool needed, IsNeeded(connection, manifest));
     if (!needed) {
       const bool only = query.Text(2) == query.Text(3);
-      ASSIGN_OR_RETURN(const bool is_sent, IsSent(connection, manifest));
-      found.push_back({manifest, only ? std::string(query.Text(2)) : "", query.Int(1), is_sent});
+      found.push_back({manifest, only ? std::string(query.Text(2)) : "", query.Int(1)});
     }
   }
+}
+
+absl::StatusOr<std::vector<NamelessImage>> FindCachedImages(Connection& connection) {
+  ASSIGN_OR_RETURN(const std::vector<NamelessImage> nameless, FindNameless(connection, INT64_MAX));
+  std::vector<NamelessImage> cached;
+  for (const NamelessImage& image : nameless) {
+    ASSIGN_OR_RETURN(const bool is_sent, IsSent(connection, image.manifest));
+    if (!is_sent) {
+      cached.push_back(image);
+    }
+  }
+  return cached;
 }
 
 absl::StatusOr<std::vector<Digest>> RemoveIfNameless(Connection& connection, const Digest& manifest,

@@ -99,9 +99,11 @@ struct NamelessImage {
   Digest manifest;
   std::string name_space;  // that has it; empty where several have
   int64_t since_ns = 0;    // it has had no name
-  bool is_sent = false;  // to a repository here, by digest: only its owner knows of what use it is
 };
 absl::StatusOr<std::vector<NamelessImage>> FindNameless(Connection& connection, int64_t before_ns);
+// Those of them that count as cached: all but what was sent to a repository here by digest, of
+// which only the sender knows what use it is.
+absl::StatusOr<std::vector<NamelessImage>> FindCachedImages(Connection& connection);
 // Removes the image if it still is one of those. Returns its blobs; nothing where it stays.
 absl::StatusOr<std::vector<Digest>> RemoveIfNameless(Connection& connection, const Digest& manifest,
                                                      int64_t before_ns);

@@ -114,12 +114,10 @@ absl::Status Holders::ReadLayers(Connection& connection) {
 }
 
 absl::Status Holders::ReadImages(Connection& connection) {
-  ASSIGN_OR_RETURN(const std::vector<NamelessImage> nameless, FindNameless(connection, INT64_MAX));
-  std::set<Digest> cached;  // images that may go as what is cached does
-  for (const NamelessImage& image : nameless) {
-    if (!image.is_sent) {
-      cached.insert(image.manifest);
-    }
+  ASSIGN_OR_RETURN(const std::vector<NamelessImage> found, FindCachedImages(connection));
+  std::set<Digest> cached;
+  for (const NamelessImage& image : found) {
+    cached.insert(image.manifest);
   }
   std::unordered_map<Digest, Holder> images;
   RETURN_IF_ERROR(ForEachRow(
