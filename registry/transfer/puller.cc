@@ -128,6 +128,7 @@ class RegistryPuller : public Puller {
                                            bool has_another, const ProgressSink& progress,
                                            std::stop_token stop);
   bool MayBeElsewhere(const Wanted& wanted, const absl::Status& status);
+  bool Counts(const Wanted& wanted, const Answers::Answer& known);
   absl::StatusOr<Digest> Update(const Wanted& wanted);
   absl::Status CheckPlatform(const Wanted& wanted, const Digest& pulled);
   absl::StatusOr<Digest> Ask(const Wanted& wanted);
@@ -242,28 +243,29 @@ absl::StatusOr<PulledImage> RegistryPuller::Resolve(const PullRequest& request,
   return there;
 }
 
+// Whether what a registry said a while ago is still of use.
+bool RegistryPuller::Counts(const Wanted& wanted, const Answers::Answer& known) {
+  if (!known.status.ok()) {
+    return MeansAbsent(known.status) || wanted.has_another;
+  }
+  return images_->Get(wanted.request.name_space, known.digest.ToString(), wanted.request.platform)
+      .ok();
+}
+
 // The manifest that the reference means in the registry, which is here afterwards.
 absl::StatusOr<Digest> RegistryPuller::Update(const Wanted& wanted) {
-  return flights_.Do(wanted.key(), wanted.stop, [&]() -> absl::StatusOr<Digest> {
-    if (const std::optional<Answers::Answer> known = answers_.Find(wanted.key())) {
-      const bool counts = wanted.request.policy != PullPolicy::kAlways;
-      if (MeansAbsent(known->status) && counts) {
-        return known->status;
-      }
-      if (absl::IsUnavailable(known->status) && counts && wanted.has_another) {
-        return known->status;
-      }
-      if (known->status.ok() && counts &&
-          images_->Get(wanted.request.name_space, known->digest.ToString(), wanted.request.platform)
-              .ok()) {
-        return known->digest;
-      }
+  const Answers::Key key = wanted.key();
+  return flights_.Do(key, wanted.stop, [&]() -> absl::StatusOr<Digest> {
+    const std::optional<Answers::Answer> known =
+        wanted.request.policy == PullPolicy::kAlways ? std::nullopt : answers_.Find(key);
+    if (known && Counts(wanted, *known)) {
+      return known->status.ok() ? absl::StatusOr<Digest>(known->digest) : known->status;
     }
     absl::StatusOr<Digest> digest = Ask(wanted);
     if (digest.ok()) {
-      answers_.Remember(wanted.key(), {*digest, absl::OkStatus()});
+      answers_.Remember(key, {*digest, absl::OkStatus()});
     } else if (MeansAbsent(digest.status()) || absl::IsUnavailable(digest.status())) {
-      answers_.Remember(wanted.key(), {Digest(), digest.status()});
+      answers_.Remember(key, {Digest(), digest.status()});
     }
     return digest;
   });
