@@ -15,10 +15,6 @@
 namespace zlayer {
 namespace {
 
-std::string Below(std::string_view directory, std::string_view name) {
-  return directory.empty() ? std::string(name) : fmt::format("{}/{}", directory, name);
-}
-
 // Matches the components of a pattern from `at` on below `directory`.
 absl::Status MatchBelow(const Rootfs& view, const std::vector<std::string_view>& components,
                         size_t at, const std::string& directory, std::vector<SourceMatch>* found) {
@@ -36,7 +32,7 @@ absl::Status MatchBelow(const Rootfs& view, const std::vector<std::string_view>&
     names.emplace_back(component);
   }
   for (const std::string& name : names) {
-    const std::string path = Below(directory, name);
+    const std::string path = PathIn(directory, name);
     const std::optional<RootfsEntry> entry = view.Lookup(path);
     if (!entry.has_value()) {
       continue;
@@ -183,15 +179,18 @@ absl::StatusOr<std::string> ResolveMountSource(const Rootfs& view, std::string_v
   return path;
 }
 
+std::string PathIn(std::string_view directory, std::string_view name) {
+  return directory.empty() ? std::string(name)
+         : name.empty()    ? std::string(directory)
+                           : fmt::format("{}/{}", directory, name);
+}
+
 std::string ShownPath(const v1::Input& input, std::string_view path) {
   if (input.has_stage() || input.has_image()) {
     return fmt::format("/{}", path);
   }
-  if (path.empty()) {
-    return input.directory().empty() ? "." : input.directory();
-  }
-  return input.directory().empty() ? std::string(path)
-                                   : fmt::format("{}/{}", input.directory(), path);
+  const std::string shown = PathIn(input.directory(), path);
+  return shown.empty() ? "." : shown;
 }
 
 absl::StatusOr<ParentsSource> SplitParentsSource(std::string_view pattern) {

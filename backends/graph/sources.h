@@ -34,6 +34,9 @@ absl::StatusOr<std::vector<SourceMatch>> MatchSource(const Rootfs& view, std::st
 // where there is nothing.
 absl::StatusOr<std::string> ResolveMountSource(const Rootfs& view, std::string_view source);
 
+// The path of `name` in `directory`; the other one where one of them is empty.
+std::string PathIn(std::string_view directory, std::string_view name);
+
 // What users call a path of an input: of a context it is relative to all of the context
 // ("src/a.c"), of a stage or image absolute ("/out/a.o").
 std::string ShownPath(const v1::Input& input, std::string_view path);

@@ -17,13 +17,6 @@ namespace {
 constexpr uint32_t kDirectoryMode = 0755;
 constexpr uint32_t kInlineMode = 0644;
 
-std::string Below(std::string_view directory, std::string_view name) {
-  if (name.empty()) {
-    return std::string(directory);
-  }
-  return directory.empty() ? std::string(name) : fmt::format("{}/{}", directory, name);
-}
-
 // The mode that `--chmod`, which the graph's validation has checked, makes of `mode`.
 uint32_t ModeOf(const CopyOptions& options, uint32_t mode, bool is_directory) {
   return options.mode.empty() ? mode : ChangeMode(options.mode, mode, is_directory).value_or(mode);
@@ -135,7 +128,8 @@ absl::Status LayerDraft::CopyMatch(const Match& match, const std::string& destin
   const std::optional<Entry> there =
       destination.empty() ? Entry{.type = EntryType::kDirectory} : Lookup(destination);
   const bool is_directory = there.has_value() && there->type == EntryType::kDirectory;
-  const std::string file_target = is_directory ? Below(destination, match.found.name) : destination;
+  const std::string file_target =
+      is_directory ? PathIn(destination, match.found.name) : destination;
   if (match.source->inline_file != nullptr) {
     return CopyInline(*match.source, file_target, options);
   }
@@ -163,10 +157,10 @@ std::string LayerDraft::NameOf(std::string_view path) const {
       }
       const bool is_beside = !path.empty() && ParentPath(path) == ParentPath(copied->to);
       if (is_beside && gone.empty()) {
-        gone = NameIn(source, Below(ParentPath(copied->from), BaseName(path)));
+        gone = NameIn(source, PathIn(ParentPath(copied->from), BaseName(path)));
       }
     } else if (path != copied->to && IsAtOrBelow(path, copied->to)) {
-      const std::string from = Below(copied->from, PathBelow(path, copied->to));
+      const std::string from = PathIn(copied->from, PathBelow(path, copied->to));
       gone = NameIn(source, from);
       if (source.from->view.Lookup(from).has_value()) {
         return gone;
@@ -218,10 +212,10 @@ absl::Status LayerDraft::CopyTree(const Match& match, const std::string& target,
     }
     for (const RootfsEntry& parent : left_out) {
       const std::string_view below = PathBelow(parent.entry.path, match.found.path);
-      RETURN_IF_ERROR(AddParent(source, parent, Below(target, below), options));
+      RETURN_IF_ERROR(AddParent(source, parent, PathIn(target, below), options));
     }
     left_out.clear();
-    return AddCopied(source, from, Below(target, relative), options);
+    return AddCopied(source, from, PathIn(target, relative), options);
   });
 }
 
@@ -351,7 +345,7 @@ absl::Status LayerDraft::AddUnpacked(const Archive& archive, Entry entry) {
     return absl::OkStatus();  // the destination, and what MakeParents makes where it is missing
   }
   const auto target_of = [&](std::string_view path) -> absl::StatusOr<std::string> {
-    const std::string target = Below(archive.destination, path);
+    const std::string target = PathIn(archive.destination, path);
     return index_.Find(ParentPath(target)) != nullptr ? target
                                                       : parent_->view.ResolveParent(target);
   };

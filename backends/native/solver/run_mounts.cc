@@ -164,9 +164,7 @@ PathNames RunMounts::NamesIn(const Opened& opened) {
   return [&from = opened.mount->from(), source = opened.source,
           is_directory = opened.is_directory](std::string_view path) {
     const bool is_source = !is_directory || path.empty();
-    return ShownPath(from, is_source        ? source
-                           : source.empty() ? std::string(path)
-                                            : fmt::format("{}/{}", source, path));
+    return ShownPath(from, is_source ? source : PathIn(source, path));
   };
 }
 
