@@ -6,6 +6,7 @@
 #include <thread>
 #include <utility>
 
+#include "backends/native/file/unpacked_archives.h"
 #include "backends/native/solver/copy_plans.h"
 #include "backends/native/solver/earlier_files.h"
 #include "backends/native/solver/solve.h"
@@ -30,6 +31,7 @@ class NativeBackend : public Backend {
                              const Digest& id) { return layers->Get(id); },
                 .clock = options.clock,
                 .pool = &pool_}),
+        archives_(options.store, options.clock, &pool_),
         pool_(options.max_parallel != 0 ? options.max_parallel
                                         : std::max(8u, 4 * std::thread::hardware_concurrency())) {}
   ~NativeBackend() override { stop_.request_stop(); }
@@ -58,6 +60,7 @@ class NativeBackend : public Backend {
                                 .clock = options_.clock,
                                 .pool = &pool_,
                                 .plans = &plans_,
+                                .archives = &archives_,
                                 .retry_pause = options_.retry_pause,
                                 .binfmt_directory = options_.binfmt_directory},
                                job);
@@ -102,7 +105,8 @@ class NativeBackend : public Backend {
   std::stop_source stop_;
   ThreadPool digests_;
   CopyPlans plans_;
-  StepCache cache_;  // the pool's tasks use it: the pool ends first
+  StepCache cache_;  // the pool's tasks use this and the next: the pool ends first
+  UnpackedArchives archives_;
   ThreadPool pool_;
 };
 

@@ -14,6 +14,8 @@
 #include "base/digest.h"
 #include "base/errors.h"
 #include "base/mutex.h"
+#include "base/status_macros.h"
+#include "base/thread_pool.h"
 
 namespace zlayer {
 
@@ -21,6 +23,10 @@ namespace zlayer {
 template <typename Value, typename Key = Digest>
 class SingleFlight {
  public:
+  // Calls from tasks of `pool`, which may be null, give their place in it to others while they wait
+  // for another call; it must outlive the object.
+  explicit SingleFlight(ThreadPool* pool = nullptr) : pool_(pool) {}
+
   // Runs `work` on this thread, or waits for a call of the same key that does so already and
   // returns its result. One that waits for work that was cancelled takes the work over. kCancelled
   // where `stop` ends the wait.
@@ -33,14 +39,9 @@ class SingleFlight {
         Land(key, flight.get(), result);
         return result;
       }
-      MutexLock lock(&mutex_);
-      // A lambda must not capture a structured binding.
-      const Flight* waited = flight.get();
-      if (!landed_.Wait(&mutex_, stop, [waited] { return waited->done; })) {
-        return Cancelled("waiting for the same work of another build was stopped");
-      }
-      if (!absl::IsCancelled(waited->result.status())) {
-        return waited->result;
+      RETURN_IF_ERROR(Wait(*flight, stop));
+      if (!absl::IsCancelled(flight->result.status())) {
+        return flight->result;
       }
     }
   }
@@ -62,6 +63,22 @@ class SingleFlight {
     return {flight, mine};
   }
 
+  // Until it has landed.
+  absl::Status Wait(const Flight& flight, const std::stop_token& stop) {
+    bool landed = false;
+    const auto wait = [&] {
+      MutexLock lock(&mutex_);
+      landed = landed_.Wait(&mutex_, stop, [&] { return flight.done; });
+    };
+    if (pool_ == nullptr) {
+      wait();
+    } else {
+      pool_->Outside(wait);
+    }
+    return landed ? absl::OkStatus()
+                  : Cancelled("waiting for the same work of another build was stopped");
+  }
+
   void Land(const Key& key, Flight* flight, const absl::StatusOr<Value>& result) {
     MutexLock lock(&mutex_);
     flight->result = result;
@@ -70,6 +87,7 @@ class SingleFlight {
     landed_.NotifyAll();
   }
 
+  ThreadPool* const pool_;
   Mutex mutex_;
   CondVar landed_;
   std::map<Key, std::shared_ptr<Flight>> flights_ ABSL_GUARDED_BY(mutex_);

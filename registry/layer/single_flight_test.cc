@@ -1,9 +1,11 @@
 #include "registry/layer/single_flight.h"
 
 #include <latch>
+#include <optional>
 #include <thread>
 #include <vector>
 
+#include "base/thread_pool.h"
 #include "tests/status_matchers.h"
 
 #ifdef __SANITIZE_THREAD__
@@ -87,6 +89,29 @@ TEST(SingleFlightTest, ResultsAreNotKept) {
       flights.Do(kKey, {}, []() -> absl::StatusOr<int> { return absl::DataLossError("bad"); }),
       StatusIs(absl::StatusCode::kDataLoss));
   EXPECT_THAT(flights.Do(kKey, {}, []() -> absl::StatusOr<int> { return 3; }), IsOkAndHolds(3));
+}
+
+TEST(SingleFlightTest, WhoWaitsGivesUpItsPlace) {
+  std::latch started(1), finish(1);
+  std::optional<ThreadPool> pool(2);
+  SingleFlight<int> flights(&*pool);
+  pool->Submit([&] {
+    EXPECT_THAT(flights.Do(kKey, {},
+                           [&]() -> absl::StatusOr<int> {
+                             started.count_down();
+                             finish.wait();
+                             return 1;
+                           }),
+                IsOkAndHolds(1));
+  });
+  started.wait();
+  // The second place is that of one who waits, or else none could end the wait.
+  pool->Submit([&] {
+    EXPECT_THAT(flights.Do(kKey, {}, []() -> absl::StatusOr<int> { return 1; }), IsOkAndHolds(1));
+  });
+  pool->Submit([&] { finish.count_down(); });
+  finish.wait();  // a pool that ends lets nobody in
+  pool.reset();
 }
 
 }  // namespace

@@ -153,6 +153,24 @@ RUN --mount=type=bind,source=src/one.c,target=/one cat /one; : one
                     HasSubstr("miss: file src/one.c changed (the mount on /one)  RUN --mount")));
 }
 
+// What ADD unpacks is known by what the archive holds, over whatever base.
+TEST_F(ExplainTest, FilesOfArchivesAreNamedByTheirArchives) {
+  const auto pack = [&](const std::string& content) {
+    WriteContext("in/f", content);
+    const Finished packed =
+        Execute({"tar", "-C", Context() + "/in", "-cf", Context() + "/a.tar", "f"});
+    ASSERT_EQ(packed.exit_code, 0) << packed.err;
+  };
+  const auto dockerfile = [](const std::string& below) {
+    return "FROM busybox\nRUN echo " + below + " >/below\nADD a.tar /d/\n";
+  };
+  pack("1");
+  Explain(dockerfile("x"));
+  EXPECT_THAT(Explain(dockerfile("y")), HasSubstr("hit  ADD a.tar /d/"));
+  pack("2");
+  EXPECT_THAT(Explain(dockerfile("y")), HasSubstr("miss: file f of a.tar changed"));
+}
+
 TEST_F(ExplainTest, WhatARunHasIsNamed) {
   const auto dockerfile = [](const std::string& environment, const std::string& user) {
     return "FROM busybox\nENV " + environment + "\nUSER " + user + "\nRUN id\n";

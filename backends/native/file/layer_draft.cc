@@ -105,7 +105,8 @@ absl::StatusOr<std::vector<LayerDraft::Match>> LayerDraft::FindSources(
   return matches;
 }
 
-absl::Status LayerDraft::Copy(const std::vector<CopySource>& sources, const CopyOptions& options) {
+absl::Status LayerDraft::Copy(const std::vector<CopySource>& sources, const CopyOptions& options,
+                              const Unpacker& unpack) {
   ASSIGN_OR_RETURN(const std::string destination, parent_->view.Resolve(options.destination));
   ASSIGN_OR_RETURN(const std::vector<Match> matches, FindSources(sources));
   if (matches.empty()) {
@@ -118,13 +119,13 @@ absl::Status LayerDraft::Copy(const std::vector<CopySource>& sources, const Copy
   RETURN_IF_ERROR(MakeParents(into_directory ? destination : ParentPath(destination),
                               kDirectoryMode, options.owner.value_or(Owner())));
   for (const Match& match : matches) {
-    RETURN_IF_ERROR(CopyMatch(match, destination, options));
+    RETURN_IF_ERROR(CopyMatch(match, destination, options, unpack));
   }
   return absl::OkStatus();
 }
 
 absl::Status LayerDraft::CopyMatch(const Match& match, const std::string& destination,
-                                   const CopyOptions& options) {
+                                   const CopyOptions& options, const Unpacker& unpack) {
   const std::optional<Entry> there =
       destination.empty() ? Entry{.type = EntryType::kDirectory} : Lookup(destination);
   const bool is_directory = there.has_value() && there->type == EntryType::kDirectory;
@@ -137,13 +138,19 @@ absl::Status LayerDraft::CopyMatch(const Match& match, const std::string& destin
   if (!entry.has_value()) {
     return NotFound(fmt::format("\"{}\" does not exist", match.source->pattern));
   }
+  if (match.source->unpack && entry->entry.type == EntryType::kFile) {
+    ASSIGN_OR_RETURN(const bool unpacked, Unpack(*match.source, *entry, options, unpack));
+    if (unpacked) {
+      return absl::OkStatus();
+    }
+  }
   const bool is_tree = entry->entry.type == EntryType::kDirectory;
   copied_.push_back({.source = match.source,
                      .from = match.found.path,
                      .to = is_tree ? destination : file_target,
                      .is_tree = is_tree});
   return is_tree ? CopyTree(match, destination, options)
-                 : CopyFile(*match.source, *entry, file_target, options);
+                 : AddCopied(*match.source, *entry, file_target, options);
 }
 
 std::string LayerDraft::NameOf(std::string_view path) const {
@@ -160,9 +167,13 @@ std::string LayerDraft::NameOf(std::string_view path) const {
         gone = NameIn(source, PathIn(ParentPath(copied->from), BaseName(path)));
       }
     } else if (path != copied->to && IsAtOrBelow(path, copied->to)) {
-      const std::string from = PathIn(copied->from, PathBelow(path, copied->to));
-      gone = NameIn(source, from);
-      if (source.from->view.Lookup(from).has_value()) {
+      const std::string_view below = PathBelow(path, copied->to);
+      const LayerRef& unpacked = copied->unpacked;
+      const std::string from = PathIn(copied->from, below);
+      gone = unpacked != nullptr ? fmt::format("{} of {}", below, NameIn(source, copied->from))
+                                 : NameIn(source, from);
+      if (unpacked != nullptr ? unpacked->Find(below) != unpacked->size()
+                              : source.from->view.Lookup(from).has_value()) {
         return gone;
       }
     }
@@ -233,23 +244,6 @@ absl::Status LayerDraft::AddParent(const CopySource& source, const RootfsEntry& 
   return index_.Add(*std::move(there));
 }
 
-absl::Status LayerDraft::CopyFile(const CopySource& source, const RootfsEntry& file,
-                                  const std::string& target, const CopyOptions& options) {
-  if (source.unpack && file.entry.type == EntryType::kFile) {
-    ASSIGN_OR_RETURN(const ContentFile content, source.from->Open(file));
-    if (IsArchive(content)) {
-      ASSIGN_OR_RETURN(std::string destination, parent_->view.Resolve(options.destination));
-      RETURN_IF_ERROR(MakeParents(destination, kDirectoryMode, options.owner.value_or(Owner())));
-      archives_.push_back({.source = &source,
-                           .file = file,
-                           .destination = std::move(destination),
-                           .owner = options.owner});
-      return absl::OkStatus();
-    }
-  }
-  return AddCopied(source, file, target, options);
-}
-
 absl::Status LayerDraft::AddCopied(const CopySource& source, const RootfsEntry& from,
                                    const std::string& target, const CopyOptions& options) {
   Entry entry = from.entry;
@@ -293,59 +287,45 @@ absl::Status LayerDraft::AddCopied(const CopySource& source, const RootfsEntry& 
   return index_.Add(std::move(entry));
 }
 
-std::vector<LayerDraft::ArchiveToUnpack> LayerDraft::Archives() const {
-  std::vector<ArchiveToUnpack> archives;
-  for (const Archive& archive : archives_) {
-    const Entry& file = archive.file.entry;
-    archives.push_back(
-        {.name = NameIn(*archive.source, file.path),
-         .key =
-             fmt::format("{} {}:{} /{}\n", file.content.ToString(),
-                         archive.owner.has_value() ? static_cast<int64_t>(archive.owner->uid) : -1,
-                         archive.owner.has_value() ? static_cast<int64_t>(archive.owner->gid) : -1,
-                         archive.destination)});
+absl::StatusOr<bool> LayerDraft::Unpack(const CopySource& source, const RootfsEntry& file,
+                                        const CopyOptions& options, const Unpacker& unpack) {
+  ArchiveFile archive{
+      .name = NameIn(source, file.entry.path), .file = {}, .content = file.entry.content};
+  ASSIGN_OR_RETURN(archive.file, source.from->Open(file));
+  if (!IsArchive(archive.file)) {
+    return false;
   }
-  return archives;
-}
-
-std::string LayerDraft::ArchiveKey() const {
-  std::string keys;
-  for (const ArchiveToUnpack& archive : Archives()) {
-    keys += archive.key;
-  }
-  return keys;
-}
-
-absl::Status LayerDraft::Unpack(const Archive& archive, PackWriter* pack, std::stop_token stop) {
-  ASSIGN_OR_RETURN(const ContentFile content, archive.source->from->Open(archive.file));
-  LayerIndexBuilder unpacked;
-  const absl::Status read =
-      ReadArchive(content, ArchiveOptions(), /*in_place=*/false, pack, &unpacked, stop).status();
-  if (!read.ok() && !absl::IsCancelled(read)) {
+  absl::StatusOr<LayerRef> unpacked = unpack(archive);
+  if (!unpacked.ok() && !absl::IsCancelled(unpacked.status())) {
     v1::ErrorDetail detail;
     detail.set_reason("TAR_EXTRACT_FAILED");
-    detail.set_subject(archive.file.entry.path);
-    return WithDetail(Annotate(read, fmt::format("unpacking /{}", archive.file.entry.path)),
+    detail.set_subject(file.entry.path);
+    return WithDetail(Annotate(unpacked.status(), fmt::format("unpacking {}", archive.name)),
                       detail);
   }
-  RETURN_IF_ERROR(read);
-  ASSIGN_OR_RETURN(std::string bytes, unpacked.Serialize());
-  ASSIGN_OR_RETURN(const std::shared_ptr<const LayerIndex> index,
-                   LayerIndex::FromBytes(std::move(bytes)));
-  for (size_t i = 0; i < index->size(); ++i) {
-    RETURN_IF_ERROR(AddUnpacked(archive, index->At(i)));
+  RETURN_IF_ERROR(unpacked.status());
+  ASSIGN_OR_RETURN(const std::string destination, parent_->view.Resolve(options.destination));
+  RETURN_IF_ERROR(MakeParents(destination, kDirectoryMode, options.owner.value_or(Owner())));
+  for (size_t i = 0; i < (*unpacked)->size(); ++i) {
+    RETURN_IF_ERROR(AddUnpacked(destination, options.owner, (*unpacked)->At(i)));
   }
-  return absl::OkStatus();
+  copied_.push_back({.source = &source,
+                     .from = file.entry.path,
+                     .to = destination,
+                     .is_tree = true,
+                     .unpacked = *std::move(unpacked)});
+  return true;
 }
 
 // As tar does: what is in the way is replaced, but a directory stays one; links that the image has
 // on the way to the destination are followed.
-absl::Status LayerDraft::AddUnpacked(const Archive& archive, Entry entry) {
+absl::Status LayerDraft::AddUnpacked(const std::string& destination,
+                                     const std::optional<Owner>& owner, Entry entry) {
   if (entry.path.empty() || entry.implied_parent) {
     return absl::OkStatus();  // the destination, and what MakeParents makes where it is missing
   }
   const auto target_of = [&](std::string_view path) -> absl::StatusOr<std::string> {
-    const std::string target = PathIn(archive.destination, path);
+    const std::string target = PathIn(destination, path);
     return index_.Find(ParentPath(target)) != nullptr ? target
                                                       : parent_->view.ResolveParent(target);
   };
@@ -354,9 +334,9 @@ absl::Status LayerDraft::AddUnpacked(const Archive& archive, Entry entry) {
     ASSIGN_OR_RETURN(entry.hard_link, target_of(entry.hard_link));
   }
   entry.path = target;
-  if (archive.owner.has_value()) {
-    entry.uid = archive.owner->uid;
-    entry.gid = archive.owner->gid;
+  if (owner.has_value()) {
+    entry.uid = owner->uid;
+    entry.gid = owner->gid;
   }
   RETURN_IF_ERROR(MakeParents(ParentPath(target), kDirectoryMode, Owner()));
   if (entry.type != EntryType::kDirectory) {
@@ -365,8 +345,8 @@ absl::Status LayerDraft::AddUnpacked(const Archive& archive, Entry entry) {
   return index_.Add(std::move(entry));
 }
 
-absl::Status LayerDraft::StoreContents(ContentStore* contents, PackWriter* pack,
-                                       std::stop_token stop) {
+absl::StatusOr<std::string> LayerDraft::Finish(ContentStore* contents, std::stop_token stop) {
+  ASSIGN_OR_RETURN(const std::unique_ptr<PackWriter> pack, contents->NewPack());
   std::vector<Digest> digests;
   digests.reserve(contents_.size());
   for (const auto& item : contents_) {
@@ -390,15 +370,6 @@ absl::Status LayerDraft::StoreContents(ContentStore* contents, PackWriter* pack,
     RETURN_IF_ERROR(Annotate(pack->Copy(file, digest).status(),
                              fmt::format("copying /{}", content.file.entry.path)));
   }
-  return absl::OkStatus();
-}
-
-absl::StatusOr<std::string> LayerDraft::Finish(ContentStore* contents, std::stop_token stop) {
-  ASSIGN_OR_RETURN(const std::unique_ptr<PackWriter> pack, contents->NewPack());
-  for (const Archive& archive : archives_) {
-    RETURN_IF_ERROR(Unpack(archive, pack.get(), stop));
-  }
-  RETURN_IF_ERROR(StoreContents(contents, pack.get(), stop));
   RETURN_IF_ERROR(pack->Commit());
   return index_.Serialize();
 }

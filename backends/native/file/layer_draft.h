@@ -8,6 +8,7 @@
 #include <absl/status/statusor.h>
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <stop_token>
@@ -21,6 +22,7 @@
 #include "backends/native/file/owner.h"
 #include "registry/content/content_store.h"
 #include "registry/layer/index.h"
+#include "registry/layer/layer_store.h"
 
 namespace zlayer {
 
@@ -33,7 +35,7 @@ struct CopySource {
   bool reset_owner = false;
   // Keeps parent directories (graph.proto, Copy.parents).
   bool parents = false;
-  // Archives are unpacked instead of copied.
+  // Archives are unpacked (by the Unpacker) instead of copied.
   bool unpack = false;
   // A file given by its content, with its name.
   const std::string* inline_file = nullptr;
@@ -48,6 +50,15 @@ struct CopyOptions {
   ExcludePatterns exclude;
 };
 
+// An archive that is to be unpacked.
+struct ArchiveFile {
+  std::string name;  // for people
+  ContentFile file;
+  Digest content;  // of the file
+};
+// What it unpacks to, as a layer of the store.
+using Unpacker = std::function<absl::StatusOr<LayerRef>(const ArchiveFile& archive)>;
+
 // Not thread-safe. `parent`, and what sources point to, must outlive the draft. Paths are relative
 // to the root.
 class LayerDraft {
@@ -58,29 +69,21 @@ class LayerDraft {
   // COPY's and ADD's semantics, as BuildKit's: only the destination follows links; a directory's
   // content is copied, not the directory; neither replaces a file with a directory nor the reverse.
   // kNotFound: a source does not exist. kFailedPrecondition: source and destination do not fit.
-  absl::Status Copy(const std::vector<CopySource>& sources, const CopyOptions& options);
+  // Errors of `unpack`, which may be null where no source is to be unpacked.
+  absl::Status Copy(const std::vector<CopySource>& sources, const CopyOptions& options,
+                    const Unpacker& unpack = nullptr);
 
   // WORKDIR's semantics: `path`, links followed, and missing parents are made.
   absl::Status MakeDirectory(std::string_view path, uint32_t mode, const Owner& owner);
 
-  // An archive that Copy found and only Finish unpacks: what users call it, and what a key must
-  // contain of it beside the index (digest, owner and destination).
-  struct ArchiveToUnpack {
-    std::string name;
-    std::string key;
-  };
-  std::vector<ArchiveToUnpack> Archives() const;
-  // The keys of all.
-  std::string ArchiveKey() const;
-
   // What users call what is at `path` of the index, or was in that of an earlier copy: the source
-  // that it is copied from ("src/a.c"), or else its place in the image ("/etc").
+  // that it is copied from ("src/a.c", "a.c of src.tar"), or else its place in the image ("/etc").
   std::string NameOf(std::string_view path) const;
 
-  // The index as it is without unpacked archives. May be called before Finish.
+  // The index.
   absl::StatusOr<std::string> Serialize() { return index_.Serialize(); }
 
-  // Unpacks archives and stores contents; returns the final index.
+  // Stores the contents that the store lacks; returns the index.
   absl::StatusOr<std::string> Finish(ContentStore* contents, std::stop_token stop);
 
  private:
@@ -100,12 +103,7 @@ class LayerDraft {
     std::string from;
     std::string to;
     bool is_tree;
-  };
-  struct Archive {
-    const CopySource* source;
-    RootfsEntry file;
-    std::string destination;
-    std::optional<Owner> owner;
+    LayerRef unpacked = nullptr;  // of an archive that was, into the directory `to`
   };
 
   std::optional<Entry> Lookup(std::string_view path) const;
@@ -114,23 +112,22 @@ class LayerDraft {
                           const CopyOptions& options);
   absl::StatusOr<std::vector<Match>> FindSources(const std::vector<CopySource>& sources) const;
   absl::Status CopyMatch(const Match& match, const std::string& destination,
-                         const CopyOptions& options);
+                         const CopyOptions& options, const Unpacker& unpack);
   absl::Status CopyTree(const Match& match, const std::string& target, const CopyOptions& options);
   absl::Status AddParent(const CopySource& source, const RootfsEntry& from,
                          const std::string& target, const CopyOptions& options);
-  absl::Status CopyFile(const CopySource& source, const RootfsEntry& file,
-                        const std::string& target, const CopyOptions& options);
   absl::Status AddCopied(const CopySource& source, const RootfsEntry& from,
                          const std::string& target, const CopyOptions& options);
-  absl::Status Unpack(const Archive& archive, PackWriter* pack, std::stop_token stop);
-  absl::Status AddUnpacked(const Archive& archive, Entry entry);
-  absl::Status StoreContents(ContentStore* contents, PackWriter* pack, std::stop_token stop);
+  // Whether the file was an archive, and is unpacked now.
+  absl::StatusOr<bool> Unpack(const CopySource& source, const RootfsEntry& file,
+                              const CopyOptions& options, const Unpacker& unpack);
+  absl::Status AddUnpacked(const std::string& destination, const std::optional<Owner>& owner,
+                           Entry entry);
 
   const Filesystem* const parent_;
   const int64_t now_ns_;
   LayerIndexBuilder index_;
   std::map<Digest, Content> contents_;
-  std::vector<Archive> archives_;
   std::vector<Copied> copied_;
   // Where the first of a group of hard links was copied to, by source and leader.
   std::map<std::pair<const Filesystem*, std::string>, std::string> leaders_;

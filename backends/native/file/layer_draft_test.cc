@@ -4,9 +4,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <functional>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "backends/native/file/unpacked_archives.h"
 #include "backends/native/testing/store_fixture.h"
 #include "base/tar_writer.h"
 #include "proto/error_detail.h"
@@ -327,52 +331,75 @@ TEST_F(LayerDraftTest, MakeDirectoryOfWhatIsThereChangesNothing) {
               StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("/file")));
 }
 
-TEST_F(LayerDraftTest, ArchivesAreUnpackedWhereAsked) {
-  std::string tar;
-  TarWriter writer([&](std::string_view data) {
-    tar.append(data);
-    return absl::OkStatus();
-  });
-  ASSERT_OK(writer.Entry({.path = "in", .type = TarHeader::Type::kDirectory, .mode = 0750}));
-  ASSERT_OK(writer.Entry({.path = "in/f", .mode = 0640, .uid = 9, .gid = 9, .size = 2}));
-  ASSERT_OK(writer.Data("hi"));
-  ASSERT_OK(writer.Entry({.path = "opt/g", .mode = 0644, .size = 0}));
-  ASSERT_OK(writer.Finish());
-  context_ = Files({File("a.tar", tar)});
+// Copies from a context with one archive, which is to be unpacked.
+class UnpackTest : public LayerDraftTest {
+ protected:
+  // `fill` writes the archive that is at `path` of the context.
+  void Archive(std::string_view path, const std::function<void(TarWriter&)>& fill) {
+    std::string tar;
+    TarWriter writer([&](std::string_view data) {
+      tar.append(data);
+      return absl::OkStatus();
+    });
+    fill(writer);
+    context_ = Files({Dir("dir"), File(path, tar), File("plain", "p")});
+    archives_.emplace(store_.get(), SystemClock(), nullptr);
+  }
 
+  absl::Status Add(LayerDraft& draft, const std::vector<std::string>& patterns,
+                   const CopyOptions& options) {
+    sources_ = Sources(patterns, true);
+    for (CopySource& source : sources_) {
+      source.unpack = true;
+      source.input = &input_;
+    }
+    return draft.Copy(sources_, options, [this](const ArchiveFile& archive) {
+      return archives_->Get({"default", "b"}, archive, {});
+    });
+  }
+
+  const v1::Input input_ = [] {
+    v1::Input context;
+    context.set_context("");
+    return context;
+  }();
+  std::vector<CopySource> sources_;  // the draft points to them
+  std::optional<UnpackedArchives> archives_;
+};
+
+TEST_F(UnpackTest, ArchivesAreUnpackedWhereAsked) {
+  Archive("a.tar", [](TarWriter& tar) {
+    ASSERT_OK(tar.Entry({.path = "in", .type = TarHeader::Type::kDirectory, .mode = 0750}));
+    ASSERT_OK(tar.Entry({.path = "in/f", .mode = 0640, .uid = 9, .gid = 9, .size = 2}));
+    ASSERT_OK(tar.Data("hi"));
+    ASSERT_OK(tar.Entry({.path = "opt/g", .mode = 0644, .size = 0}));
+    ASSERT_OK(tar.Finish());
+  });
   LayerDraft unpacked(&base_, kNow);
-  std::vector<CopySource> sources = Sources({"a.tar"}, true);
-  sources[0].unpack = true;
-  ASSERT_OK(unpacked.Copy(sources, {.destination = "/"}));
-  EXPECT_THAT(unpacked.ArchiveKey(), HasSubstr(Digest::Of(tar).ToString()));
-  EXPECT_THAT(Finish(unpacked), ElementsAre("d in 750 0:0", "f in/f 640 9:9",
+  ASSERT_OK(Add(unpacked, {"a.tar", "plain"}, {.destination = "/"}));
+  EXPECT_THAT(Finish(unpacked), ElementsAre("d in 750 0:0", "f in/f 640 9:9", "f plain 644 0:0",
                                             "d srv 700 0:0 implied", "f srv/g 644 0:0"));
+  EXPECT_EQ(unpacked.NameOf("in/f"), "in/f of a.tar");
+  EXPECT_EQ(unpacked.NameOf("in/gone"), "in/gone of a.tar");
+  EXPECT_EQ(unpacked.NameOf("plain"), "plain");
 
   LayerDraft owned(&base_, kNow);
-  ASSERT_OK(owned.Copy(sources, {.destination = "/", .owner = Owner{7, 8}}));
-  EXPECT_NE(owned.ArchiveKey(), unpacked.ArchiveKey());
+  ASSERT_OK(Add(owned, {"a.tar"}, {.destination = "/", .owner = Owner{7, 8}}));
   EXPECT_THAT(Finish(owned), ElementsAre("d in 750 7:8", "f in/f 640 7:8", "d srv 700 0:0 implied",
                                          "f srv/g 644 7:8"));
 
   EXPECT_THAT(Copy({"a.tar"}, {.destination = "/"}), ElementsAre("f a.tar 644 0:0"));
 }
 
-TEST_F(LayerDraftTest, AnArchiveThatCannotBeUnpackedIsNamed) {
-  std::string cut;
-  TarWriter writer([&](std::string_view data) {
-    cut.append(data);
-    return absl::OkStatus();
+TEST_F(UnpackTest, AnArchiveThatCannotBeUnpackedIsNamed) {
+  Archive("dir/a.tar", [](TarWriter& tar) {
+    ASSERT_OK(tar.Entry({.path = "f", .mode = 0644, .size = 1000}));
+    ASSERT_OK(tar.Data("the rest is missing"));
   });
-  ASSERT_OK(writer.Entry({.path = "f", .mode = 0644, .size = 1000}));
-  cut.append("the rest is missing");
-  context_ = Files({Dir("dir"), File("dir/a.tar", cut)});
   LayerDraft draft(&base_, kNow);
-  std::vector<CopySource> sources = Sources({"dir/a.tar"}, true);
-  sources[0].unpack = true;
-  ASSERT_OK(draft.Copy(sources, {.destination = "/"}));
-  const absl::Status failed = draft.Finish(&store_->contents(), {}).status();
+  const absl::Status failed = Add(draft, {"dir/a.tar"}, {.destination = "/"});
   EXPECT_THAT(failed,
-              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("unpacking /dir/a.tar: ")));
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("unpacking dir/a.tar: ")));
   EXPECT_EQ(DetailOf(failed).reason(), "TAR_EXTRACT_FAILED");
   EXPECT_EQ(DetailOf(failed).subject(), "dir/a.tar");
 }

@@ -75,15 +75,6 @@ Digest FileKey(const KeyScope& scope, const Digest& index_content) {
   return key.Finish();
 }
 
-Digest UnpackKey(const KeyScope& scope, const Digest& index_content, std::string_view archives,
-                 const std::vector<Digest>& chain) {
-  FieldDigest key = KeyFor("unpack", scope);
-  key.Add(index_content.Bytes());
-  key.Add(archives);
-  AddChain(chain, &key);
-  return key.Finish();
-}
-
 Digest PlanKey(const KeyScope& scope, const v1::Copy& copy,
                const std::vector<std::vector<Digest>>& chains) {
   FieldDigest key = KeyFor("plan", scope);

@@ -41,14 +41,9 @@ struct RunKey {
 Digest KeyOf(const KeyScope& scope, const RunKey& run);
 
 // A file operation by what it makes: the digest of its index without times, which holds everything
-// that it took from its sources and all that it looked at in the layers below. It is therefore
-// found again over a base that changed elsewhere.
+// that it took from its sources, entries of archives that it unpacks included, and all that it
+// looked at in the layers below. It is therefore found again over a base that changed elsewhere.
 Digest FileKey(const KeyScope& scope, const Digest& index_content);
-
-// The same with archives that are to be unpacked (LayerDraft::ArchiveKey), whose entries the index
-// does not hold yet: on exactly this chain.
-Digest UnpackKey(const KeyScope& scope, const Digest& index_content, std::string_view archives,
-                 const std::vector<Digest>& chain);
 
 // What a COPY is planned from: its definition, and the layers of what it stands on and of what it
 // reads, lowest first. No record has it as its key: it only says that a plan was made before.

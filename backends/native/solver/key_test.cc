@@ -105,17 +105,5 @@ TEST(FileKeyTest, DependsOnScopeAndContentAlone) {
   EXPECT_NE(FileKey(scope, content), FileKey(scope, Digest::Of("other")));
 }
 
-TEST(UnpackKeyTest, DependsOnTheChainToo) {
-  const KeyScope scope{.name_space = "a", .platform = {}};
-  const Digest content = Digest::Of("index");
-  const std::set<Digest> keys = {
-      FileKey(scope, content),
-      UnpackKey(scope, content, "x", {}),
-      UnpackKey(scope, content, "y", {}),
-      UnpackKey(scope, content, "x", {Digest::Of("base")}),
-  };
-  EXPECT_EQ(keys.size(), 4u);
-}
-
 }  // namespace
 }  // namespace zlayer

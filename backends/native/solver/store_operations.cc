@@ -79,10 +79,10 @@ struct StoreOperations::FileWork {
         below(SeenOn(platform, below_used)),
         draft(&below, time_ns) {}
 
-  // Fills the draft, the first time; the index that it comes to without archives.
-  absl::StatusOr<std::shared_ptr<const LayerIndex>> Plan() {
+  // Fills the draft, the first time; the index that it comes to.
+  absl::StatusOr<std::shared_ptr<const LayerIndex>> Plan(std::stop_token stop) {
     if (planned == nullptr) {
-      RETURN_IF_ERROR(ExplainUnread(fill(draft), inputs));
+      RETURN_IF_ERROR(ExplainUnread(fill(draft, std::move(stop)), inputs));
       ASSIGN_OR_RETURN(std::string bytes, Laid(draft.Serialize()));
       ASSIGN_OR_RETURN(planned, LayerIndex::FromBytes(std::move(bytes)));
     }
@@ -90,14 +90,14 @@ struct StoreOperations::FileWork {
   }
 
   absl::StatusOr<std::string> Finish(ContentStore* contents, std::stop_token stop) {
-    RETURN_IF_ERROR(Plan().status());
+    RETURN_IF_ERROR(Plan(stop).status());
     return Laid(draft.Finish(contents, std::move(stop)));
   }
 
   // What users call a path of the index.
   std::string NameOf(std::string_view path) {
     // A plan that was made before says nothing of where its files are from.
-    if (!Plan().ok() || (is_windows && !IsAtOrBelow(path, kWindowsFiles))) {
+    if (!Plan({}).ok() || (is_windows && !IsAtOrBelow(path, kWindowsFiles))) {
       return fmt::format("/{}", path);
     }
     return draft.NameOf(is_windows ? PathBelow(path, kWindowsFiles) : path);
@@ -114,7 +114,7 @@ struct StoreOperations::FileWork {
   const Filesystem below;
   std::list<Filesystem> inputs;
   LayerDraft draft;
-  std::function<absl::Status(LayerDraft&)> fill;
+  std::function<absl::Status(LayerDraft&, std::stop_token)> fill;
   std::shared_ptr<const LayerIndex> planned;
 };
 
@@ -140,8 +140,9 @@ absl::StatusOr<BuiltStage> StoreOperations::ImageState(const v1::ImageBase& base
                        job_.name_space, base.digest().empty() ? base.reference() : base.digest()));
   if (job_.layering == Layering::kOneForImage || UsesFiles(*job_.graph)) {
     const ScopedSpan span(job_.spans.get(), "fetch", base.reference());
-    ASSIGN_OR_RETURN(
-        image, resources_.store->images().EnsureLayers(image, job_.fetch_blob, std::move(stop)));
+    ASSIGN_OR_RETURN(image, Outside([&] {
+                       return resources_.store->images().EnsureLayers(image, job_.fetch_blob, stop);
+                     }));
     std::vector<LayerRef> layers;
     for (const ImageLayer& layer : image.layers) {
       ASSIGN_OR_RETURN(LayerRef opened, Open(layer));
@@ -195,22 +196,10 @@ absl::StatusOr<Step> StoreOperations::Prepare(const v1::Operation& operation, ui
 }
 
 Step StoreOperations::FileStep(std::shared_ptr<FileWork> work,
-                               std::shared_ptr<const LayerIndex> files, const BuiltStage& below,
+                               std::shared_ptr<const LayerIndex> files,
                                const KeyScope& scope) const {
   Step step;
-  const std::string archives = work->draft.ArchiveKey();
-  if (archives.empty()) {
-    step.key = FileKey(scope, files->ContentDigest());
-  } else {
-    step.chain = below.chain;
-    step.key = UnpackKey(scope, files->ContentDigest(), archives, below.chain);
-    step.content_key = UnpackKey(scope, files->ContentDigest(), archives, ContentChain(below));
-    for (const LayerDraft::ArchiveToUnpack& archive : work->draft.Archives()) {
-      step.parts.push_back({.name = fmt::format("archive {}", archive.name),
-                            .value = archive.key,
-                            .files = nullptr});
-    }
-  }
+  step.key = FileKey(scope, files->ContentDigest());
   step.parts.push_back({.name = "the files",
                         .value = "",
                         .files = std::move(files),
@@ -233,11 +222,11 @@ absl::StatusOr<Step> StoreOperations::MakeDirectory(const v1::MakeDirectory& mak
   if (!make.owner().empty()) {
     ASSIGN_OR_RETURN(owner, ResolveOwner(work->below, make.owner()));
   }
-  work->fill = [&make, owner](LayerDraft& draft) {
+  work->fill = [&make, owner](LayerDraft& draft, const std::stop_token&) {
     return draft.MakeDirectory(make.path(), make.mode(), owner);
   };
-  ASSIGN_OR_RETURN(std::shared_ptr<const LayerIndex> files, work->Plan());
-  return FileStep(std::move(work), std::move(files), site.state, site.scope);
+  ASSIGN_OR_RETURN(std::shared_ptr<const LayerIndex> files, work->Plan(site.stop));
+  return FileStep(std::move(work), std::move(files), site.scope);
 }
 
 absl::StatusOr<LayerRef> StoreOperations::Recorded(const Digest& key) const {
@@ -310,9 +299,9 @@ absl::StatusOr<Filesystem> StoreOperations::Input(const v1::Input& input, std::s
       return files(Context(context->second, input.directory()));
     }
     case v1::Input::kHttp:
-      return files(resources_.remote->Http(input.http(), name, scope));
+      return files(Outside([&] { return resources_.remote->Http(input.http(), name, scope); }));
     case v1::Input::kGit:
-      return files(resources_.remote->Git(input.git(), scope));
+      return files(Outside([&] { return resources_.remote->Git(input.git(), scope); }));
     default:
       return Filesystem{.view = Rootfs(), .layers = &resources_.store->layers()};
   }
@@ -330,20 +319,17 @@ void StoreOperations::WarnOfUnread(const Filesystem& input, const StepSink& sink
 }
 
 absl::StatusOr<Step> StoreOperations::CopyStep(std::shared_ptr<FileWork> work, const Digest& plan,
-                                               const BuiltStage& below,
-                                               const KeyScope& scope) const {
+                                               const Site& site) const {
   // Of a plan that was made before, and carried out, the layer says what it came to.
   if (const std::optional<Digest> content = resources_.plans->Find(plan); content.has_value()) {
-    ASSIGN_OR_RETURN(LayerRef made, Recorded(FileKey(scope, *content)));
+    ASSIGN_OR_RETURN(LayerRef made, Recorded(FileKey(site.scope, *content)));
     if (made != nullptr && made->ContentDigest() == *content) {
-      return FileStep(std::move(work), std::move(made), below, scope);
+      return FileStep(std::move(work), std::move(made), site.scope);
     }
   }
-  ASSIGN_OR_RETURN(std::shared_ptr<const LayerIndex> files, work->Plan());
-  if (work->draft.ArchiveKey().empty()) {
-    resources_.plans->Add(plan, files->ContentDigest());
-  }
-  return FileStep(std::move(work), std::move(files), below, scope);
+  ASSIGN_OR_RETURN(std::shared_ptr<const LayerIndex> files, work->Plan(site.stop));
+  resources_.plans->Add(plan, files->ContentDigest());
+  return FileStep(std::move(work), std::move(files), site.scope);
 }
 
 absl::StatusOr<Step> StoreOperations::Copy(const v1::Copy& copy, const Site& site) {
@@ -386,10 +372,16 @@ absl::StatusOr<Step> StoreOperations::Copy(const v1::Copy& copy, const Site& sit
   for (const Filesystem& input : work->inputs) {
     chains.push_back(IdsOf(input));
   }
-  work->fill = [sources = std::move(sources), options = std::move(options)](LayerDraft& draft) {
-    return draft.Copy(sources, options);
+  work->fill = [sources = std::move(sources), options = std::move(options),
+                archives = resources_.archives, spans = job_.spans,
+                scope = UnpackedArchives::Scope{job_.name_space, job_.build_id}](
+                   LayerDraft& draft, const std::stop_token& stop) {
+    return draft.Copy(sources, options, [&](const ArchiveFile& archive) {
+      const ScopedSpan span(spans.get(), "unpack", archive.name);
+      return archives->Get(scope, archive, stop);
+    });
   };
-  return CopyStep(std::move(work), PlanKey(site.scope, copy, chains), below, site.scope);
+  return CopyStep(std::move(work), PlanKey(site.scope, copy, chains), site);
 }
 
 }  // namespace zlayer

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -14,6 +15,7 @@
 
 #include "backends/api/backend.h"
 #include "backends/native/exec/executor.h"
+#include "backends/native/file/unpacked_archives.h"
 #include "backends/native/net/remote_sources.h"
 #include "backends/native/solver/copy_plans.h"
 #include "backends/native/solver/key.h"
@@ -37,6 +39,7 @@ struct NativeResources {
   // Runs the steps of all builds; its size is the limit of how many run at once.
   ThreadPool* pool = nullptr;
   CopyPlans* plans = nullptr;
+  UnpackedArchives* archives = nullptr;
   std::chrono::nanoseconds retry_pause{0};  // before a RUN that failed is tried again
   std::string binfmt_directory;             // see CheckCanRun
 };
@@ -68,10 +71,17 @@ class StoreOperations : public Operations {
   absl::StatusOr<Step> MakeDirectory(const v1::MakeDirectory& make, const Site& site);
   // `files` is what the work comes to, or what it came to before.
   Step FileStep(std::shared_ptr<FileWork> work, std::shared_ptr<const LayerIndex> files,
-                const BuiltStage& below, const KeyScope& scope) const;
+                const KeyScope& scope) const;
   absl::StatusOr<Step> CopyStep(std::shared_ptr<FileWork> work, const Digest& plan,
-                                const BuiltStage& below, const KeyScope& scope) const;
+                                const Site& site) const;
   static void WarnOfUnread(const Filesystem& input, const StepSink& sink);
+  // What `fetch` answers, which waits for the network: others have its place meanwhile.
+  template <typename Fetch>
+  auto Outside(const Fetch& fetch) const {
+    std::optional<decltype(fetch())> fetched;
+    resources_.pool->Outside([&] { fetched.emplace(fetch()); });
+    return *std::move(fetched);
+  }
   // What a record with this key names; null where there is none.
   absl::StatusOr<LayerRef> Recorded(const Digest& key) const;
   absl::StatusOr<LayerRef> Open(const ImageLayer& layer) const;

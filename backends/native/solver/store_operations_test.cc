@@ -4,13 +4,16 @@
 #include <google/protobuf/text_format.h>
 
 #include <memory>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "backends/native/solver/earlier_files.h"
 #include "backends/native/testing/store_fixture.h"
 #include "base/status_macros.h"
+#include "base/tar_writer.h"
 
 namespace zlayer {
 namespace {
@@ -47,14 +50,33 @@ class CopyTest : public StoreTest {
     job_.graph = std::move(graph);
   }
 
-  absl::StatusOr<Step> Prepare(const std::vector<FileSpec>& context) {
+  void SetUp() override {
+    StoreTest::SetUp();
+    archives_.emplace(store_.get(), SystemClock(), nullptr);
+  }
+
+  // The same as ADD, which unpacks archives.
+  void Unpack() {
+    auto graph = std::make_shared<v1::Graph>(*job_.graph);
+    v1::Copy* copy = graph->mutable_stages(0)->mutable_operations(1)->mutable_copy();
+    copy->set_unpack(v1::Copy::LOCAL_ARCHIVES);
+    copy->mutable_sources(0)->set_path("a.tar");
+    job_.graph = std::move(graph);
+  }
+
+  absl::StatusOr<Step> Prepare(const std::vector<FileSpec>& context, Filesystem base = {}) {
     ASSIGN_OR_RETURN(const StoredContext stored,
                      store_->contexts().Put("default", Layer(context)->id(), false));
     job_.contexts[""] = stored.id;
-    StoreOperations operations({.store = store_.get(), .clock = SystemClock(), .plans = &plans_},
-                               job_);
+    StoreOperations operations(
+        {.store = store_.get(), .clock = SystemClock(), .plans = &plans_, .archives = &*archives_},
+        job_);
     std::vector<BuiltStage> stages(1);
+    stages[0].files = std::move(base);
     stages[0].files.layers = &store_->layers();
+    for (const LayerRef& layer : stages[0].files.view.layers()) {
+      stages[0].chain.push_back(layer->id());
+    }
     return operations.Prepare(job_.graph->stages(0).operations(1), 0, stages, {}, {});
   }
 
@@ -69,6 +91,7 @@ class CopyTest : public StoreTest {
 
   BuildJob job_;
   CopyPlans plans_;
+  std::optional<UnpackedArchives> archives_;
 };
 
 TEST_F(CopyTest, AnUnchangedCopyIsWhatItWas) {
@@ -124,6 +147,40 @@ TEST_F(CopyTest, TakesADirectoryOfTheContextAsIfItWereTheContext) {
   EXPECT_EQ(PathsOf(*Make(directory)), (std::vector<std::string>{"src", "src/d", "src/d/a"}));
   EXPECT_THAT(Prepare({File("other", "o")}).status(),
               StatusIs(absl::StatusCode::kNotFound, ::testing::HasSubstr("deps")));
+}
+
+// By what is in the archive and by what it meets: not by the rest of what is below.
+TEST_F(CopyTest, AnUnpackedArchiveIsKeyedByItsEntries) {
+  Unpack();
+  const auto archive = [](const std::string& content, int64_t time_ns) {
+    std::string tar;
+    TarWriter writer([&](std::string_view data) {
+      tar.append(data);
+      return absl::OkStatus();
+    });
+    EXPECT_OK(writer.Entry({.path = "lib/f", .mode = 0644, .mtime_ns = time_ns, .size = 1}));
+    EXPECT_OK(writer.Data(content));
+    EXPECT_OK(writer.Finish());
+    return std::vector<FileSpec>{File("a.tar", tar)};
+  };
+  const auto key = [&](const std::vector<FileSpec>& context, const std::vector<FileSpec>& base) {
+    const absl::StatusOr<Step> step = Prepare(context, Files(base));
+    EXPECT_OK(step);
+    EXPECT_TRUE(step->chain.empty());
+    return step->key;
+  };
+  const Digest alone = key(archive("x", 1), {});
+  EXPECT_EQ(key(archive("x", 1), {File("etc", "e")}), alone);
+  EXPECT_EQ(key(archive("x", 2), {}), alone);
+  EXPECT_NE(key(archive("y", 1), {}), alone);
+  EXPECT_NE(key(archive("x", 1), {Link("src", "there"), Dir("there")}), alone);
+
+  ASSERT_OK_AND_ASSIGN(const Step step, Prepare(archive("x", 1)));
+  EXPECT_EQ(step.parts[0].names("src/lib/f"), "lib/f of a.tar");
+  const LayerRef made = Make(step);
+  EXPECT_EQ(PathsOf(*made), (std::vector<std::string>{"src", "src/lib", "src/lib/f"}));
+  ASSERT_OK_AND_ASSIGN(const Step again, Prepare(archive("x", 1)));
+  EXPECT_EQ(again.parts[0].files, made);  // nothing was planned
 }
 
 // Stage 0 is for Windows, on a layer that may not be readable; stage 1 for Linux copies from it.
