@@ -96,7 +96,8 @@ class LocalDaemon : public Daemon {
     const Clock* clock = SystemClock();
     ASSIGN_OR_RETURN(store_, Store::Open(config_.root, clock));
     ASSIGN_OR_RETURN(collector_, StartCollector(GcOptions(), store_.get(), clock));
-    ASSIGN_OR_RETURN(const RegistryClientOptions registries, RegistryOptionsOf(config_));
+    ASSIGN_OR_RETURN(RegistryClientOptions registries, RegistryOptionsOf(config_));
+    registries.tmp_directory = store_->tmp();
     registries_ = MakeRegistryClient(registries);
     puller_ = MakePuller(&store_->images(), &store_->repositories(), registries_.get(), clock,
                          {config_.pull.fresh, config_.pull.absent});

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <stop_token>
 #include <string>
+#include <utility>
 
 #include "registry/client/manifest_calls.h"
 #include "registry/client/outcome.h"
@@ -30,7 +31,11 @@ Outcome MountBlob(const Route& route, const Digest& digest, const std::string& f
 // know, or does not like what it has, the upload begins anew.
 class BlobSender {
  public:
-  BlobSender(const Route& route, const BlobSource& blob) : route_(route), blob_(blob) {}
+  BlobSender(const Route& route, const BlobSource& blob)
+      : route_(route), blob_(blob), session_(route) {}
+  // Goes on with an upload of the blob that broke off.
+  BlobSender(const Route& route, const BlobSource& blob, UploadSession broken)
+      : route_(route), blob_(blob), session_(std::move(broken)), interrupted_(session_.open()) {}
 
   // One attempt, which goes on from where the last one ended.
   Outcome Attempt(std::stop_token stop);
@@ -47,7 +52,7 @@ class BlobSender {
   const Route& route_;
   const BlobSource& blob_;
 
-  UploadSession session_{route_};
+  UploadSession session_;
   uint64_t offset_ = 0;       // what the registry has of it
   uint64_t furthest_ = 0;     // that it ever had
   bool interrupted_ = false;  // the registry has to say how much it has

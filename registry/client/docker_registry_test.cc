@@ -239,7 +239,7 @@ TEST_F(DockerRegistryTest, ABlobIsSentWhileItIsMade) {
                        client_->PutStream(At(registry.Host(), "a"), stream, {}));
   EXPECT_EQ(Get(At(registry.Host(), "a"), sent).bytes, layer_);
   EXPECT_EQ(made, 1);
-  // Where the connection breaks it is made again.
+  // Where the connection breaks it is made again, but what the registry has is not sent again.
   ASSERT_OK(client_->FindBlob(At(proxy.Host(), "b"), sent.digest, {}, {}));
   proxy.CutAfter(5'000'000);
   ASSERT_OK(client_->PutStream(At(proxy.Host(), "b"), stream, {}));

@@ -56,6 +56,16 @@ class PushTest : public ClientFixture {
     EXPECT_EQ(registry_.BlobCount("lib/app"), 1u);
   }
   int Count(std::string_view start) { return CountOf(registry_.server(), start); }
+  // Content-Range of each PATCH.
+  std::vector<std::string> PatchRanges() {
+    std::vector<std::string> ranges;
+    for (const Request& request : registry_.server().Requests()) {
+      if (request.method == "PATCH") {
+        ranges.push_back(request.Header("content-range"));
+      }
+    }
+    return ranges;
+  }
 
   std::string bytes_ = TestBytes(5'000'000);
   std::atomic<size_t> bodies_ = 0;
@@ -137,13 +147,7 @@ TEST_F(PushTest, BrokenUploadsAreGoneOnWith) {
   EXPECT_THAT(Put(), IsOkAndHolds(Eq(std::nullopt)));
   ExpectStored();
   EXPECT_EQ(Count("POST"), 1);
-  std::vector<std::string> ranges;
-  for (const Request& request : registry_.server().Requests()) {
-    if (request.method == "PATCH") {
-      ranges.push_back(request.Header("content-range"));
-    }
-  }
-  EXPECT_THAT(ranges, ElementsAre("", "3000000-4999999", "4500000-4999999"));
+  EXPECT_THAT(PatchRanges(), ElementsAre("", "3000000-4999999", "4500000-4999999"));
 }
 
 TEST_F(PushTest, BrokenUploadsThatTheRegistryDropsBeginAnew) {
@@ -275,9 +279,64 @@ TEST_F(PushTest, AStreamThatFailsIsCancelledAtTheRegistry) {
   }};
   EXPECT_THAT(client_->PutStream(Where(), stream, {}), StatusIs(absl::StatusCode::kDataLoss));
   EXPECT_EQ(made, 2);
-  EXPECT_EQ(Count("POST"), 2);
-  EXPECT_EQ(Count("DELETE"), 2);
+  EXPECT_EQ(Count("POST"), 1);
+  EXPECT_EQ(Count("DELETE"), 1);
   EXPECT_EQ(registry_.UploadCount(), 0u);
+}
+
+// A blob of `bytes_` that is made while it is sent.
+class StreamTest : public PushTest {
+ protected:
+  absl::Status PutStream() {
+    const absl::StatusOr<RemoteDescriptor> sent = client_->PutStream(Where(), stream_, {});
+    if (sent.ok()) {
+      EXPECT_EQ(sent->digest, Digest::Of(bytes_));
+      EXPECT_EQ(sent->size, bytes_.size());
+    }
+    return sent.status();
+  }
+
+  int made_ = 0;
+  uint64_t done_ = 0;
+  const BlobStream stream_{.make = [this](const std::function<absl::Status(std::string_view)>& sink,
+                                          std::stop_token) -> absl::StatusOr<RemoteDescriptor> {
+                             ++made_;
+                             RETURN_IF_ERROR(Source(bytes_).read(0, sink));
+                             return RemoteDescriptor{Digest::Of(bytes_), "a/b", bytes_.size()};
+                           },
+                           .progress = [this](uint64_t done) { done_ = done; }};
+};
+
+TEST_F(StreamTest, BrokenOnesGoOnFromAFile) {
+  BodyFaults({BreakAt(3'000'000), BreakAt(1'500'000)});
+  EXPECT_OK(PutStream());
+  ExpectStored();
+  EXPECT_EQ(made_, 2);
+  EXPECT_EQ(done_, bytes_.size());
+  EXPECT_EQ(Count("POST"), 1);
+  EXPECT_THAT(PatchRanges(), ElementsAre("", "3000000-4999999", "4500000-4999999"));
+}
+
+TEST_F(StreamTest, BrokenOnesThatTheRegistryDropsBeginAnew) {
+  registry_.SetKeepsUploads(false);
+  BodyFaults({BreakAt(3'000'000)});
+  EXPECT_OK(PutStream());
+  ExpectStored();
+  EXPECT_EQ(made_, 2);
+  EXPECT_EQ(Count("POST"), 2);
+}
+
+TEST_F(StreamTest, OnesThatWereOnlyNotCommittedAreNotMadeAgain) {
+  std::atomic<int> commits = 0;
+  registry_.SetFault([&](const Request& r, Peer& p) -> std::optional<std::string> {
+    return r.method == "PUT" && ++commits == 1 ? std::optional(Refuse(Reply("503 Busy"))(r, p))
+                                               : std::nullopt;
+  });
+  EXPECT_OK(PutStream());
+  ExpectStored();
+  EXPECT_EQ(made_, 1);
+  EXPECT_EQ(Count("PATCH"), 1);
+  EXPECT_EQ(Count("PUT"), 2);
 }
 
 TEST_F(PushTest, ARegistryThatDoesNotCancelIsNotWaitedForLong) {

@@ -353,16 +353,16 @@ absl::StatusOr<RemoteDescriptor> HttpRegistryClient::PutStream(const RemoteRepos
                                                                const BlobStream& blob,
                                                                std::stop_token stop) {
   ASSIGN_OR_RETURN(const OwnedRoute route, HomeRoute(where));
-  RemoteDescriptor made;
+  StreamSender sender(route, blob, options_.tmp_directory);
   const absl::Status status = retry_.Run(
       Name(where),
       [&]() -> Outcome {
         const absl::StatusOr<RegistryHost::Slot> slot = route.host->TakeSlot(stop);
-        return slot.ok() ? SendStream(route, blob, &made, stop) : Outcome{.status = slot.status()};
+        return slot.ok() ? sender.Attempt(stop) : Outcome{.status = slot.status()};
       },
       stop);
   RETURN_IF_ERROR(Annotate(status, fmt::format("{}: a blob", Name(where))));
-  return made;
+  return sender.made();
 }
 
 absl::Status HttpRegistryClient::CheckCredentials(const RemoteRepository& where,

@@ -66,11 +66,14 @@ struct BlobSource {
 };
 
 // A blob that is made while it is sent. `make` writes its bytes to the sink and returns what they
-// were; it is called again where an upload broke off. An error of either ends it.
+// were, the same each time; it is called again where an upload broke off. An error of either ends
+// it.
 struct BlobStream {
   std::function<absl::StatusOr<RemoteDescriptor>(
       const std::function<absl::Status(std::string_view)>& sink, std::stop_token stop)>
       make;
+  // Called with each piece that is sent: how many bytes of it went so far. May be empty.
+  std::function<void(uint64_t done)> progress;
 };
 
 // Where a blob goes. `append` gets the bytes in order and each once. An error of it ends the
@@ -127,7 +130,7 @@ class RegistryClient {
                                std::stop_token stop) = 0;
 
   // Sends a blob whose digest nobody knows before all of it was made: in chunks, whether the
-  // registry has it or not.
+  // registry has it or not. After a break it goes on from a file that it is made into then.
   virtual absl::StatusOr<RemoteDescriptor> PutStream(const RemoteRepository& where,
                                                      const BlobStream& blob,
                                                      std::stop_token stop) = 0;
@@ -170,6 +173,7 @@ struct RegistryClientOptions {
   int64_t connect_ms = 30'000;
   int64_t stall_ms = 60'000;  // the longest that nothing may move
   uint64_t jitter_seed = 0;   // 0: from the system
+  std::string tmp_directory;  // for files without a name
   const Clock* clock = SystemClock();
 };
 

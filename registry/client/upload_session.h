@@ -8,6 +8,7 @@
 #include <stop_token>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "base/digest.h"
 #include "registry/client/manifest_calls.h"
@@ -22,6 +23,8 @@ class UploadSession {
  public:
   // The route must outlive it. No upload is under way.
   explicit UploadSession(const Route& route) : route_(route) {}
+  UploadSession(UploadSession&& other) noexcept
+      : route_(other.route_), url_(std::exchange(other.url_, {})) {}
   UploadSession(const UploadSession&) = delete;
   UploadSession& operator=(const UploadSession&) = delete;
   ~UploadSession() { Cancel(); }

@@ -49,19 +49,14 @@ struct Target {
   }
 };
 
-// The sink, and progress is told of what it gets. What it refers to must outlive it.
-std::function<absl::Status(std::string_view)> Told(
-    const Target& target, const std::string& item, uint64_t done, uint64_t total,
-    const std::function<absl::Status(std::string_view)>& sink) {
-  return [&target, &item, &sink, done, total,
-          told_ns = MonotonicNs()](std::string_view piece) mutable {
-    RETURN_IF_ERROR(sink(piece));
-    done += piece.size();
+// Reports how far a blob is; `total` is 0 while unknown. What it refers to must outlive it.
+std::function<void(uint64_t done)> Teller(const Target& target, const std::string& item,
+                                          uint64_t total) {
+  return [&target, &item, total, told_ns = MonotonicNs()](uint64_t done) mutable {
     if (MonotonicNs() - told_ns > kProgressNs) {
       told_ns = MonotonicNs();
       Report(target.progress, {item, TransferUpdate::State::kRunning, done, total});
     }
-    return absl::OkStatus();
   };
 }
 
@@ -355,9 +350,11 @@ absl::StatusOr<ImageLayer> RegistryPusher::SendCompressed(Target& target, const 
     }
   }
   const std::string item = fmt::format("layer {}", layer.diff_id.ToString());
-  const BlobStream stream{.make = [&](const auto& sink, std::stop_token stopped) {
-    return forms_.Compress(layer, options, Told(target, item, 0, 0, sink), std::move(stopped));
-  }};
+  const BlobStream stream{.make =
+                              [&](const auto& sink, std::stop_token stopped) {
+                                return forms_.Compress(layer, options, sink, std::move(stopped));
+                              },
+                          .progress = Teller(target, item, 0)};
   ASSIGN_OR_RETURN(const RemoteDescriptor made,
                    client_->PutStream(target.where, stream, std::move(stop)));
   form.digest = made.digest;
@@ -386,7 +383,13 @@ absl::Status RegistryPusher::SendBlob(Target& target, const std::string& item,
                                       const BlobSource& blob, std::stop_token stop) {
   BlobSource told = blob;
   told.read = [&](uint64_t offset, const std::function<absl::Status(std::string_view)>& sink) {
-    return blob.read(offset, Told(target, item, offset, blob.size, sink));
+    return blob.read(offset, [&, done = offset, tell = Teller(target, item, blob.size)](
+                                 std::string_view piece) mutable {
+      RETURN_IF_ERROR(sink(piece));
+      done += piece.size();
+      tell(done);
+      return absl::OkStatus();
+    });
   };
   RETURN_IF_ERROR(client_->PutBlob(target.where, told, std::move(stop)));
   target.Sent(item, blob.size);

@@ -42,7 +42,8 @@ inline int CountOf(FakeServer& server, std::string_view line_start) {
 class ClientFixture : public ::testing::Test {
  protected:
   static RegistryClientOptions FastOptions() {
-    return {.delay_ms = 1, .max_delay_ms = 20, .jitter_seed = 1};
+    return {
+        .delay_ms = 1, .max_delay_ms = 20, .jitter_seed = 1, .tmp_directory = ::testing::TempDir()};
   }
   RemoteRepository Where(const std::string& repository = "lib/app") const {
     return {.registry = registry_.Host(), .repository = repository};
