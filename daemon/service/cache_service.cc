@@ -187,7 +187,7 @@ class StoreCacheService : public v1::CacheService::CallbackService {
     entry.set_id(ToUtf8(row.id));
     entry.set_namespace_(row.name_space);
     entry.set_description(std::string(CutUtf8(ToUtf8(row.description), kMostText)));
-    entry.set_bytes(row.layer_bytes + row.blob_bytes);
+    entry.set_bytes(BytesOf(row));
     if (row.type == CacheType::kCacheMount) {
       DiskWalker walker(stop);
       ASSIGN_OR_RETURN(const DiskWalker::Directory mounts,

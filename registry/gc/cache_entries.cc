@@ -110,7 +110,7 @@ absl::Status AddParts(Store& store, Connection& connection, CacheRow* row, std::
     }
     ASSIGN_OR_RETURN(const Digest blob, parts.DigestAt(1));
     if (parts.Int(4) == 0 && store.blobs().Has(blob)) {
-      row->blob_bytes += static_cast<uint64_t>(parts.Int(2));
+      row->blobs.push_back({blob, static_cast<uint64_t>(parts.Int(2))});
     }
     if (!parts.IsNull(0)) {
       chain->append(row->layer.IsNone() ? "" : row->layer.Bytes());
@@ -235,6 +235,14 @@ std::string_view NameOf(CacheType type) {
       break;
   }
   return "record";
+}
+
+uint64_t BytesOf(const CacheRow& row) {
+  uint64_t bytes = row.layer_bytes;
+  for (const CacheBlob& blob : row.blobs) {
+    bytes += blob.size;
+  }
+  return bytes;
 }
 
 std::optional<CacheType> ParseCacheType(std::string_view name) {

@@ -26,6 +26,11 @@ enum class CacheType { kCacheMount, kFetched, kImage, kRecord };
 std::string_view NameOf(CacheType type);
 std::optional<CacheType> ParseCacheType(std::string_view name);
 
+struct CacheBlob {
+  Digest digest;
+  uint64_t size = 0;
+};
+
 // A row. What `key` is depends on the type; with it the row is found again.
 struct CacheRow {
   CacheType type = CacheType::kRecord;
@@ -34,14 +39,17 @@ struct CacheRow {
   std::string name_space;
   std::string id;  // for people
   std::string description;
-  int64_t created_ns = 0;    // 0: not known
-  int64_t used_ns = 0;       // of an image: since when it has no name
-  Digest layer;              // none for a cache mount; an image's uppermost one that is known
-  std::string_view chain;    // ids of layers, joined; valid while the row is visited
-  uint64_t layer_bytes = 0;  // contents of the layer
-  uint64_t blob_bytes = 0;   // of an image: its layers' blobs that no image with a name has
+  int64_t created_ns = 0;        // 0: not known
+  int64_t used_ns = 0;           // of an image: since when it has no name
+  Digest layer;                  // none for a cache mount; an image's uppermost one that is known
+  std::string_view chain;        // ids of layers, joined; valid while the row is visited
+  uint64_t layer_bytes = 0;      // contents of the layer
+  std::vector<CacheBlob> blobs;  // of an image: its layers' that no image with a name has
   bool in_use = false;
 };
+
+// Of its layer and its blobs.
+uint64_t BytesOf(const CacheRow& row);
 
 // All that is set must hold.
 struct CacheFilter {

@@ -12,6 +12,11 @@ uint32_t Ledger::AddPack(uint64_t bytes) {
   return static_cast<uint32_t>(packs_.size() - 1);
 }
 
+uint32_t Ledger::AddBlob(uint64_t bytes) {
+  blobs_.push_back({.bytes = bytes});
+  return static_cast<uint32_t>(blobs_.size() - 1);
+}
+
 uint32_t Ledger::AddLayer(uint64_t tree_bytes, bool named, std::vector<uint32_t> packs) {
   const auto number = static_cast<uint32_t>(layers_.size());
   layers_.push_back({.tree_bytes = tree_bytes, .packs = std::move(packs)});
@@ -30,6 +35,11 @@ uint32_t Ledger::AddEntry(Entry entry) {
     Layer::Above& above = layers_[layer].above[entry.chain.size()];
     ++above.entries;
     above.used_ns = std::max(above.used_ns, entry.used_ns);
+  }
+  for (uint32_t blob : entry.blobs) {
+    if (blobs_[blob].holders++ == 0) {
+      cache_bytes_ += blobs_[blob].bytes;
+    }
   }
   cache_bytes_ += entry.own_bytes;
   entries_.push_back(std::move(entry));
@@ -90,14 +100,21 @@ void Ledger::Remove(const Entry& entry) {
     --layers_[layer].above[entry.chain.size()].entries;
     Release(layer);
   }
-  cache_bytes_ -= entry.own_bytes;
-  freed_bytes_ += entry.own_bytes;
+  uint64_t freed = entry.own_bytes;
+  for (uint32_t blob : entry.blobs) {
+    if (--blobs_[blob].holders == 0) {
+      freed += blobs_[blob].bytes;
+    }
+  }
+  cache_bytes_ -= freed;
+  freed_bytes_ += freed;
 }
 
 // Now, or once others have gone too.
 bool Ledger::FreesSomething(const Entry& entry) const {
   const auto named = [this](uint32_t layer) { return layers_[layer].named; };
-  return entry.own_bytes > 0 || (entry.layer != kNoLayer && !named(entry.layer)) ||
+  return entry.own_bytes > 0 || !entry.blobs.empty() ||
+         (entry.layer != kNoLayer && !named(entry.layer)) ||
          !std::all_of(entry.chain.begin(), entry.chain.end(), named);
 }
 
@@ -195,6 +212,16 @@ std::vector<uint32_t> Ledger::UnheldPacks() const {
   std::vector<uint32_t> unheld;
   for (size_t i = 0; i < packs_.size(); ++i) {
     if (packs_[i].layers == 0) {
+      unheld.push_back(static_cast<uint32_t>(i));
+    }
+  }
+  return unheld;
+}
+
+std::vector<uint32_t> Ledger::UnheldBlobs() const {
+  std::vector<uint32_t> unheld;
+  for (size_t i = 0; i < blobs_.size(); ++i) {
+    if (blobs_[i].holders == 0) {
       unheld.push_back(static_cast<uint32_t>(i));
     }
   }

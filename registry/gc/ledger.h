@@ -1,5 +1,5 @@
-// A model of the cache in memory: which entry holds which layers, and these which packs. Removals
-// are tried on it before anything is removed. Pure: no database, no files, no clock.
+// A model of the cache in memory: which entry holds which layers and blobs, and layers which packs.
+// Removals are tried on it before anything is removed. Pure: no database, no files, no clock.
 #ifndef ZLAYER_REGISTRY_GC_LEDGER_H_
 #define ZLAYER_REGISTRY_GC_LEDGER_H_
 
@@ -19,8 +19,8 @@ struct LedgerPolicy {
   uint64_t min_free_bytes = 0;  // of the disk; 0: no limit
 };
 
-// Layers, packs and entries are numbered in the order in which they are added. Not thread-safe.
-// Memory grows with their numbers, and with the layers that records were made on.
+// Layers, packs, blobs and entries are numbered in the order in which they are added. Not
+// thread-safe. Memory grows with their numbers, and with the layers that records were made on.
 class Ledger {
  public:
   static constexpr uint32_t kNoLayer = UINT32_MAX;
@@ -30,10 +30,14 @@ class Ledger {
   uint32_t AddPack(uint64_t bytes);
   uint32_t AddLayer(uint64_t tree_bytes, bool named, std::vector<uint32_t> packs);
 
+  // A blob that only entries hold.
+  uint32_t AddBlob(uint64_t bytes);
+
   struct Entry {
     uint32_t layer = kNoLayer;
     std::vector<uint32_t> chain;  // layers that it was made on: it holds them too
-    uint64_t own_bytes = 0;       // besides layers
+    std::vector<uint32_t> blobs;
+    uint64_t own_bytes = 0;  // besides layers and blobs
     int64_t used_ns = 0;
     bool in_use = false;    // must stay
     uint32_t policies = 0;  // bit i: the policy i is about it
@@ -54,8 +58,9 @@ class Ledger {
   std::vector<uint32_t> UnheldLayers() const;
   // Those that no layer needs but ones that nothing holds.
   std::vector<uint32_t> UnheldPacks() const;
+  std::vector<uint32_t> UnheldBlobs() const;
 
-  // What the cache alone holds: trees, packs, and what entries have besides.
+  // What the cache alone holds: trees, packs, blobs, and what entries have besides.
   uint64_t cache_bytes() const { return cache_bytes_; }
 
  private:
@@ -63,6 +68,10 @@ class Ledger {
     uint64_t bytes = 0;
     uint32_t layers = 0;  // that are held
     uint32_t named = 0;   // of these
+  };
+  struct Blob {
+    uint64_t bytes = 0;
+    uint32_t holders = 0;
   };
   struct Layer {
     uint64_t tree_bytes = 0;
@@ -91,6 +100,7 @@ class Ledger {
   bool IsOver(const LedgerPolicy& policy, uint64_t free_bytes) const;
 
   std::vector<Pack> packs_;
+  std::vector<Blob> blobs_;
   std::vector<Layer> layers_;
   std::vector<Entry> entries_;
   std::vector<bool> removed_;  // entries

@@ -148,6 +148,10 @@ class Model {
       ledger_.AddLayer(layer.tree, layer.named, {layer.packs.begin(), layer.packs.end()});
       layers_.push_back(layer);
     }
+    for (size_t i = 0; i < 1 + Below(10); ++i) {
+      blob_bytes_.push_back(Below(100));
+      ledger_.AddBlob(blob_bytes_.back());
+    }
     for (size_t i = 0; i < Below(60); ++i) {
       AddEntry();
     }
@@ -214,6 +218,10 @@ class Model {
       const std::set<uint32_t> chain = Some(layers_.size(), 4);
       entry.chain.assign(chain.begin(), chain.end());
     }
+    if (Below(4) == 0) {
+      const std::set<uint32_t> blobs = Some(blob_bytes_.size(), 3);
+      entry.blobs.assign(blobs.begin(), blobs.end());
+    }
     entries_.push_back(entry);
     ledger_.AddEntry(entry);
   }
@@ -236,6 +244,14 @@ class Model {
     return held;
   }
 
+  std::set<uint32_t> HeldBlobs() const {
+    std::set<uint32_t> held;
+    ForEachLeft([&](uint32_t, const Ledger::Entry& entry) {
+      held.insert(entry.blobs.begin(), entry.blobs.end());
+    });
+    return held;
+  }
+
   uint64_t CacheBytes() const {
     uint64_t bytes = 0;
     std::set<uint32_t> of_cache;
@@ -251,6 +267,9 @@ class Model {
       bytes += of_others.contains(pack) ? 0 : pack_bytes_[pack];
     }
     ForEachLeft([&](uint32_t, const Ledger::Entry& entry) { bytes += entry.own_bytes; });
+    for (uint32_t blob : HeldBlobs()) {
+      bytes += blob_bytes_[blob];
+    }
     return bytes;
   }
 
@@ -284,11 +303,17 @@ class Model {
       }
     }
     EXPECT_EQ(ledger_.UnheldPacks(), unheld);
+    const std::set<uint32_t> held = HeldBlobs();
+    EXPECT_EQ(ledger_.UnheldBlobs().size(), blob_bytes_.size() - held.size());
+    for (uint32_t blob : ledger_.UnheldBlobs()) {
+      EXPECT_FALSE(held.contains(blob));
+    }
   }
 
   std::mt19937 random_;
   Ledger ledger_;
   std::vector<uint64_t> pack_bytes_;
+  std::vector<uint64_t> blob_bytes_;
   std::vector<Layer> layers_;
   std::vector<Ledger::Entry> entries_;
   std::vector<LedgerPolicy> policies_;

@@ -82,8 +82,11 @@ class Sweeper {
   std::vector<Digest> layers_;  // by their numbers in the ledger
   std::vector<int64_t> packs_;
   std::unordered_map<Digest, uint32_t> layer_numbers_;
+  std::unordered_map<Digest, uint32_t> blob_numbers_;
+  std::vector<uint64_t> blob_bytes_;  // by their numbers in the ledger
   std::vector<CacheRow> entries_;
-  std::set<Digest> left_blobs_;  // of images that were removed
+  std::vector<uint64_t> own_bytes_;  // of the entries
+  std::set<Digest> left_blobs_;      // of images that were removed
 };
 
 absl::StatusOr<SweepResult> Sweeper::Run() {
@@ -136,7 +139,7 @@ absl::Status Sweeper::Read() {
 
 absl::Status Sweeper::AddEntry(const CacheRow& row) {
   RETURN_IF_ERROR(CheckStop());
-  Ledger::Entry entry{.own_bytes = row.blob_bytes, .used_ns = row.used_ns, .in_use = row.in_use};
+  Ledger::Entry entry{.used_ns = row.used_ns, .in_use = row.in_use};
   for (size_t i = 0; i < options_.policies.size(); ++i) {
     entry.policies |= Matches(options_.policies[i].filter, row, now_ns_) ? 1u << i : 0;
   }
@@ -151,16 +154,25 @@ absl::Status Sweeper::AddEntry(const CacheRow& row) {
       entry.chain.push_back(layer->second);
     }
   }
+  for (const CacheBlob& blob : row.blobs) {
+    const auto [number, is_new] = blob_numbers_.try_emplace(blob.digest, 0);
+    if (is_new) {
+      number->second = ledger_.AddBlob(blob.size);
+      blob_bytes_.push_back(blob.size);
+    }
+    entry.blobs.push_back(number->second);
+  }
   if (row.type == CacheType::kCacheMount) {
     ASSIGN_OR_RETURN(entry.own_bytes, SizeOf("/cache-mounts", fmt::format("{}", row.number)));
   }
-  ledger_.AddEntry(std::move(entry));
   // Of what is only needed for people nothing is kept.
   CacheRow& kept = entries_.emplace_back();
   kept.type = row.type;
   kept.key = row.key;
   kept.number = row.number;
   kept.used_ns = row.used_ns;
+  own_bytes_.push_back(entry.own_bytes);
+  ledger_.AddEntry(std::move(entry));
   if (row.type == CacheType::kFetched) {
     kept.name_space = row.name_space;
   }
@@ -174,7 +186,9 @@ absl::StatusOr<uint64_t> Sweeper::SizeOf(const std::string& directory, const std
 
 void Sweeper::CountPlanned(const std::vector<uint32_t>& entries) {
   for (uint32_t entry : entries) {
-    ++result_.removed[std::string(NameOf(entries_[entry].type))].objects;
+    SweepResult::Removed& removed = result_.removed[std::string(NameOf(entries_[entry].type))];
+    ++removed.objects;
+    removed.bytes += own_bytes_[entry];
   }
   for (uint32_t number : ledger_.UnheldLayers()) {
     const Holders::Layer& layer = *holders_->FindLayer(layers_[number]);
@@ -187,6 +201,11 @@ void Sweeper::CountPlanned(const std::vector<uint32_t>& entries) {
     ++removed.objects;
     const Holders::Pack& pack = holders_->packs().at(packs_[number]);
     removed.bytes += pack.is_blob ? 0 : pack.size;  // the blob goes by itself
+  }
+  for (uint32_t number : ledger_.UnheldBlobs()) {
+    SweepResult::Removed& removed = result_.removed["blob"];
+    ++removed.objects;
+    removed.bytes += blob_bytes_[number];
   }
 }
 

@@ -15,6 +15,7 @@
 
 #include "base/files.h"
 #include "registry/gc/testing/gc_fixture.h"
+#include "registry/image/testing/archives.h"
 #include "tests/status_matchers.h"
 
 namespace zlayer {
@@ -86,6 +87,42 @@ TEST_F(SweepTest, LimitsCountImagesThatLostTheirNames) {
   EXPECT_OK(store_->images().Get("n", "app"));
   EXPECT_THAT(store_->images().Get("n", alone.ToString()), StatusIs(absl::StatusCode::kNotFound));
   EXPECT_EQ(Files("packs"), 1);
+}
+
+// Each blob counts once, however many such images have it, and a dry run says which go.
+TEST_F(SweepTest, LimitsCountBlobsOfImagesThatLostTheirNames) {
+  uint64_t layers = 0;
+  for (const std::string& own : {std::string(900, 'a'), std::string(800, 'b')}) {
+    OciLayout image;
+    const std::string shared = MakeTar({{"shared", std::string(700, 's')}});
+    const Digest manifest = image.AddImage({shared, MakeTar({{"own", own}})});
+    for (const auto& [hex, bytes] : image.blobs) {
+      if (Digest::Of(bytes) != manifest) {
+        ASSERT_OK_AND_ASSIGN(const auto upload, store_->repositories().NewBlob("n"));
+        ASSERT_OK(upload->Append(bytes));
+        ASSERT_OK(upload->Commit(Digest::Of(bytes)));
+      }
+    }
+    ASSERT_OK(store_->repositories().PutManifest(
+        "n", {"docker.io/library/app", "latest", std::string(kManifestMediaType),
+              image.blobs.at(manifest.Hex()), /*sparse=*/true}));
+    layers += shared.size();
+  }
+  ASSERT_OK(store_->images().Untag("n", "app"));
+  clock_.Advance(std::chrono::hours(48));  // what was sent stays a day
+  layers = layers / 2 * 3;                 // they are of one size
+  const SweepResult dry = Collect({.policies = {GcPolicy()}, .dry_run = true});
+  EXPECT_EQ(dry.removed.at("image").objects, 2);
+  EXPECT_EQ(dry.removed.at("blob").objects, 3);
+  EXPECT_EQ(dry.removed.at("blob").bytes, layers);
+  const SweepResult none = Collect({.policies = {{{}, {.max_used_bytes = layers}}}});
+  EXPECT_EQ(none.removed.count("image"), 0);
+  EXPECT_EQ(none.cache_bytes, layers);
+  const SweepResult one = Collect({.policies = {{{}, {.max_used_bytes = layers - 1}}}});
+  EXPECT_EQ(one.removed.at("image").objects, 1);
+  EXPECT_EQ(one.cache_bytes, layers / 3 * 2);
+  PruneAll();
+  EXPECT_EQ(Files("blobs/sha256"), 0);
 }
 
 TEST_F(SweepTest, WhatWasSentByDigestIsNoCache) {
