@@ -122,14 +122,14 @@ absl::Status DiskStore::OpenParts() {
       layers_, OpenDiskLayerStore(root_.path, database_.get(), contents_.get(), clock_, &uses_));
   leases_ = std::make_unique<BlobLeases>(database_.get(), blobs_.get());
   image_parts_ = {.database = database_.get(),
-                         .blobs = blobs_.get(),
-                         .contents = contents_.get(),
-                         .layers = layers_.get(),
-                         .leases = leases_.get(),
-                         .clock = clock_,
-                         .uses = &uses_,
-                         .used_manifests = &used_manifests_,
-                         .tmp_directory = tmp()};
+                  .blobs = blobs_.get(),
+                  .contents = contents_.get(),
+                  .layers = layers_.get(),
+                  .leases = leases_.get(),
+                  .clock = clock_,
+                  .uses = &uses_,
+                  .used_manifests = &used_manifests_,
+                  .tmp_directory = tmp()};
   images_ = OpenImageStore(image_parts_);
   repositories_ = OpenRepositories(image_parts_);
   records_ = OpenRecordStore(database_.get(), clock_);
@@ -192,6 +192,16 @@ absl::StatusOr<std::unique_ptr<Store>> Store::Open(const std::string& root, cons
   auto store = std::make_unique<DiskStore>(std::move(directory), clock);
   RETURN_IF_ERROR(store->Start());
   return store;
+}
+
+absl::StatusOr<LayerRef> RecordedLayer(Store& store, const Digest& key) {
+  const absl::StatusOr<CacheRecord> record = store.records().Find(key);
+  absl::StatusOr<LayerRef> layer =
+      record.ok() ? store.layers().Get(record->layer) : record.status();
+  if (absl::IsNotFound(layer.status())) {
+    return nullptr;
+  }
+  return layer;
 }
 
 }  // namespace zlayer

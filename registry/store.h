@@ -66,6 +66,10 @@ class Store {
   virtual absl::StatusOr<StoreStatistics> Statistics() = 0;
 };
 
+// The layer that the record of a key names; null where there is none, or its layer is gone. That is
+// no use of the record (RecordStore::Touch).
+absl::StatusOr<LayerRef> RecordedLayer(Store& store, const Digest& key);
+
 }  // namespace zlayer
 
 #endif  // ZLAYER_REGISTRY_STORE_H_

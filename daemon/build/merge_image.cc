@@ -101,11 +101,10 @@ absl::StatusOr<Digest> FindOrMake(const MergeScope& scope, const NewImage& image
                                   const std::vector<Digest>& above, const std::stop_token& stop) {
   RecordStore& records = scope.store->records();
   const Digest key = KeyOf(scope, below, above);
-  if (const absl::StatusOr<CacheRecord> record = records.Find(key); record.ok()) {
-    if (scope.store->layers().Get(record->layer).ok()) {
-      records.Touch(key);
-      return record->layer;
-    }
+  ASSIGN_OR_RETURN(const LayerRef known, RecordedLayer(*scope.store, key));
+  if (known != nullptr) {
+    records.Touch(key);
+    return known->id();
   }
   ASSIGN_OR_RETURN(const LayerRef made, Make(*scope.store, below, above, stop));
   RETURN_IF_ERROR(

@@ -25,25 +25,13 @@ Digest KeyOf(std::string_view name_space, const Digest& content) {
 
 }  // namespace
 
-absl::StatusOr<LayerRef> UnpackedArchives::Find(const Digest& key) const {
-  const absl::StatusOr<CacheRecord> record = store_->records().Find(key);
-  absl::StatusOr<LayerRef> layer =
-      record.ok() ? store_->layers().Get(record->layer) : record.status();
-  if (absl::IsNotFound(layer.status())) {
-    return nullptr;
-  }
-  if (layer.ok()) {
-    store_->records().Touch(key);
-  }
-  return layer;
-}
-
 absl::StatusOr<LayerRef> UnpackedArchives::Get(const Scope& scope, const ArchiveFile& archive,
                                                std::stop_token stop) {
   const Digest key = KeyOf(scope.name_space, archive.content);
   return flights_.Do(key, stop, [&]() -> absl::StatusOr<LayerRef> {
-    ASSIGN_OR_RETURN(LayerRef layer, Find(key));
+    ASSIGN_OR_RETURN(LayerRef layer, RecordedLayer(*store_, key));
     if (layer != nullptr) {
+      store_->records().Touch(key);
       return layer;
     }
     ASSIGN_OR_RETURN(const StoredArchive stored,

@@ -37,9 +37,6 @@ class UnpackedArchives {
                                std::stop_token stop);
 
  private:
-  // Null where there is none.
-  absl::StatusOr<LayerRef> Find(const Digest& key) const;
-
   Store* const store_;
   const Clock* const clock_;
   SingleFlight<LayerRef> flights_;

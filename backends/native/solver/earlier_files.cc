@@ -30,12 +30,9 @@ absl::StatusOr<std::shared_ptr<const LayerIndex>> FindEarlierFiles(Store& store,
                                                                    const KeyScope& scope,
                                                                    const Digest& content,
                                                                    const FilesOrigin& origin) {
-  const absl::StatusOr<CacheRecord> record = store.records().Find(FileKey(scope, content));
-  if (record.ok()) {
-    absl::StatusOr<LayerRef> layer = store.layers().Get(record->layer);
-    if (layer.ok() && (*layer)->ContentDigest() == content) {
-      return layer;
-    }
+  ASSIGN_OR_RETURN(LayerRef layer, RecordedLayer(store, FileKey(scope, content)));
+  if (layer != nullptr && layer->ContentDigest() == content) {
+    return layer;
   }
   if (!origin.layers.empty()) {
     ASSIGN_OR_RETURN(std::shared_ptr<const LayerIndex> files, SelectAgain(store, origin));

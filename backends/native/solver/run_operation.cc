@@ -171,15 +171,13 @@ absl::StatusOr<ContainerRun> RunWork::Container(std::stop_token stop) {
 absl::StatusOr<LayerRef> RunWork::MountedLayer(const LayerIndex& layer,
                                                std::string_view index) const {
   RecordStore& records = resources.store->records();
-  LayerStore& layers = resources.store->layers();
   const Digest key = FileKey(scope, layer.ContentDigest());
-  if (absl::StatusOr<CacheRecord> record = records.Find(key); record.ok()) {
-    if (absl::StatusOr<LayerRef> found = layers.Get(record->layer); found.ok()) {
-      records.Touch(key);
-      return found;
-    }
+  ASSIGN_OR_RETURN(LayerRef found, RecordedLayer(*resources.store, key));
+  if (found != nullptr) {
+    records.Touch(key);
+    return found;
   }
-  ASSIGN_OR_RETURN(LayerRef added, layers.Add(index, ""));
+  ASSIGN_OR_RETURN(LayerRef added, resources.store->layers().Add(index, ""));
   RETURN_IF_ERROR(records.Put(name_space, CacheRecord{.key = key,
                                                       .layer = added->id(),
                                                       .build = build_id,

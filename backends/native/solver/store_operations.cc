@@ -229,16 +229,6 @@ absl::StatusOr<Step> StoreOperations::MakeDirectory(const v1::MakeDirectory& mak
   return FileStep(std::move(work), std::move(files), site.scope);
 }
 
-absl::StatusOr<LayerRef> StoreOperations::Recorded(const Digest& key) const {
-  const absl::StatusOr<CacheRecord> record = resources_.store->records().Find(key);
-  absl::StatusOr<LayerRef> layer =
-      record.ok() ? resources_.store->layers().Get(record->layer) : record.status();
-  if (absl::IsNotFound(layer.status())) {
-    return nullptr;
-  }
-  return layer;
-}
-
 absl::StatusOr<Filesystem> StoreOperations::Image(const v1::ImageBase& image,
                                                   std::stop_token stop) {
   ASSIGN_OR_RETURN(BuiltStage state, ImageState(image, std::move(stop)));
@@ -322,7 +312,8 @@ absl::StatusOr<Step> StoreOperations::CopyStep(std::shared_ptr<FileWork> work, c
                                                const Site& site) const {
   // Of a plan that was made before, and carried out, the layer says what it came to.
   if (const std::optional<Digest> content = resources_.plans->Find(plan); content.has_value()) {
-    ASSIGN_OR_RETURN(LayerRef made, Recorded(FileKey(site.scope, *content)));
+    ASSIGN_OR_RETURN(LayerRef made,
+                     RecordedLayer(*resources_.store, FileKey(site.scope, *content)));
     if (made != nullptr && made->ContentDigest() == *content) {
       return FileStep(std::move(work), std::move(made), site.scope);
     }

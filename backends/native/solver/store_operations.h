@@ -82,8 +82,6 @@ class StoreOperations : public Operations {
     resources_.pool->Outside([&] { fetched.emplace(fetch()); });
     return *std::move(fetched);
   }
-  // What a record with this key names; null where there is none.
-  absl::StatusOr<LayerRef> Recorded(const Digest& key) const;
   absl::StatusOr<LayerRef> Open(const ImageLayer& layer) const;
   absl::StatusOr<BuiltStage> ImageState(const v1::ImageBase& base, std::stop_token stop);
   absl::StatusOr<Filesystem> Image(const v1::ImageBase& image, std::stop_token stop);
