@@ -129,7 +129,9 @@ void AddPush(Command push) {
                "Of layers that are not compressed; gzip where nothing is said, and none for a "
                "registry on loopback"},
               &options->compression, {"gzip", "zstd", "uncompressed"})
-      .Option({"--compression-level", "N", "0 to 9 for gzip, 1 to 22 for zstd"}, &options->level)
+      .Option(
+          {"--compression-level", "N", "0 to 9 for gzip, 1 to 22 for zstd; alone it means gzip"},
+          &options->level)
       .Flag({"--force-compression", "", "Compress layers anew that are compressed otherwise"},
             &options->force)
       .Flag({"--by-digest", "", "Give it no tag"}, &options->by_digest);
