@@ -81,24 +81,24 @@ Outcome BlobSender::Attempt(std::stop_token stop) {
 }
 
 Outcome BlobSender::Ask(std::stop_token stop) {
-  interrupted_ = false;
-  const HostReply reply = route_.host->Send(session_.Request("GET"), stop);
-  if (reply.outcome.may_pass || absl::IsCancelled(reply.outcome.status)) {
-    interrupted_ = true;
-    return reply.outcome;
+  if (session_.open()) {
+    const HostReply reply = session_.Send(session_.Request("GET"), stop);
+    if (session_.open() && (reply.outcome.may_pass || absl::IsCancelled(reply.outcome.status))) {
+      return reply.outcome;
+    }
+    const std::optional<uint64_t> has = ParseUploadRange(reply.reply.Header("range"));
+    if (reply.outcome.ok() && has && *has <= blob_.size) {
+      interrupted_ = false;
+      offset_ = *has;
+      // The location may be left out where it stays the same.
+      return reply.reply.Header("location").empty() ? Outcome() : session_.Follow(reply);
+    }
+    session_.Cancel();
   }
-  const std::optional<uint64_t> has = ParseUploadRange(reply.reply.Header("range"));
-  if (reply.outcome.ok() && has && *has <= blob_.size) {
-    offset_ = *has;
-    // The location may be left out where it stays the same.
-    return reply.reply.Header("location").empty() ? Outcome() : session_.Follow(reply);
-  }
-  if (absl::IsNotFound(reply.outcome.status)) {
-    session_.Forget();
-  }
-  session_.Cancel();
   // The upload may be gone because it was completed, and only the answer was lost.
-  return HeadBlob(route_, blob_.digest, &done_, std::move(stop));
+  Outcome outcome = HeadBlob(route_, blob_.digest, &done_, std::move(stop));
+  interrupted_ = !outcome.ok();
+  return outcome;
 }
 
 void BlobSender::StreamFrom(uint64_t offset, HostRequest* request) {
@@ -110,11 +110,11 @@ Outcome BlobSender::SendAll(std::stop_token stop) {
   if (blob_.size <= kWhole || !session_.AtRegistry()) {
     HostRequest request = session_.CompleteRequest(blob_.digest);
     StreamFrom(0, &request);
-    return Committed(route_.host->Send(request, std::move(stop)));
+    return Committed(session_.Send(request, std::move(stop)));
   }
-  uint64_t size = 0;
   Outcome sent = session_.Append(
       [&](const auto& sink) -> absl::Status {
+        uint64_t size = 0;  // the body is written again where a token was refused
         RETURN_IF_ERROR(blob_.read(0, [&](std::string_view piece) {
           size += piece.size();
           return sink(piece);
@@ -138,7 +138,7 @@ Outcome BlobSender::SendRest(std::stop_token stop) {
     HostRequest request = session_.Request("PATCH");
     request.http.headers.push_back(fmt::format("Content-Range: {}-{}", offset_, blob_.size - 1));
     StreamFrom(offset_, &request);
-    const HostReply reply = route_.host->Send(request, stop);
+    const HostReply reply = session_.Send(request, stop);
     if (!reply.outcome.ok()) {
       return Broken(reply);
     }
@@ -151,7 +151,7 @@ Outcome BlobSender::SendRest(std::stop_token stop) {
 }
 
 Outcome BlobSender::Commit(std::stop_token stop) {
-  return Committed(route_.host->Send(session_.CompleteRequest(blob_.digest), std::move(stop)));
+  return Committed(session_.Send(session_.CompleteRequest(blob_.digest), std::move(stop)));
 }
 
 Outcome BlobSender::Committed(const HostReply& reply) {

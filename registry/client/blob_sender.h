@@ -28,14 +28,15 @@ Outcome MountBlob(const Route& route, const Digest& digest, const std::string& f
 // A blob goes in one PUT, a large one in one PATCH before it, since that can be ended early and
 // then be cancelled. Where it breaks off, the registry is asked how much it has, and gets the rest
 // as one chunk, which as the last one may be shorter than OCI-Chunk-Min-Length. Where it does not
-// know, or does not like what it has, the upload begins anew.
+// know, it may have all of it, or else the upload begins anew, as it does once where the registry
+// does not like what it has.
 class BlobSender {
  public:
   BlobSender(const Route& route, const BlobSource& blob)
       : route_(route), blob_(blob), session_(route) {}
-  // Goes on with an upload of the blob that broke off.
-  BlobSender(const Route& route, const BlobSource& blob, UploadSession broken)
-      : route_(route), blob_(blob), session_(std::move(broken)), interrupted_(session_.open()) {}
+  // Goes on with an upload of the blob of which a part may have been sent.
+  BlobSender(const Route& route, const BlobSource& blob, UploadSession begun, bool interrupted)
+      : route_(route), blob_(blob), session_(std::move(begun)), interrupted_(interrupted) {}
 
   // One attempt, which goes on from where the last one ended.
   Outcome Attempt(std::stop_token stop);

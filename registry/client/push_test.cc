@@ -197,6 +197,49 @@ TEST_F(PushTest, WhatTheRegistryMixedUpBeginsAnew) {
   ExpectStored();
 }
 
+// A registry that was started anew does not know the upload.
+TEST_F(PushTest, UploadsThatTheRegistryForgetsBeginAnew) {
+  for (const size_t size : {size_t{5'000'000}, size_t{1'000}}) {
+    bytes_ = TestBytes(size);
+    bodies_ = 0;
+    BodyFaults({Refuse(Reply("404 Not Found"))});
+    EXPECT_OK(Put());
+    EXPECT_EQ(registry_.Blob("lib/app", Digest::Of(bytes_)), bytes_);
+  }
+  EXPECT_EQ(Count("POST"), 4);
+}
+
+// The body is sent again, and checked as if for the first time.
+TEST_F(PushTest, ATokenThatIsRefusedInTheMiddle) {
+  const std::string realm = registry_.server().Url("/token");
+  std::atomic<bool> refused = false;
+  registry_.SetFault([&](const Request& r, Peer& p) -> std::optional<std::string> {
+    if (r.target.starts_with("/token")) {
+      return Reply("200 OK", "", R"({"token":"t"})");
+    }
+    if (r.method == "PATCH" && !refused.exchange(true)) {
+      p.Body();
+      return Reply("401 No", "WWW-Authenticate: Bearer realm=\"" + realm + "\"\r\n");
+    }
+    return std::nullopt;
+  });
+  EXPECT_OK(Put());
+  ExpectStored();
+  EXPECT_EQ(Count("PATCH"), 2);
+}
+
+TEST_F(PushTest, RedirectsThatKeepTheMethodAreFollowed) {
+  FakeRegistry other;
+  registry_.SetFault([&](const Request& r, Peer&) -> std::optional<std::string> {
+    return r.method == "POST"
+               ? std::optional(
+                     Reply("307 There", "Location: " + other.server().Url(r.target) + "\r\n"))
+               : std::nullopt;
+  });
+  EXPECT_OK(Put());
+  EXPECT_EQ(other.Blob("lib/app", Digest::Of(bytes_)), bytes_);
+}
+
 TEST_F(PushTest, BusyServersAreAskedAgain) {
   BodyFaults({Refuse(Reply("503 Busy")), Refuse(Reply("429 Slow", "Retry-After: 0\r\n"))});
   EXPECT_THAT(Put(), IsOkAndHolds(Eq(std::nullopt)));
@@ -339,6 +382,47 @@ TEST_F(StreamTest, OnesThatWereOnlyNotCommittedAreNotMadeAgain) {
   EXPECT_EQ(Count("PUT"), 2);
 }
 
+// The registry has the blob, and its answer is lost.
+TEST_F(StreamTest, AllSentButTheAnswerLost) {
+  registry_.SetFault([&](const Request& r, Peer&) -> std::optional<std::string> {
+    if (r.method != "PUT") {
+      return std::nullopt;
+    }
+    registry_.AddBlob("lib/app", bytes_);
+    return Reply("404 Not Found");  // what the second request meets
+  });
+  EXPECT_OK(PutStream());
+  ExpectStored();
+  EXPECT_EQ(made_, 1);
+  EXPECT_EQ(Count("PUT"), 1);
+}
+
+TEST_F(StreamTest, UploadsThatTheRegistryForgetsBeginAnew) {
+  BodyFaults({Refuse(Reply("404 Not Found"))});
+  EXPECT_OK(PutStream());
+  ExpectStored();
+  EXPECT_EQ(Count("POST"), 2);
+}
+
+// A storage knows no PATCH.
+TEST_F(StreamTest, ToAStorageItGoesAtOnce) {
+  FakeServer storage([&](const Request& r, Peer& peer) {
+    if (r.method == "PUT") {
+      registry_.AddBlob("lib/app", peer.Body());
+      return Reply("201 Created");
+    }
+    return Reply("405 No");
+  });
+  registry_.SetFault([&](const Request& r, Peer&) -> std::optional<std::string> {
+    return r.method == "POST" ? std::optional(Reply("202 Accepted",
+                                                    "Location: " + storage.Url("/upload") + "\r\n"))
+                              : std::nullopt;
+  });
+  EXPECT_OK(PutStream());
+  ExpectStored();
+  EXPECT_EQ(made_, 1);
+}
+
 TEST_F(PushTest, ARegistryThatDoesNotCancelIsNotWaitedForLong) {
   std::stop_source stop;
   registry_.SetFault([&](const Request& r, Peer& peer) -> std::optional<std::string> {
@@ -476,12 +560,12 @@ TEST_F(PushTest, UploadsElsewhereGetNoCredentials) {
   EXPECT_EQ(requests[0].Header("authorization"), "");
 }
 
-TEST_F(PushTest, WritesAreNotRedirected) {
+TEST_F(PushTest, RedirectsThatMakeItAGetAreNotFollowed) {
   registry_.SetFault([&](const Request& r, Peer&) -> std::optional<std::string> {
-    return r.method == "POST" ? std::optional(Reply("307 Elsewhere", "Location: /x\r\n"))
+    return r.method == "POST" ? std::optional(Reply("302 Elsewhere", "Location: /x\r\n"))
                               : std::nullopt;
   });
-  EXPECT_THAT(Put(), StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("answered 307")));
+  EXPECT_THAT(Put(), StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("answered 302")));
 }
 
 }  // namespace

@@ -9,33 +9,21 @@
 namespace zlayer {
 
 Outcome StreamSender::Attempt(std::stop_token stop) {
-  if (!rest_.has_value() && !session_.open()) {
-    return SendAll(std::move(stop));
+  if (rest_.has_value()) {
+    return rest_->Attempt(std::move(stop));
   }
-  if (!rest_.has_value()) {
-    // Where all of it was sent, the registry may have all of it.
-    if (!made_.has_value()) {
-      if (absl::Status kept = Keep(stop); !kept.ok()) {
-        return {.status = std::move(kept)};
-      }
-    }
-    source_ = {.digest = made_->digest,
-               .size = made_->size,
-               .read = [this, stop](uint64_t offset, const auto& sink) -> absl::Status {
-                 if (kept_.fd == nullptr) {
-                   RETURN_IF_ERROR(Keep(stop));
-                 }
-                 return ReadKept(offset, sink);
-               }};
-    rest_.emplace(route_, source_, std::move(session_));
+  if (begun_) {
+    return GoOn(/*interrupted=*/true, std::move(stop));
   }
-  return rest_->Attempt(std::move(stop));
-}
-
-Outcome StreamSender::SendAll(std::stop_token stop) {
   if (Outcome begun = session_.Begin(stop); !begun.ok()) {
     return begun;
   }
+  begun_ = true;
+  return session_.AtRegistry() ? SendAll(std::move(stop))
+                               : GoOn(/*interrupted=*/false, std::move(stop));
+}
+
+Outcome StreamSender::SendAll(std::stop_token stop) {
   Outcome sent = session_.Append(
       [&](const auto& sink) -> absl::Status {
         ASSIGN_OR_RETURN(made_, blob_.make(Told(0, sink), stop));
@@ -45,8 +33,27 @@ Outcome StreamSender::SendAll(std::stop_token stop) {
   if (!sent.ok()) {
     return sent;
   }
-  return session_.Complete(
-      route_.host->Send(session_.CompleteRequest(made_->digest), std::move(stop)), made_->digest);
+  return session_.Complete(session_.Send(session_.CompleteRequest(made_->digest), std::move(stop)),
+                           made_->digest);
+}
+
+Outcome StreamSender::GoOn(bool interrupted, std::stop_token stop) {
+  // Where all of it was sent, the registry may have all of it, and it need not be made again.
+  if (!made_.has_value()) {
+    if (absl::Status kept = Keep(stop); !kept.ok()) {
+      return {.status = std::move(kept)};
+    }
+  }
+  source_ = {.digest = made_->digest,
+             .size = made_->size,
+             .read = [this, stop](uint64_t offset, const auto& sink) -> absl::Status {
+               if (kept_.fd == nullptr) {
+                 RETURN_IF_ERROR(Keep(stop));
+               }
+               return ReadKept(offset, sink);
+             }};
+  rest_.emplace(route_, source_, std::move(session_), interrupted);
+  return rest_->Attempt(std::move(stop));
 }
 
 absl::Status StreamSender::Keep(std::stop_token stop) {

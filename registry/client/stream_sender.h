@@ -25,7 +25,8 @@ namespace zlayer {
 //
 // POST, all bytes in one PATCH while they are made, and PUT with the digest that they came to have.
 // Where that breaks off, the blob is made once more, into a file, and goes on as one that was known
-// before: what the registry has is not sent again.
+// before: what the registry has is not sent again. So does one that goes to a storage of another
+// host, which takes it all at once alone.
 class StreamSender {
  public:
   StreamSender(const Route& route, const BlobStream& blob, const std::string& tmp_directory)
@@ -40,6 +41,8 @@ class StreamSender {
   using Sink = std::function<absl::Status(std::string_view)>;
 
   Outcome SendAll(std::stop_token stop);
+  // `interrupted`: something of it may have been sent.
+  Outcome GoOn(bool interrupted, std::stop_token stop);
   // Makes the blob into the file, so that it is known.
   absl::Status Keep(std::stop_token stop);
   absl::Status ReadKept(uint64_t offset, const Sink& sink) const;
@@ -50,7 +53,8 @@ class StreamSender {
   const BlobStream& blob_;
   const std::string& tmp_directory_;
 
-  UploadSession session_;
+  UploadSession session_;  // until `rest_` has it
+  bool begun_ = false;
   std::optional<RemoteDescriptor> made_;  // once all of it was made
   ContentFile kept_;
   BlobSource source_;               // of `rest_`

@@ -12,6 +12,7 @@ namespace zlayer {
 namespace {
 
 constexpr std::chrono::seconds kGrace{3};
+constexpr int kNotFound = 404;
 
 // A stop some time after another one, for what ends an upload well.
 class LaterStop {
@@ -52,6 +53,15 @@ Outcome UploadSession::Begin(std::stop_token stop) {
       route_.host->Send(route_.Request("POST", "blobs/uploads/", "pull,push"), std::move(stop)));
 }
 
+HostReply UploadSession::Send(const HostRequest& request, std::stop_token stop) {
+  HostReply reply = route_.host->Send(request, std::move(stop));
+  if (reply.reply.status == kNotFound) {
+    url_.clear();
+    reply.outcome.may_pass = true;
+  }
+  return reply;
+}
+
 Outcome UploadSession::Follow(const HostReply& reply) {
   if (!reply.outcome.ok()) {
     return reply.outcome;
@@ -77,7 +87,7 @@ Outcome UploadSession::Append(
     return absl::OkStatus();
   };
   const LaterStop later(stop);
-  Outcome sent = Follow(route_.host->Send(request, later.token()));
+  Outcome sent = Follow(Send(request, later.token()));
   return sent.ok() ? Outcome{.status = std::move(written)} : sent;
 }
 
@@ -100,7 +110,7 @@ Outcome UploadSession::Complete(const HostReply& reply, const Digest& digest) {
   if (!reply.outcome.ok()) {
     return reply.outcome;
   }
-  Forget();
+  url_.clear();
   return {.status = CheckSaidDigest(reply.reply, digest)};
 }
 
@@ -108,7 +118,7 @@ void UploadSession::Cancel() {
   if (open()) {
     const LaterStop stop(Requested());
     (void)route_.host->Send(Request("DELETE"), stop.token());
-    Forget();
+    url_.clear();
   }
 }
 

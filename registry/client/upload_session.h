@@ -34,6 +34,9 @@ class UploadSession {
   bool AtRegistry() const { return route_.host->IsHome(url_); }
 
   Outcome Begin(std::stop_token stop);
+  // One of the requests below. An answer of 404 says that the registry has no such upload (any
+  // more): none is open then, and another may do better.
+  HostReply Send(const HostRequest& request, std::stop_token stop);
   // Goes on at the URL that the registry's answer names. What is no success is returned as it is.
   Outcome Follow(const HostReply& reply);
 
@@ -53,8 +56,6 @@ class UploadSession {
   // says that the blob has another digest.
   Outcome Complete(const HostReply& reply, const Digest& digest);
 
-  // It is no more: the registry does not know it.
-  void Forget() { url_.clear(); }
   // Tells the registry that nothing more comes. Whether it listens is its own affair.
   void Cancel();
 
