@@ -97,7 +97,14 @@ Authorization Authorizer::First(const Asker& asker, std::stop_token stop) {
     return {};
   }
   if (challenge->bearer) {
-    return Bearer(*challenge, asker, std::move(stop));
+    Authorization known = Bearer(*challenge, asker, stop);
+    if (known.outcome.ok() || stop.stop_requested()) {
+      return known;
+    }
+    // It may want something else by now, and says so.
+    MutexLock lock(&mutex_);
+    challenge_.reset();
+    return {};
   }
   // The registry may let everybody read.
   return asker.credentials.empty() ? Authorization() : Basic(asker);
@@ -110,19 +117,17 @@ Authorization Authorizer::After(const TransportReply& refusal, std::string_view 
   if (!challenge.ok()) {
     return {.outcome = {.status = challenge.status()}};
   }
-  {
+  Authorization answer =
+      challenge->bearer ? Bearer(*challenge, asker, std::move(stop)) : Basic(asker);
+  if (answer.outcome.ok() && !challenge->bearer && answer.header == used) {
+    answer.outcome.status =
+        Unauthenticated(fmt::format("{} refuses the user name or the password", options_.registry));
+  }
+  if (answer.outcome.ok()) {
     MutexLock lock(&mutex_);
     challenge_ = *challenge;
   }
-  if (challenge->bearer) {
-    return Bearer(*challenge, asker, std::move(stop));
-  }
-  Authorization basic = Basic(asker);
-  if (basic.outcome.ok() && basic.header == used) {
-    basic.outcome.status =
-        Unauthenticated(fmt::format("{} refuses the user name or the password", options_.registry));
-  }
-  return basic;
+  return answer;
 }
 
 std::vector<std::string> Authorizer::Secrets(const Asker& asker, std::string_view header) {

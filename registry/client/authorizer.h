@@ -50,8 +50,8 @@ class Authorizer {
   // `exchange` speaks to the token server.
   Authorizer(AuthorizerOptions options, Exchange exchange);
 
-  // What to send at first: what the registry wanted before, or nothing while it is not known. A
-  // token is fetched where there is none that lasts.
+  // What to send at first: what the registry wanted before, or nothing while it is not known, or
+  // cannot be had any more. A token is fetched where there is none that lasts.
   Authorization First(const Asker& asker, std::stop_token stop);
 
   // What to send after an answer of 401 to `used`. A token that was used is thrown away.
@@ -88,7 +88,7 @@ class Authorizer {
   SingleFlight<Authorization, std::string> flights_;
 
   Mutex mutex_;
-  std::optional<Challenge> challenge_ ABSL_GUARDED_BY(mutex_);
+  std::optional<Challenge> challenge_ ABSL_GUARDED_BY(mutex_);  // the last that could be answered
   std::map<std::string, Token> tokens_ ABSL_GUARDED_BY(mutex_);
 };
 

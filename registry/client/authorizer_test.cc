@@ -167,6 +167,23 @@ TEST_F(AuthorizerTest, HostileChallenges) {
   EXPECT_TRUE(requests_.empty());
 }
 
+// What cannot be answered says nothing about the next request.
+TEST_F(AuthorizerTest, AChallengeThatCannotBeAnsweredIsForgotten) {
+  Authorizer authorizer = Make();
+  EXPECT_FALSE(authorizer.After(Challenge("Bearer"), "", me_, {}).outcome.ok());
+  EXPECT_OK(authorizer.First(me_, {}).outcome.status);
+  EXPECT_EQ(authorizer.First(me_, {}).header, "");
+
+  const std::string header = authorizer.After(Challenge(kBearer), "", me_, {}).header;
+  EXPECT_EQ(authorizer.First(me_, {}).header, header);
+  // The token server goes: the registry may name another one, or none.
+  clock_.now_ns += 1'000'000'000'000;
+  answer_ = [](int) { return TransportResult{.outcome = {.status = Unavailable("gone")}}; };
+  const Authorization first = authorizer.First(me_, {});
+  EXPECT_OK(first.outcome.status);
+  EXPECT_EQ(first.header, "");
+}
+
 TEST_F(AuthorizerTest, HostileTokens) {
   for (const char* json :
        {"", "[]", "{}", "{\"token\":1}", "{\"token\":\"\"}", "{\"token\":\"a b\"}",

@@ -28,6 +28,8 @@ constexpr long kBufferBytes = 256 << 10;
 constexpr long kUploadBufferBytes = 1 << 20;
 constexpr int64_t kPollMs = 1000;
 constexpr int kStallsForAnAnswer = 10;
+constexpr int64_t kLeastRate = 1024;  // bytes a second
+constexpr size_t kMostGaining = size_t{1} << 30;
 constexpr std::string_view kUserAgent = "zlayerd/";
 
 void SetProxy(CURL* easy, const std::string& url) {
@@ -249,8 +251,16 @@ void CurlChannel::Step() {
   }
 }
 
+void CurlChannel::Moved(size_t bytes) {
+  const auto most = std::chrono::milliseconds(options_->stall_ms);
+  const auto gained =
+      std::min<std::chrono::nanoseconds>(most, std::chrono::nanoseconds(std::chrono::seconds(1)) *
+                                                   std::min(bytes, kMostGaining) / kLeastRate);
+  moved_ = std::min(SteadyClock::now(), moved_ + gained);
+}
+
 bool CurlChannel::TakeHeader(std::string_view line) {
-  Moved();
+  Moved(line.size());
   header_bytes_ += line.size();
   if (header_bytes_ > kMaxHeaderBytes) {
     Abort(ResourceExhausted(fmt::format("the headers of the server's answer are larger than {} KiB",
@@ -285,12 +295,12 @@ bool CurlChannel::TakeBody(std::string_view data) {
   } else {
     reply_.body += data;
   }
-  Moved();
+  Moved(data.size());
   return status_.ok();
 }
 
 size_t CurlChannel::GiveBody(char* buffer, size_t size) {
-  Moved();
+  Moved(size);
   if (piece_.empty()) {
     if (all_given_ || given_ == request_->source_size) {
       return 0;
@@ -312,8 +322,8 @@ TransportResult CurlChannel::Result() {
   curl_easy_getinfo(easy_.get(), CURLINFO_RESPONSE_CODE, &status);
   reply_.status = static_cast<int>(status);
   if (stalled_) {
-    return {.outcome = {.status =
-                            Unavailable(fmt::format("nothing moved for {} ms", options_->stall_ms)),
+    return {.outcome = {.status = Unavailable(
+                            fmt::format("next to nothing moved for {} ms", options_->stall_ms)),
                         .may_pass = true},
             .reply = std::move(reply_)};
   }

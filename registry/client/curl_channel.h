@@ -66,6 +66,8 @@ class CurlChannel {
   bool TakeBody(std::string_view data);
   size_t GiveBody(char* buffer, size_t size);
   void Moved() { moved_ = std::chrono::steady_clock::now(); }
+  // A peer that sends or takes a byte now and then stalls, too: each gains a 1024th of a second.
+  void Moved(size_t bytes);
   TransportResult Result();
 
   const std::unique_ptr<CURLM, FreeCurlMulti> multi_;

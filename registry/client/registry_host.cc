@@ -16,8 +16,10 @@ constexpr int kMaxRedirects = 10;
 constexpr int kUnauthorized = 401;
 constexpr int kBadRequest = 400;
 
+bool KeepsMethod(int status) { return status == 307 || status == 308; }
+
 bool IsRedirect(int status) {
-  return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
+  return status == 301 || status == 302 || status == 303 || KeepsMethod(status);
 }
 
 TransportOptions TransportOptionsOf(const RegistrySettings& settings,
@@ -70,7 +72,7 @@ HostReply RegistryHost::Send(const HostRequest& request, std::stop_token stop) {
 absl::StatusOr<std::string> RegistryHost::Base(std::stop_token stop, bool* may_pass) {
   {
     MutexLock lock(&mutex_);
-    if (!scheme_.empty()) {
+    if (!scheme_.empty() && !scheme_unsure_) {
       return fmt::format("{}://{}", scheme_, endpoint_.host);
     }
   }
@@ -96,7 +98,23 @@ absl::StatusOr<std::string> RegistryHost::Base(std::stop_token stop, bool* may_p
   }
   MutexLock lock(&mutex_);
   scheme_ = http ? "http" : "https";
+  scheme_unsure_ = false;
   return fmt::format("{}://{}", scheme_, endpoint_.host);
+}
+
+// A registry that was started anew may speak the other one. (To http a server of TLS says 400, if
+// anything.)
+void RegistryHost::DoubtScheme(TransportResult* result) {
+  if (!MayBeHttp() || !endpoint_.scheme.empty()) {
+    return;
+  }
+  const bool silent =
+      result->no_tls || (result->outcome.may_pass && absl::IsUnavailable(result->outcome.status));
+  MutexLock lock(&mutex_);
+  if (silent || (scheme_ == "http" && result->reply.status == kBadRequest)) {
+    scheme_unsure_ = true;
+    result->outcome.may_pass = result->outcome.may_pass || silent;
+  }
 }
 
 HostReply RegistryHost::SendAuthorized(const HostRequest& request, const std::string& url,
@@ -131,6 +149,9 @@ HostReply RegistryHost::Follow(const HostRequest& request, std::string url,
       http.headers.push_back(fmt::format("Authorization: {}", authorization));
     }
     TransportResult result = transport_.Exchange(http, stop);
+    if (home) {
+      DoubtScheme(&result);
+    }
     HostReply reply{.outcome = std::move(result.outcome), .reply = std::move(result.reply)};
     reply.url = url;
     if (result.no_tls && !reply.outcome.may_pass && home) {
@@ -139,7 +160,8 @@ HostReply RegistryHost::Follow(const HostRequest& request, std::string url,
           "`registries:` in the configuration",
           endpoint_.host, Message(reply.outcome.status)));
     }
-    if (!reply.outcome.ok() || !IsRedirect(reply.reply.status) || !reads) {
+    if (!reply.outcome.ok() ||
+        !(reads ? IsRedirect(reply.reply.status) : KeepsMethod(reply.reply.status))) {
       return reply;
     }
     absl::StatusOr<std::string> next = LocationOf(reply);

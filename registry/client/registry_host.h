@@ -40,8 +40,9 @@ class RegistryHost {
   const Endpoint& endpoint() const { return endpoint_; }
   const RegistrySettings& settings() const { return settings_; }
 
-  // One attempt. Follows redirects of what only reads, 10 at most. Authorization and client
-  // certificate go to the registry itself alone; other hosts that it names get neither.
+  // One attempt. Follows redirects, 10 at most; of what writes those alone that keep the method
+  // (307 and 308). Authorization and client certificate go to the registry itself alone; other
+  // hosts that it names get neither.
   HostReply Send(const HostRequest& request, std::stop_token stop);
 
   // A mirror that did not answer is left alone for a minute.
@@ -69,7 +70,7 @@ class RegistryHost {
  private:
   static constexpr int64_t kRestNs = int64_t{60} * 1'000'000'000;
 
-  // "https://host": found out once where http is allowed, too.
+  // "https://host": found out where http is allowed, too, and again after it did not work.
   absl::StatusOr<std::string> Base(std::stop_token stop, bool* may_pass);
   HostReply SendAuthorized(const HostRequest& request, const std::string& url,
                            std::stop_token stop);
@@ -78,6 +79,7 @@ class RegistryHost {
   void Explain(HostReply* reply, const HostRequest& request, std::string_view authorization) const;
   // Where there is something to find out.
   bool MayBeHttp() const;
+  void DoubtScheme(TransportResult* result);
 
   const Endpoint endpoint_;
   const RegistrySettings settings_;
@@ -89,7 +91,8 @@ class RegistryHost {
   mutable Mutex mutex_;
   CondVar slot_free_;
   uint32_t slots_taken_ ABSL_GUARDED_BY(mutex_) = 0;
-  std::string scheme_ ABSL_GUARDED_BY(mutex_);  // empty: not known yet
+  std::string scheme_ ABSL_GUARDED_BY(mutex_);          // empty: not known yet
+  bool scheme_unsure_ ABSL_GUARDED_BY(mutex_) = false;  // it may speak the other one by now
 };
 
 }  // namespace zlayer

@@ -187,6 +187,21 @@ TEST(Transport, StallsEnd) {
   EXPECT_TRUE(outcome.may_pass);
 }
 
+TEST(Transport, WhoDripsStalls) {
+  FakeServer server([](const auto&, FakeServer::Peer& peer) {
+    peer.Send("HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n");
+    for (int i = 0; i < 200; ++i) {
+      peer.Send("x");
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
+    return std::string();
+  });
+  const Outcome outcome =
+      Transport({.stall_ms = 200}).Exchange({.url = server.Url("/")}, {}).outcome;
+  EXPECT_THAT(outcome.status,
+              StatusIs(absl::StatusCode::kUnavailable, HasSubstr("nothing moved for 200 ms")));
+}
+
 TEST(Transport, StopEndsItSoon) {
   std::stop_source stop;
   FakeServer server([&](const auto&, FakeServer::Peer& peer) {
