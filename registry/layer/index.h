@@ -15,6 +15,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -119,7 +120,8 @@ class LayerIndex {
 };
 
 // Collects entries in any order and writes the index. A later entry replaces an earlier one of the
-// same path, but a directory keeps its children when a directory replaces it. Not thread-safe.
+// same path, but a directory keeps its children when a directory replaces it. A file that is
+// replaced or removed lives on under its other names (hard links). Not thread-safe.
 class LayerIndexBuilder {
  public:
   // Normalizes the entry, with the errors of NormalizeEntry (index_writer.h). What is below a
@@ -140,9 +142,9 @@ class LayerIndexBuilder {
   // Calls `each` for every entry, in the order of the index, and as it will be there once they are
   // settled. The first error ends it and is returned.
   absl::Status ForEach(const std::function<absl::Status(const Entry&)>& each) const;
-  // Sets the content digests of files to what `digest` answers in the same calls, and those of links
-  // to their leaders', after the last one: until then ForEach may go on elsewhere. Only of settled
-  // entries.
+  // Sets the content digests of files to what `digest` answers in the same calls, and those of
+  // links to their leaders', after the last one: until then ForEach may go on elsewhere. Only of
+  // settled entries.
   absl::Status SetContents(const std::function<absl::StatusOr<Digest>(const Entry&)>& digest);
 
   // Settles, and serialises: kResourceExhausted where paths and attributes exceed 4 GiB. Files may
@@ -156,12 +158,16 @@ class LayerIndexBuilder {
     bool operator()(std::string_view a, std::string_view b) const { return ComparePaths(a, b) < 0; }
   };
   using Entries = std::map<std::string, Entry, Less>;
+  // Names that were linked to a path; some may be something else since.
+  using Links = std::map<std::string, std::set<std::string, Less>, Less>;
 
+  void KeepLinks(const Entry& gone);
   absl::Status CheckParents() const;
   absl::StatusOr<std::string> LeaderOf(const Entry& link) const;
   absl::Status OrderLinks();
 
   Entries entries_;
+  Links links_;
   bool settled_ = false;
 };
 

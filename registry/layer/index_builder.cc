@@ -1,5 +1,7 @@
 #include <fmt/format.h>
 
+#include <utility>
+
 #include "base/errors.h"
 #include "base/status_macros.h"
 #include "base/strings.h"
@@ -26,6 +28,9 @@ void CopyMetadata(const Entry& from, Entry* to) {
 absl::Status LayerIndexBuilder::Add(Entry entry) {
   RETURN_IF_ERROR(NormalizeEntry(&entry));
   settled_ = false;
+  if (!entry.hard_link.empty()) {
+    links_[entry.hard_link].insert(entry.path);
+  }
   // Entries mostly come in order, so the end is looked at first.
   const bool is_last = entries_.empty() || ComparePaths(entries_.rbegin()->first, entry.path) < 0;
   auto found = is_last ? entries_.end() : entries_.find(entry.path);
@@ -41,9 +46,34 @@ absl::Status LayerIndexBuilder::Add(Entry entry) {
     RemoveSubtree(path);
     entries_.emplace(std::move(path), std::move(entry));
   } else {
-    found->second = std::move(entry);
+    const Entry gone = std::exchange(found->second, std::move(entry));
+    KeepLinks(gone);
   }
   return absl::OkStatus();
+}
+
+// `gone` is not there any more, or not what it was.
+void LayerIndexBuilder::KeepLinks(const Entry& gone) {
+  const auto group = links_.find(gone.path);
+  if (group == links_.end()) {
+    return;
+  }
+  const auto links = std::move(group->second);
+  links_.erase(group);
+  std::string leader = gone.hard_link;
+  for (const std::string& path : links) {
+    const auto link = entries_.find(path);
+    if (link == entries_.end() || link->second.hard_link != gone.path) {
+      continue;
+    }
+    CopyMetadata(gone, &link->second);
+    link->second.hard_link = leader;
+    if (leader.empty()) {
+      leader = path;
+    } else {
+      links_[leader].insert(path);
+    }
+  }
 }
 
 const Entry* LayerIndexBuilder::Find(std::string_view path) const {
@@ -55,10 +85,17 @@ void LayerIndexBuilder::RemoveSubtree(std::string_view path) {
   settled_ = false;
   auto first = entries_.lower_bound(path);
   auto last = first;
+  std::vector<Entry> linked;
   while (last != entries_.end() && IsAtOrBelow(last->first, path)) {
+    if (!links_.empty() && links_.contains(last->first)) {
+      linked.push_back(last->second);
+    }
     ++last;
   }
   entries_.erase(first, last);
+  for (const Entry& gone : linked) {
+    KeepLinks(gone);
+  }
 }
 
 absl::Status LayerIndexBuilder::CheckParents() const {
@@ -114,6 +151,12 @@ absl::Status LayerIndexBuilder::OrderLinks() {
     }
     leader->hard_link = first->path;
     first->hard_link.clear();
+  }
+  links_.clear();
+  for (const auto& [path, entry] : entries_) {
+    if (!entry.hard_link.empty()) {
+      links_[entry.hard_link].insert(path);
+    }
   }
   return absl::OkStatus();
 }

@@ -217,6 +217,32 @@ TEST(BuilderTest, FirstOfAGroupLeadsAndMetadataIsShared) {
   EXPECT_EQ(index->content_bytes(), 7u);
 }
 
+TEST(BuilderTest, AFileThatIsReplacedLivesOnUnderItsOtherNames) {
+  for (const bool removed : {false, true}) {
+    LayerIndexBuilder builder;
+    ASSERT_OK(builder.Add(DirectoryEntry("d")));
+    ASSERT_OK(builder.Add(FileEntry("d/a", "one", 0600)));
+    for (const auto& [path, target] :
+         {std::pair("x", "d/a"), std::pair("y", "d/a"), std::pair("z", "y")}) {
+      Entry link = FileEntry(path, "one");
+      link.hard_link = target;
+      ASSERT_OK(builder.Add(std::move(link)));
+    }
+    if (removed) {
+      builder.RemoveSubtree("d");
+    } else {
+      ASSERT_OK(builder.Add(FileEntry("d/a", "two")));
+    }
+    ASSERT_OK(builder.Add(FileEntry("y", "three")));
+    ASSERT_OK(builder.Settle());
+    EXPECT_EQ(builder.Find("x")->content, Digest::Of("one"));
+    EXPECT_EQ(builder.Find("x")->mode, 0600u);
+    EXPECT_EQ(builder.Find("x")->hard_link, "");
+    EXPECT_EQ(builder.Find("z")->hard_link, "x");
+    EXPECT_EQ(builder.Find("y")->content, Digest::Of("three"));
+  }
+}
+
 TEST(BuilderTest, HardLinksMustEndAtAFile) {
   LayerIndexBuilder missing;
   ASSERT_OK(missing.Add(HardLinkEntry("a", "b")));

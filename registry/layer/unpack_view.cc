@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include <vector>
+#include <utility>
 
 #include "base/errors.h"
 #include "base/status_macros.h"
@@ -107,46 +107,6 @@ absl::Status UnpackView::EnsureDirectory(std::string_view path) {
   return builder_->Add(std::move(directory));
 }
 
-absl::Status UnpackView::Promote(const Entry& leader, const Names& links) {
-  std::string first;
-  for (const std::string& name : links) {
-    const Entry* link = builder_->Find(name);
-    if (link == nullptr || link->hard_link != leader.path) {
-      continue;
-    }
-    Entry changed = leader;
-    changed.path = name;
-    changed.hard_link = first;
-    RETURN_IF_ERROR(builder_->Add(std::move(changed)));
-    if (first.empty()) {
-      first = name;
-    } else {
-      links_[first].insert(name);
-    }
-  }
-  return absl::OkStatus();
-}
-
-// What is at or below `path` goes: files of it that have other names live on under those.
-absl::Status UnpackView::PromoteLinks(std::string_view path) {
-  std::vector<std::pair<std::string, Names>> groups;
-  auto group = links_.lower_bound(path);
-  while (group != links_.end() && IsAtOrBelow(group->first, path)) {
-    groups.emplace_back(group->first, std::move(group->second));
-    group = links_.erase(group);
-  }
-  for (auto& [leader_path, links] : groups) {
-    const Entry* leader = builder_->Find(leader_path);
-    if (leader == nullptr) {
-      continue;
-    }
-    std::erase_if(links, [path](const std::string& name) { return IsAtOrBelow(name, path); });
-    Entry copy = *leader;
-    RETURN_IF_ERROR(Promote(copy, links));
-  }
-  return absl::OkStatus();
-}
-
 absl::Status UnpackView::Replace(Entry entry) {
   RETURN_IF_ERROR(EnsureParents(entry.path));
   const Entry* present = builder_->Find(entry.path);
@@ -161,7 +121,6 @@ absl::Status UnpackView::Replace(Entry entry) {
       return builder_->Add(std::move(entry));
     }
   }
-  RETURN_IF_ERROR(PromoteLinks(entry.path));
   return builder_->Add(std::move(entry));
 }
 
@@ -249,11 +208,9 @@ absl::Status UnpackView::LinkTo(std::string path, const Entry& target) {
         fmt::format("'{}' is a hard link of '{}' below itself", ToUtf8(path), ToUtf8(target.path)));
   }
   Entry link = *builder_->Find(leader);
-  link.path = path;
-  link.hard_link = leader;
-  RETURN_IF_ERROR(Replace(std::move(link)));
-  links_[leader].insert(std::move(path));
-  return absl::OkStatus();
+  link.path = std::move(path);
+  link.hard_link = std::move(leader);
+  return Replace(std::move(link));
 }
 
 }  // namespace zlayer

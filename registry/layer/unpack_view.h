@@ -7,9 +7,7 @@
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
 
-#include <map>
 #include <optional>
-#include <set>
 #include <string>
 #include <string_view>
 
@@ -32,19 +30,11 @@ class UnpackView {
   absl::Status PutHardLink(std::string_view path, std::string_view target);
 
  private:
-  struct Less {
-    using is_transparent = void;
-    bool operator()(std::string_view a, std::string_view b) const { return ComparePaths(a, b) < 0; }
-  };
-  using Names = std::set<std::string, Less>;
-
   absl::StatusOr<std::string> Locate(std::string_view path) const;
   std::optional<Entry> Lookup(std::string_view path) const;
   absl::Status EnsureParents(std::string_view path);
   absl::Status EnsureDirectory(std::string_view path);
   absl::Status Replace(Entry entry);
-  absl::Status PromoteLinks(std::string_view path);
-  absl::Status Promote(const Entry& leader, const Names& links);
   absl::Status Mark(std::string_view path);
   absl::Status MarkOpaque(std::string_view directory);
   absl::Status PutWhiteout(std::string_view path);
@@ -53,8 +43,6 @@ class UnpackView {
   const bool layer_;
   const Rootfs* const below_;
   LayerIndexBuilder* const builder_;
-  // Names that were linked to a leader of the builder; some may be replaced since.
-  std::map<std::string, Names, Less> links_;
 };
 
 }  // namespace zlayer

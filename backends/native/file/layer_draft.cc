@@ -10,6 +10,7 @@
 #include "base/status_macros.h"
 #include "proto/error_detail.h"
 #include "registry/layer/archive.h"
+#include "registry/layer/resolve.h"
 
 namespace zlayer {
 namespace {
@@ -25,6 +26,19 @@ uint32_t ModeOf(const CopyOptions& options, uint32_t mode, bool is_directory) {
 absl::Status NotADirectory(std::string_view path) {
   return FailedPrecondition(
       fmt::format("cannot copy a directory to /{}, which is there and not a directory", path));
+}
+
+// Whether an archive has an entry of its own for a path.
+bool Holds(const LayerIndex& unpacked, std::string_view path) {
+  const size_t at = unpacked.Find(path);
+  return at != unpacked.size() && !unpacked.At(at).implied_parent;
+}
+
+// Whether what was copied first of a group of hard links is still there.
+bool IsSameFile(const Entry& copied, const Entry& link) {
+  return copied.type == EntryType::kFile && copied.content == link.content &&
+         copied.mode == link.mode && copied.uid == link.uid && copied.gid == link.gid &&
+         copied.mtime_ns == link.mtime_ns && copied.xattrs == link.xattrs;
 }
 
 // What users call a path of a source.
@@ -172,7 +186,7 @@ std::string LayerDraft::NameOf(std::string_view path) const {
       const std::string from = PathIn(copied->from, below);
       gone = unpacked != nullptr ? fmt::format("{} of {}", below, NameIn(source, copied->from))
                                  : NameIn(source, from);
-      if (unpacked != nullptr ? unpacked->Find(below) != unpacked->size()
+      if (unpacked != nullptr ? Holds(*unpacked, below)
                               : source.from->view.Lookup(from).has_value()) {
         return gone;
       }
@@ -278,7 +292,7 @@ absl::Status LayerDraft::AddCopied(const CopySource& source, const RootfsEntry& 
         leaders_.try_emplace({source.from, fmt::format("{}:{}", from.layer, leader)}, target);
     const Entry* copied_leader = first ? nullptr : index_.Find(at->second);
     entry.hard_link =
-        copied_leader != nullptr && at->second != target && copied_leader->content == entry.content
+        copied_leader != nullptr && at->second != target && IsSameFile(*copied_leader, entry)
             ? at->second
             : "";
     contents_.try_emplace(entry.content,
@@ -325,9 +339,14 @@ absl::Status LayerDraft::AddUnpacked(const std::string& destination,
     return absl::OkStatus();  // the destination, and what MakeParents makes where it is missing
   }
   const auto target_of = [&](std::string_view path) -> absl::StatusOr<std::string> {
-    const std::string target = PathIn(destination, path);
-    return index_.Find(ParentPath(target)) != nullptr ? target
-                                                      : parent_->view.ResolveParent(target);
+    std::string target = PathIn(destination, path);
+    // A directory of the draft has only directories above it: no links to follow.
+    const Entry* parent = index_.Find(ParentPath(target));
+    if (parent != nullptr && parent->type == EntryType::kDirectory) {
+      return target;
+    }
+    return ResolvePath(target, /*follow_last=*/false,
+                       [this](std::string_view name) { return Lookup(name); });
   };
   ASSIGN_OR_RETURN(const std::string target, target_of(entry.path));
   if (!entry.hard_link.empty()) {

@@ -303,6 +303,36 @@ TEST_F(LayerDraftTest, HardLinksStayLinksOfOneFile) {
   EXPECT_EQ(layer->At(layer->Find("t/z")).hard_link, "t/a");
 }
 
+// A file that another source replaces lives on under its other names.
+TEST_F(LayerDraftTest, AReplacedFileKeepsItsOtherNames) {
+  Entry link = FileEntry("d1/b", "one");
+  link.hard_link = "d1/a";
+  context_ = Files({Dir("d1"),
+                    File("d1/a", "one"),
+                    {link, "one"},
+                    Dir("d2"),
+                    File("d2/a", "two"),
+                    Dir("d3"),
+                    File("d3/a", "one", 0777),
+                    Dir("d4"),
+                    Link("d4/a", "x")});
+  const auto b = [&](const std::string& other) {
+    LayerDraft draft(&base_, kNow);
+    EXPECT_OK(draft.Copy(Sources({"d1", other}, true), {.destination = "/c/"}));
+    const absl::StatusOr<std::string> bytes = draft.Finish(&store_->contents(), {});
+    EXPECT_OK(bytes);
+    const absl::StatusOr<LayerRef> layer = store_->layers().Add(bytes.value_or(""), "");
+    EXPECT_OK(layer);
+    return layer.ok() ? (*layer)->At((*layer)->Find("c/b")) : Entry();
+  };
+  for (const char* other : {"d2", "d3", "d4"}) {
+    const Entry kept = b(other);
+    EXPECT_EQ(kept.content, Digest::Of("one")) << other;
+    EXPECT_EQ(kept.mode, 0644u) << other;
+    EXPECT_EQ(kept.hard_link, "") << other;
+  }
+}
+
 TEST_F(LayerDraftTest, TheSameCopyMakesTheSameContentDigestWheneverItRuns) {
   LayerDraft first(&base_, kNow);
   LayerDraft second(&base_, kNow + 1'000'000'000);
@@ -389,6 +419,52 @@ TEST_F(UnpackTest, ArchivesAreUnpackedWhereAsked) {
                                          "f srv/g 644 7:8"));
 
   EXPECT_THAT(Copy({"a.tar"}, {.destination = "/"}), ElementsAre("f a.tar 644 0:0"));
+}
+
+// A directory of the archive stands where the image has a link, and what comes later goes there.
+TEST_F(UnpackTest, LinksAreFollowedInWhatIsThereByThen) {
+  base_ = Files({Dir("data"), Link("lib", "usr/lib"), Dir("usr"), Dir("usr/lib"),
+                 Link("usr/lib/modules", "/data")});
+  Archive("a.tar", [](TarWriter& tar) {
+    for (const char* directory : {"lib/modules", "lib/modules/5"}) {
+      ASSERT_OK(tar.Entry({.path = directory, .type = TarHeader::Type::kDirectory, .mode = 0755}));
+    }
+    ASSERT_OK(tar.Entry({.path = "lib/modules/5/ko", .mode = 0644, .size = 0}));
+    ASSERT_OK(tar.Finish());
+  });
+  LayerDraft draft(&base_, kNow);
+  ASSERT_OK(Add(draft, {"a.tar"}, {.destination = "/"}));
+  EXPECT_THAT(Finish(draft), ElementsAre("d usr 755 0:0 implied", "d usr/lib 755 0:0 implied",
+                                         "d usr/lib/modules 755 0:0", "d usr/lib/modules/5 755 0:0",
+                                         "f usr/lib/modules/5/ko 644 0:0"));
+}
+
+TEST_F(UnpackTest, AnArchiveGoesThroughLinksOfTheOneBefore) {
+  const auto archive = [](const std::function<void(TarWriter&)>& fill) {
+    std::string tar;
+    TarWriter writer([&](std::string_view data) {
+      tar.append(data);
+      return absl::OkStatus();
+    });
+    fill(writer);
+    return tar;
+  };
+  const std::string first = archive([](TarWriter& tar) {
+    ASSERT_OK(tar.Entry({.path = "e", .type = TarHeader::Type::kDirectory, .mode = 0755}));
+    ASSERT_OK(tar.Entry(
+        {.path = "d", .type = TarHeader::Type::kSymlink, .mode = 0777, .link_target = "e"}));
+    ASSERT_OK(tar.Finish());
+  });
+  const std::string second = archive([](TarWriter& tar) {
+    ASSERT_OK(tar.Entry({.path = "d/f", .mode = 0644, .size = 0}));
+    ASSERT_OK(tar.Finish());
+  });
+  Archive("unused", [](TarWriter& tar) { ASSERT_OK(tar.Finish()); });
+  context_ = Files({File("1.tar", first), File("2.tar", second)});
+  LayerDraft draft(&base_, kNow);
+  ASSERT_OK(Add(draft, {"1.tar", "2.tar"}, {.destination = "/u/"}));
+  EXPECT_THAT(Finish(draft),
+              ElementsAre("d u 755 0:0", "l u/d 777 0:0", "d u/e 755 0:0", "f u/e/f 644 0:0"));
 }
 
 TEST_F(UnpackTest, AnArchiveThatCannotBeUnpackedIsNamed) {
