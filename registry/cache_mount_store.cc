@@ -55,8 +55,7 @@ class DiskCacheMountStore : public CacheMountStore {
 
   absl::StatusOr<std::shared_ptr<const CacheMount>> TakeOne(const Key& key,
                                                             const CacheMountUser& user,
-                                                            const CacheMountRequest& request,
-                                                            size_t position,
+                                                            CacheSharing sharing, size_t position,
                                                             const std::stop_token& stop);
   absl::StatusOr<Directory> Wait(const Key& key, const CacheMountUser& user, CacheSharing sharing,
                                  const std::stop_token& stop);
@@ -134,26 +133,32 @@ absl::Status DiskCacheMountStore::Load() {
 absl::StatusOr<std::vector<std::shared_ptr<const CacheMount>>> DiskCacheMountStore::Take(
     const CacheMountUser& user, const std::vector<CacheMountRequest>& requests,
     const std::stop_token& stop) {
-  std::map<Key, size_t> first;
+  struct Wanted {
+    size_t first = 0;  // request
+    CacheSharing sharing = CacheSharing::kShared;
+  };
+  std::map<Key, Wanted> wanted;
   std::vector<Key> keys;
   for (size_t i = 0; i < requests.size(); ++i) {
     keys.emplace_back(user.name_space, requests[i].id, requests[i].seed);
-    first.try_emplace(keys[i], i);
+    Wanted& directory = wanted.try_emplace(keys[i], Wanted{.first = i}).first->second;
+    directory.sharing = std::max(directory.sharing, requests[i].sharing);
   }
   std::vector<std::shared_ptr<const CacheMount>> mounts(requests.size());
-  for (const auto& [key, request] : first) {
-    ASSIGN_OR_RETURN(mounts[request], TakeOne(key, user, requests[request], request, stop));
+  for (const auto& [key, directory] : wanted) {
+    ASSIGN_OR_RETURN(mounts[directory.first],
+                     TakeOne(key, user, directory.sharing, directory.first, stop));
   }
   for (size_t i = 0; i < requests.size(); ++i) {
-    mounts[i] = mounts[first.find(keys[i])->second];
+    mounts[i] = mounts[wanted.find(keys[i])->second.first];
   }
   return mounts;
 }
 
 absl::StatusOr<std::shared_ptr<const CacheMount>> DiskCacheMountStore::TakeOne(
-    const Key& key, const CacheMountUser& user, const CacheMountRequest& request, size_t position,
+    const Key& key, const CacheMountUser& user, CacheSharing sharing, size_t position,
     const std::stop_token& stop) {
-  ASSIGN_OR_RETURN(const Directory taken, Wait(key, user, request.sharing, stop));
+  ASSIGN_OR_RETURN(const Directory taken, Wait(key, user, sharing, stop));
   if (!taken.ready) {
     const absl::Status made =
         Make(taken, [&](const std::string& directory) { return user.fill(position, directory); });
@@ -169,29 +174,31 @@ absl::StatusOr<std::shared_ptr<const CacheMount>> DiskCacheMountStore::TakeOne(
 absl::StatusOr<Directory> DiskCacheMountStore::Wait(const Key& key, const CacheMountUser& user,
                                                     CacheSharing sharing,
                                                     const std::stop_token& stop) {
-  std::string holder;
-  {
-    MutexLock lock(&mutex_);
-    if (const Directory* directory = Choose(key, sharing, user.build); directory != nullptr) {
-      return *directory;
+  std::optional<std::string> told;
+  while (true) {
+    std::optional<Directory> taken;
+    std::string holder;
+    {
+      MutexLock lock(&mutex_);
+      const bool found = changed_.Wait(&mutex_, stop, [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+        const Directory* directory = Choose(key, sharing, user.build);
+        taken = directory == nullptr ? std::nullopt : std::optional(*directory);
+        holder = HolderOf(key);
+        return taken.has_value() || holder != told;
+      });
+      if (!found) {
+        return Cancelled(fmt::format(
+            "the build was canceled while it waited for the cache mount \"{}\"", std::get<1>(key)));
+      }
     }
-    holder = HolderOf(key);
+    if (taken.has_value()) {
+      return *taken;
+    }
+    told = holder;
+    if (user.waiting) {
+      user.waiting(std::get<1>(key), holder);
+    }
   }
-  if (user.waiting) {
-    user.waiting(std::get<1>(key), holder);
-  }
-  Directory taken;
-  MutexLock lock(&mutex_);
-  const bool found = changed_.Wait(&mutex_, stop, [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    const Directory* directory = Choose(key, sharing, user.build);
-    taken = directory == nullptr ? Directory() : *directory;
-    return directory != nullptr;
-  });
-  if (!found) {
-    return Cancelled(fmt::format(
-        "the build was canceled while it waited for the cache mount \"{}\"", std::get<1>(key)));
-  }
-  return taken;
 }
 
 // Of the first directory in use.
@@ -209,6 +216,11 @@ const Directory* DiskCacheMountStore::Choose(const Key& key, CacheSharing sharin
                                              const std::string& build) {
   std::vector<Directory>& directories = directories_[key];
   const bool shares = sharing == CacheSharing::kShared;
+  if (sharing == CacheSharing::kLocked &&
+      std::any_of(directories.begin(), directories.end(),
+                  [](const Directory& directory) { return directory.users > 0; })) {
+    return nullptr;
+  }
   for (Directory& directory : directories) {
     if (shares && directory.shared && directory.users > 0) {
       if (!directory.ready) {
@@ -226,9 +238,6 @@ const Directory* DiskCacheMountStore::Choose(const Key& key, CacheSharing sharin
       directory.holder = build;
       return &directory;
     }
-  }
-  if (sharing == CacheSharing::kLocked && !directories.empty()) {
-    return nullptr;
   }
   directories.push_back({.number = next_number_++, .users = 1, .shared = shares, .holder = build});
   return &directories.back();

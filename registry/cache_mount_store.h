@@ -19,10 +19,11 @@
 
 namespace zlayer {
 
+// From the most generous on: of several for one directory the strictest counts.
 enum class CacheSharing {
   kShared,   // any number of users at a time
   kPrivate,  // a further directory where all that are there are in use
-  kLocked,   // one user at a time; others wait
+  kLocked,   // waits until nobody uses any directory of the id
 };
 
 struct CacheMountRequest {
@@ -39,8 +40,8 @@ struct CacheMountUser {
   // Fills the new and empty `directory`, which may have any mode and owner afterwards, for
   // `requests[request]`.
   std::function<absl::Status(size_t request, const std::string& directory)> fill;
-  // If set: called once when a wait for a directory begins, with the build that has it ("" where
-  // that is being removed).
+  // If set: called when a wait for a directory begins, and when another build has it by then, with
+  // the build that has it ("" where that is being removed).
   std::function<void(std::string_view id, std::string_view holder)> waiting;
 };
 

@@ -117,6 +117,42 @@ TEST_F(CacheMountStoreTest, TheSameTwiceInOneRequestIsOneDirectory) {
   EXPECT_EQ(mounts[0]->path(), mounts[1]->path());
 }
 
+TEST_F(CacheMountStoreTest, OfTwoInOneRequestTheStricterCounts) {
+  for (const CacheSharing first : {CacheSharing::kShared, CacheSharing::kLocked}) {
+    const CacheSharing second =
+        first == CacheSharing::kShared ? CacheSharing::kLocked : CacheSharing::kShared;
+    ASSERT_OK_AND_ASSIGN(const Mounts mounts,
+                         Take({{.id = "a", .sharing = first}, {.id = "a", .sharing = second}}));
+    EXPECT_NE(PathOf("a", CacheSharing::kShared), mounts[0]->path());
+    held_.clear();
+  }
+}
+
+// Also where there are several directories.
+TEST_F(CacheMountStoreTest, LockedIsAlone) {
+  PathOf("a", CacheSharing::kPrivate);
+  PathOf("a", CacheSharing::kPrivate);
+  held_.pop_back();
+  std::vector<std::string> told;
+  CacheMountUser waiter = user_;
+  waiter.build = "build-2";
+  waiter.waiting = [&](std::string_view, std::string_view holder) {
+    told.emplace_back(holder);
+    if (told.size() == 1) {
+      // The next holder is told of, too.
+      CacheMountUser third = user_;
+      third.build = "build-3";
+      auto mounts = store_->Take(third, {{.id = "a", .sharing = CacheSharing::kPrivate}}, {});
+      ASSERT_OK(mounts);
+      held_ = *std::move(mounts);
+    } else {
+      held_.clear();
+    }
+  };
+  EXPECT_OK(store_->Take(waiter, {{.id = "a", .sharing = CacheSharing::kLocked}}, {}));
+  EXPECT_THAT(told, ElementsAre("build-1", "build-3"));
+}
+
 TEST_F(CacheMountStoreTest, LockedWaitsForItsUser) {
   const std::string path = PathOf("a", CacheSharing::kLocked);
   std::atomic<bool> has_it{false};
