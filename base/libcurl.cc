@@ -99,6 +99,10 @@ absl::Status Load() {
 ZLAYER_CURL_FUNCTIONS(ZLAYER_FUNCTION)
 #undef ZLAYER_FUNCTION
 
+#ifdef __clang__
+#pragma clang diagnostic ignored "-Wvarargs"  // the signatures are libcurl's
+#endif
+
 CURLcode(curl_easy_setopt)(CURL* easy, CURLoption option, ...) {
   va_list value;
   va_start(value, option);

@@ -93,7 +93,7 @@ absl::Status ContentAhead::NewBlock(std::stop_token stop) {
   MutexLock lock(&mutex_);
   if (blocks_ < kBlocks) {
     ++blocks_;
-    filling_.emplace().bytes.reset(new char[kBlock]);
+    filling_ = Block{std::make_unique_for_overwrite<char[]>(kBlock), 0, {}, {}};
     return absl::OkStatus();
   }
   if (!changed_.Wait(&mutex_, std::move(stop),

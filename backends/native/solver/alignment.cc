@@ -196,7 +196,8 @@ Alignment::Alignment(const internal::ExplainedBuild& now, const internal::Explai
 
 void Alignment::MatchNames(Stages* now, Stages* before) {
   const auto wanted = *now;
-  for (const auto& [index, stage] : wanted) {
+  for (const auto& entry : wanted) {
+    const auto* const stage = entry.second;  // no binding, which clang 14 does not capture
     const auto found = std::find_if(before->begin(), before->end(), [&](const auto& other) {
       return !stage->name().empty() && SameStageName(other.second->name(), stage->name()) &&
              other.second->build() == stage->build();
