@@ -1,4 +1,5 @@
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <memory>
 #include <string>
@@ -183,7 +184,8 @@ absl::Status InspectManifest(Session& session, const ManifestOptions& options) {
   ASSIGN_OR_RETURN(const v1::GetManifestResponse response,
                    Call(*connection, connection->registries(), &Stub::GetManifest, request,
                         kCallTimeout, session.stop()));
-  Print(response.manifest_json() + "\n");
+  // As it is, so that its digest is that of the output; a terminal wants its next line.
+  Print(response.manifest_json() + (isatty(STDOUT_FILENO) != 0 ? "\n" : ""));
   return absl::OkStatus();
 }
 

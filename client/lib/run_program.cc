@@ -132,7 +132,7 @@ absl::StatusOr<ProgramOutput> RunProgram(const std::vector<std::string>& words,
       return Cancelled(fmt::format("{} was stopped", words[0]));
     }
     if (events[0].revents == 0 && Clock::now() >= deadline) {
-      return absl::DeadlineExceededError(
+      return FailedPrecondition(
           fmt::format("{} did not end within {} s", words[0], limit.count() / 1000.0));
     }
   }

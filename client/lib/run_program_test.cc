@@ -53,7 +53,7 @@ TEST(RunProgramTest, HasLimits) {
               StatusIs(absl::StatusCode::kResourceExhausted,
                        AllOf(HasSubstr("more than 1000 bytes"), Not(HasSubstr("ssss")))));
   EXPECT_THAT(Shell("exec sleep 600", "", kMuch, milliseconds{100}),
-              StatusIs(absl::StatusCode::kDeadlineExceeded));
+              StatusIs(absl::StatusCode::kFailedPrecondition));
   std::stop_source stop;
   stop.request_stop();
   EXPECT_THAT(Shell("exec sleep 600", "", kMuch, kLong, stop.get_token()),
