@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 #include <optional>
+#include <set>
 #include <utility>
 
 #include "base/errors.h"
@@ -61,6 +62,31 @@ bool EqualsIgnoringCase(std::string_view a, std::string_view b) {
          });
 }
 
+// One for the registry where its repositories have the same, else one for each that has any.
+absl::Status AddLogin(const std::vector<std::string>& files, const std::string& registry,
+                      const std::set<std::string>& repositories, const std::stop_token& stop,
+                      google::protobuf::RepeatedPtrField<v1::RegistryCredential>* credentials) {
+  std::map<std::string, v1::RegistryCredential> found;  // by repository
+  std::set<std::string> different;
+  for (const std::string& repository : repositories) {
+    ASSIGN_OR_RETURN(std::optional<FoundCredential> credential,
+                     FindCredentials(files, registry, repository, stop));
+    if (credential.has_value()) {
+      different.insert(credential->credential.SerializeAsString());
+      found[repository] = std::move(credential->credential);
+    }
+  }
+  if (different.size() == 1 && found.size() == repositories.size()) {
+    *credentials->Add() = found.begin()->second;
+    return absl::OkStatus();
+  }
+  for (auto& [repository, credential] : found) {
+    credential.set_registry(registry + "/" + repository);
+    *credentials->Add() = std::move(credential);
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 std::vector<std::string> ImagesIn(std::string_view dockerfile) {
@@ -94,17 +120,13 @@ absl::Status AddLogins(const std::vector<std::string>& references, std::stop_tok
     return absl::OkStatus();  // nowhere to keep any
   }
   RETURN_IF_ERROR(files.status());
-  std::map<std::string, std::string> places;  // by registry
+  std::map<std::string, std::set<std::string>> registries;  // and their repositories
   for (const std::string& reference : references) {
     Place place = PlaceOf(reference);
-    places.emplace(std::move(place.registry), std::move(place.repository));
+    registries[std::move(place.registry)].insert(std::move(place.repository));
   }
-  for (const auto& [registry, repository] : places) {
-    ASSIGN_OR_RETURN(std::optional<FoundCredential> found,
-                     FindCredentials(*files, registry, repository, stop));
-    if (found.has_value()) {
-      *credentials->Add() = std::move(found->credential);
-    }
+  for (const auto& [registry, repositories] : registries) {
+    RETURN_IF_ERROR(AddLogin(*files, registry, repositories, stop, credentials));
   }
   return absl::OkStatus();
 }

@@ -38,5 +38,25 @@ TEST(RegistryLoginsTest, OnlyRegistriesThatAreNamedAreLookedUp) {
   EXPECT_EQ(credentials[0].password(), "secret");
 }
 
+// A registry of which each repository has a login of its own.
+TEST(RegistryLoginsTest, LoginsOfRepositories) {
+  ASSERT_OK_AND_ASSIGN(const ScopedDirectory home,
+                       ScopedDirectory::Make(::testing::TempDir(), "logins-"));
+  // "alice:a" and "bob:b"
+  ASSERT_OK(WriteFileAtomically(home.path() + "/config.json",
+                                R"({"auths":{"reg.example/alice":{"auth":"YWxpY2U6YQ=="},)"
+                                R"("reg.example/bob":{"auth":"Ym9iOmI="}}})"));
+  setenv("DOCKER_CONFIG", home.path().c_str(), 1);
+  setenv("HOME", home.path().c_str(), 1);
+  google::protobuf::RepeatedPtrField<v1::RegistryCredential> credentials;
+  ASSERT_OK(AddLogins({"reg.example/bob/x:1", "reg.example/alice/y", "reg.example/free/z"}, {},
+                      &credentials));
+  ASSERT_EQ(credentials.size(), 2);
+  EXPECT_EQ(credentials[0].registry(), "reg.example/alice/y");
+  EXPECT_EQ(credentials[0].username(), "alice");
+  EXPECT_EQ(credentials[1].registry(), "reg.example/bob/x");
+  EXPECT_EQ(credentials[1].username(), "bob");
+}
+
 }  // namespace
 }  // namespace zlayer

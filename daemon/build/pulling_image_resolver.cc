@@ -67,14 +67,21 @@ CredentialsOf CredentialsIn(
   if (credentials.empty()) {
     return {};
   }
-  std::map<std::string, RegistryCredentials> by_registry;
+  std::map<std::string, RegistryCredentials> by_place;
   for (const v1::RegistryCredential& one : credentials) {
-    by_registry[one.registry()] = {one.username(), one.password(), one.token()};
+    by_place[one.registry()] = {one.username(), one.password(), one.token()};
   }
-  return [by_registry = std::move(by_registry)](const std::string& registry) {
-    auto found = by_registry.find(registry);
-    return found == by_registry.end() ? RegistryCredentials() : found->second;
-  };
+  return
+      [by_place = std::move(by_place)](const std::string& registry, const std::string& repository) {
+        // The longest beginning that has any.
+        std::string place = fmt::format("{}/{}", registry, repository);
+        auto found = by_place.find(place);
+        while (found == by_place.end() && place.size() > registry.size()) {
+          place.resize(place.rfind('/'));
+          found = by_place.find(place);
+        }
+        return found == by_place.end() ? RegistryCredentials() : found->second;
+      };
 }
 
 PullPolicy PullPolicyOf(v1::PullMode mode) {

@@ -17,7 +17,8 @@ bool HasLoginFor(const v1::BuildSpec& spec, const std::vector<std::string>& tags
     return reference.ok() &&
            std::any_of(spec.registry_credentials().begin(), spec.registry_credentials().end(),
                        [&](const v1::RegistryCredential& credential) {
-                         return credential.registry() == reference->registry;
+                         return fmt::format("{}/{}/", reference->registry, reference->repository)
+                             .starts_with(credential.registry() + "/");
                        });
   });
 }

@@ -290,7 +290,8 @@ class StoreRegistryService : public v1::RegistryService::CallbackService {
     const RegistryCredentials given{credential.username(), credential.password(),
                                     credential.token()};
     RETURN_IF_ERROR(OfRegistry(options_.client->CheckCredentials(
-        {credential.registry(), "", [given](const std::string&) { return given; }},
+        {credential.registry(), "",
+         [given](const std::string&, const std::string&) { return given; }},
         std::move(stop))));
     return v1::CheckCredentialsResponse();
   }

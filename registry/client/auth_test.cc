@@ -50,7 +50,9 @@ class AuthTest : public ClientFixture {
   }
   RemoteRepository WhereAs(RegistryCredentials credentials) {
     RemoteRepository where = Where();
-    where.credentials = [credentials](const std::string&) { return credentials; };
+    where.credentials = [credentials](const std::string&, const std::string&) {
+      return credentials;
+    };
     return where;
   }
 

@@ -136,7 +136,7 @@ TEST_F(DockerRegistryTest, Password) {
   EXPECT_THAT(client_->CheckCredentials(At(registry.Host(), "a"), {}),
               StatusIs(absl::StatusCode::kUnauthenticated, HasSubstr("zlayer login")));
   RemoteRepository where = At(registry.Host(), "a");
-  where.credentials = [](const std::string&) {
+  where.credentials = [](const std::string&, const std::string&) {
     return RegistryCredentials{.username = "me", .password = "wrong"};
   };
   EXPECT_THAT(client_->CheckCredentials(where, {}), StatusIs(absl::StatusCode::kUnauthenticated));

@@ -106,7 +106,7 @@ TEST_F(MirrorTest, GetsNoCredentialsOfTheRegistry) {
     return Reply("401 No", "WWW-Authenticate: Basic realm=\"x\"\r\n");
   });
   RemoteRepository where = Where();
-  where.credentials = [&](const std::string& registry) {
+  where.credentials = [&](const std::string& registry, const std::string&) {
     return registry == registry_.Host() ? RegistryCredentials{.username = "me", .password = "pw"}
                                         : RegistryCredentials();
   };

@@ -164,7 +164,7 @@ absl::StatusOr<HttpRegistryClient::OwnedRoute> HttpRegistryClient::RouteTo(
   route.repository = endpoint->prefix + where.repository;
   route.mirror = mirror;
   if (where.credentials != nullptr) {
-    route.credentials = where.credentials(endpoint->registry);
+    route.credentials = where.credentials(endpoint->registry, route.repository);
   }
   if (route.credentials.empty()) {
     route.credentials = route.host->settings().credentials;

@@ -33,9 +33,10 @@ struct RegistryCredentials {
   bool empty() const { return username.empty() && password.empty() && token.empty(); }
 };
 
-// The credentials of a request by registry ("docker.io", "localhost:5000"); they win over those of
-// the configuration. Empty credentials: the configuration's, else anonymous.
-using CredentialsOf = std::function<RegistryCredentials(const std::string& registry)>;
+// The credentials of a request by registry ("docker.io", "localhost:5000"), or by repository; they
+// win over those of the configuration. Empty credentials: the configuration's, else anonymous.
+using CredentialsOf =
+    std::function<RegistryCredentials(const std::string& registry, const std::string& repository)>;
 
 // A repository of a registry, and who asks for it.
 struct RemoteRepository {

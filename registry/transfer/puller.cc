@@ -111,7 +111,8 @@ class RegistryPuller : public Puller {
     // Whoever is logged in otherwise gets answers of their own.
     std::string Login() const {
       const RegistryCredentials who =
-          request.credentials ? request.credentials(reference.registry) : RegistryCredentials();
+          request.credentials ? request.credentials(reference.registry, reference.repository)
+                              : RegistryCredentials();
       return who.empty() ? "-"
                          : Digest::Of(who.username + '\0' + who.password + '\0' + who.token).Hex();
     }

@@ -109,7 +109,7 @@ TEST_F(PullerTest, ALoginThatTheDefaultRegistryRefusesEndsTheLookUp) {
   AddRemote("reg.example/app", "v1", {MakeTar({{"a", "A"}})});
   AddRemote("docker.io/library/app", "v1", {MakeTar({{"b", "B"}})});
   registry_.passwords["reg.example/app"] = "secret";
-  credentials_ = [](const std::string& registry) {
+  credentials_ = [](const std::string& registry, const std::string&) {
     return RegistryCredentials{"me", registry == "reg.example" ? "expired" : "", ""};
   };
   EXPECT_THAT(Resolve("app:v1", PullPolicy::kMissing, "reg.example"),
@@ -162,7 +162,7 @@ TEST_F(PullerTest, CredentialsGoAlong) {
   EXPECT_THAT(Resolve("reg.example/app:v1"),
               StatusIs(absl::StatusCode::kUnauthenticated, ::testing::Not(HasSubstr("secret"))));
   // At once: who is logged in is somebody else.
-  credentials_ = [](const std::string& registry) {
+  credentials_ = [](const std::string& registry, const std::string&) {
     return RegistryCredentials{"me", registry == "reg.example" ? "secret" : "", ""};
   };
   EXPECT_OK(Resolve("reg.example/app:v1"));

@@ -154,7 +154,7 @@ class MemoryRegistry : public RegistryClient {
     return made;
   }
   bool HasLogin(const RemoteRepository& where) override {
-    return where.credentials && !where.credentials(where.registry).empty();
+    return where.credentials && !where.credentials(where.registry, where.repository).empty();
   }
   absl::Status CheckCredentials(const RemoteRepository& where, std::stop_token) override {
     MutexLock lock(&mutex_);
@@ -194,7 +194,8 @@ class MemoryRegistry : public RegistryClient {
     RETURN_IF_ERROR(down);
     const std::string& wanted = passwords[Name(where)];
     if (!wanted.empty() &&
-        (!where.credentials || where.credentials(where.registry).password != wanted)) {
+        (!where.credentials ||
+         where.credentials(where.registry, where.repository).password != wanted)) {
       return absl::UnauthenticatedError(fmt::format("{} wants credentials", Name(where)));
     }
     return absl::OkStatus();
