@@ -636,7 +636,7 @@ TEST_F(BuildRunnerTest, ALayerThatItsRegistryDoesNotSendHasAReason) {
   backend_.during = [&](const BuildJob& job) {
     StoredImage image;
     image.source = "reg.example/base";
-    fetched = job.fetch_blob(image, {}, [](std::string_view) { return absl::OkStatus(); }, {});
+    fetched = job.fetch_blob(image, {}, {}, {});
   };
   ASSERT_OK(Run());
   EXPECT_THAT(fetched, StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("no answer")));

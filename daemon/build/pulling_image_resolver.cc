@@ -113,9 +113,8 @@ absl::Status OfRegistry(const absl::Status& status) {
 
 BlobFetcher OfRegistry(BlobFetcher fetch) {
   return [fetch = std::move(fetch)](const StoredImage& image, const ImageLayer& layer,
-                                    const std::function<absl::Status(std::string_view)>& sink,
-                                    std::stop_token stop) {
-    return OfRegistry(fetch(image, layer, sink, std::move(stop)));
+                                    const BlobReceiver& receiver, std::stop_token stop) {
+    return OfRegistry(fetch(image, layer, receiver, std::move(stop)));
   };
 }
 

@@ -49,7 +49,14 @@ absl::Status WrongSize(uint64_t has, uint64_t should_have) {
 }  // namespace
 
 Outcome BlobDownload::Attempt(const Route& route, std::stop_token stop) {
+  if (wrong_) {
+    if (absl::Status restarted = Restart(); !restarted.ok()) {
+      return {.status = std::move(restarted)};
+    }
+  }
   const uint64_t before = received_;
+  source_ = received_ == 0 ? route.host : source_;
+  mixed_ = mixed_ || source_ != route.host;
   body_begun_ = false;
   misplaced_ = false;
   skip_ = 0;
@@ -71,6 +78,16 @@ Outcome BlobDownload::Attempt(const Route& route, std::stop_token stop) {
   return outcome;
 }
 
+absl::Status BlobDownload::Restart() {
+  wrong_ = false;
+  mixed_ = false;
+  received_ = 0;
+  hash_ = Sha256();
+  absl::Status restarted = sink_.restart();
+  sink_failed_ = !restarted.ok();
+  return restarted;
+}
+
 absl::Status BlobDownload::Take(const TransportReply& head, std::string_view data) {
   if (!body_begun_) {
     RETURN_IF_ERROR(Begin(head));
@@ -82,6 +99,7 @@ absl::Status BlobDownload::Take(const TransportReply& head, std::string_view dat
     return absl::OkStatus();
   }
   if (data.size() > blob_.size - received_) {
+    wrong_ = received_ > 0;
     return DataLoss(fmt::format("it has more than the {} bytes that it should have", blob_.size));
   }
   if (absl::Status taken = sink_.append(data); !taken.ok()) {
@@ -118,7 +136,10 @@ Outcome BlobDownload::End(const TransportReply& head) {
     return {.status = WrongSize(has, blob_.size), .may_pass = unclear};
   }
   if (const Digest digest = hash_.Finish(); digest != blob_.digest) {
-    return {.status = DataLoss(fmt::format("what came has the digest {}", digest.ToString()))};
+    wrong_ = true;
+    // Either host may be the one that was wrong.
+    return {.status = DataLoss(fmt::format("what came has the digest {}", digest.ToString())),
+            .may_pass = mixed_ && sink_.restart != nullptr};
   }
   return {};
 }

@@ -24,14 +24,12 @@ class BlobDownload {
   // Goes on from where the last attempt ended. OK once all is here, with the right digest.
   Outcome Attempt(const Route& route, std::stop_token stop);
 
-  // Whether no other host can help after an attempt that ended so: the sink failed, or got bytes
-  // that are wrong.
-  bool IsFinal(const absl::Status& status) const {
-    return sink_failed_ || (received_ > 0 && absl::IsDataLoss(status));
-  }
+  // Whether no other host can help: the sink failed, or got bytes that are wrong and keeps them.
+  bool IsFinal() const { return sink_failed_ || (wrong_ && !sink_.restart); }
 
  private:
   absl::Status Take(const TransportReply& head, std::string_view data);
+  absl::Status Restart();
   absl::Status Begin(const TransportReply& head);
   Outcome End(const TransportReply& head);
   void ReportProgress();
@@ -43,6 +41,9 @@ class BlobDownload {
   Sha256 hash_;            // of that
   bool ranges_ = true;     // the host can go on in the middle, as far as is known
   bool sink_failed_ = false;
+  bool wrong_ = false;                    // what the sink has
+  const RegistryHost* source_ = nullptr;  // of its first bytes
+  bool mixed_ = false;                    // others are of another host
   std::chrono::steady_clock::time_point next_progress_;
 
   // Of the attempt under way.

@@ -84,6 +84,11 @@ Outcome GetManifest(const Route& route, const std::string& reference, RemoteMani
     return {.status =
                 DataLoss(fmt::format("what came has the digest {}", manifest->digest.ToString()))};
   }
+  // Whoever answers with a page of its own has none.
+  const absl::Status json = ParseJsonObject(manifest->bytes, kMaxManifest).status();
+  if (!json.ok()) {
+    return {.status = Annotate(json, "what came is no manifest")};
+  }
   return {.status = CheckSaidDigest(reply.reply, manifest->digest)};
 }
 

@@ -59,12 +59,55 @@ TEST_F(MirrorTest, WhatItBreaksOffTheRegistryGoesOnWith) {
   EXPECT_EQ(registry_.server().Requests().back().Header("range"), "bytes=5000-");
 }
 
-TEST_F(MirrorTest, WrongBytesAreNotMadeGood) {
-  mirror_.SetFault([&](const Request& r, Peer&) -> std::optional<std::string> {
-    return r.target == "/v2/" ? std::nullopt
-                              : std::optional(Reply("200 OK", "", std::string(3'000'000, 'x')));
+TEST_F(MirrorTest, WrongBytesComeAnewFromElsewhere) {
+  for (const size_t size : {size_t{3'000'000}, size_t{3'000'001}, size_t{1'000'000}}) {
+    // Behind some of them the connection breaks, and the rest comes from the registry.
+    mirror_.SetFault([&](const Request& r, Peer& peer) -> std::optional<std::string> {
+      if (r.target == "/v2/") {
+        return std::nullopt;
+      }
+      peer.Send("HTTP/1.1 200 OK\r\n" +
+                std::string(size < 3'000'000 ? "Content-Length: 3000000\r\n" : "") +
+                "Connection: close\r\n\r\n" + std::string(size, 'x'));
+      return std::string();
+    });
+    const Got got = Get(Where(), blob_);
+    EXPECT_OK(got.status);
+    EXPECT_EQ(got.bytes, bytes_) << size;
+    // Of a sink that cannot begin anew it is an error. (What breaks off is left alone a while.)
+    client_ = MakeRegistryClient(options_);
+    std::string kept;
+    EXPECT_THAT(client_->GetBlob(Where(), blob_,
+                                 {.append =
+                                      [&](std::string_view data) {
+                                        kept += data;
+                                        return absl::OkStatus();
+                                      }},
+                                 {}),
+                StatusIs(absl::StatusCode::kDataLoss));
+    client_ = MakeRegistryClient(options_);
+  }
+}
+
+TEST_F(MirrorTest, WhatItCutsShortIsGoneOnWithElsewhere) {
+  mirror_.SetFault([&](const Request& r, Peer& peer) -> std::optional<std::string> {
+    if (r.target == "/v2/") {
+      return std::nullopt;
+    }
+    peer.Send("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + bytes_.substr(0, 2'000'000));
+    return std::string();
   });
-  EXPECT_THAT(Get(Where(), blob_).status, StatusIs(absl::StatusCode::kDataLoss));
+  EXPECT_EQ(Get(Where(), blob_).bytes, bytes_);
+}
+
+TEST_F(MirrorTest, AnAnswerThatIsNoManifestIsPassedOver) {
+  registry_.AddManifest("lib/app", "v1", {kOciManifest, "{}"});
+  mirror_.SetFault([&](const Request& r, Peer&) -> std::optional<std::string> {
+    return r.target == "/v2/"
+               ? std::nullopt
+               : std::optional(Reply("200 OK", "Content-Type: text/html\r\n", "<p>Welcome</p>"));
+  });
+  EXPECT_OK(client_->GetManifest(Where(), "v1", {}));
 }
 
 TEST_F(MirrorTest, IsLeftAloneAfterItDidNotAnswer) {

@@ -110,7 +110,7 @@ class HttpRegistryClient : public RegistryClient {
   // a mirror may be there and right at the next one, unless `is_final`.
   absl::Status Read(const RemoteRepository& where,
                     const std::function<Outcome(const Route&)>& attempt, std::stop_token stop,
-                    const std::function<bool(const absl::Status&)>& is_final = nullptr);
+                    const std::function<bool()>& is_final = nullptr);
   // The registry itself alone.
   absl::Status AtHome(const RemoteRepository& where,
                       const std::function<Outcome(const Route&)>& attempt, std::stop_token stop);
@@ -193,8 +193,7 @@ absl::StatusOr<std::vector<HttpRegistryClient::OwnedRoute>> HttpRegistryClient::
 
 absl::Status HttpRegistryClient::Read(const RemoteRepository& where,
                                       const std::function<Outcome(const Route&)>& attempt,
-                                      std::stop_token stop,
-                                      const std::function<bool(const absl::Status&)>& is_final) {
+                                      std::stop_token stop, const std::function<bool()>& is_final) {
   RETURN_IF_ERROR(CheckRepository(where.repository));
   ASSIGN_OR_RETURN(const std::vector<OwnedRoute> routes, ReadRoutes(where));
   std::string passed_over;
@@ -205,7 +204,7 @@ absl::Status HttpRegistryClient::Read(const RemoteRepository& where,
                    .Run(
                        Name(where), [&] { return attempt(route); }, stop);
     }
-    if (status.ok() || absl::IsCancelled(status) || (is_final != nullptr && is_final(status))) {
+    if (status.ok() || absl::IsCancelled(status) || (is_final != nullptr && is_final())) {
       return status;
     }
     if (!route.mirror) {
@@ -302,7 +301,7 @@ absl::Status HttpRegistryClient::GetBlob(const RemoteRepository& where,
         const absl::StatusOr<RegistryHost::Slot> slot = route.host->TakeSlot(stop);
         return slot.ok() ? download.Attempt(route, stop) : Outcome{.status = slot.status()};
       },
-      stop, [&](const absl::Status& status) { return download.IsFinal(status); });
+      stop, [&] { return download.IsFinal(); });
   return Annotate(status, fmt::format("{}: blob {}", Name(where), blob.digest.ToString()));
 }
 

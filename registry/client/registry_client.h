@@ -81,6 +81,9 @@ struct BlobStream {
 // download and is returned.
 struct BlobSink {
   std::function<absl::Status(std::string_view data)> append;
+  // What came is wrong: all of it comes anew, from another host. Where it is empty, that is an
+  // error.
+  std::function<absl::Status()> restart;
   // Called at most some times a second; may be empty.
   std::function<void(uint64_t done, uint64_t total)> progress;
 };

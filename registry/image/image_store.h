@@ -129,11 +129,18 @@ struct ImagePage {
   std::optional<ImagePosition> next;
 };
 
-// Fetches a blob of an image that the store lacks: writes its bytes, in order and each once, to the
-// sink. Called by several threads at once.
-using BlobFetcher = std::function<absl::Status(
-    const StoredImage& image, const ImageLayer& layer,
-    const std::function<absl::Status(std::string_view)>& sink, std::stop_token stop)>;
+// Takes a blob: its bytes in order and each once, unless they turn out to be wrong: then `restart`,
+// and all of them again.
+struct BlobReceiver {
+  std::function<absl::Status(std::string_view)> append;
+  std::function<absl::Status()> restart;
+
+  absl::Status operator()(std::string_view data) const { return append(data); }
+};
+
+// Fetches a blob of an image that the store lacks. Called by several threads at once.
+using BlobFetcher = std::function<absl::Status(const StoredImage& image, const ImageLayer& layer,
+                                               const BlobReceiver& receiver, std::stop_token stop)>;
 
 // Which images go into an archive.
 struct ArchiveRequest {
@@ -195,8 +202,8 @@ class ImageStore {
   // with it, is described like one that the build made.
   virtual absl::StatusOr<StoredImage> Commit(std::string_view name_space, const NewImage& image,
                                              const std::vector<std::string>& tags) = 0;
-  // The image that has this name and got it, as its first one, by a commit with this hash. kNotFound
-  // where the name means something else by now.
+  // The image that has this name and got it, as its first one, by a commit with this hash.
+  // kNotFound where the name means something else by now.
   virtual absl::StatusOr<StoredImage> FindBySourceHash(std::string_view name_space,
                                                        std::string_view name,
                                                        std::string_view source_hash) = 0;

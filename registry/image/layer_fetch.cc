@@ -57,6 +57,12 @@ class BlobTaker {
     return absl::OkStatus();
   }
 
+  absl::Status Restart(BlobStore& blobs) {
+    size_ = 0;
+    sha256_ = Sha256();
+    return writer_ != nullptr ? Keep(blobs) : absl::OkStatus();
+  }
+
   absl::Status Append(std::string_view data) {
     size_ += data.size();
     if (size_ > layer_.size) {
@@ -137,8 +143,9 @@ absl::Status LayerFetch::FetchBlob(const StoredImage& image, const ImageLayer& l
     if (!here) {
       RETURN_IF_ERROR(taker.Keep(*parts_.blobs));
     }
-    RETURN_IF_ERROR(fetch(
-        image, layer, [&](std::string_view data) { return taker.Append(data); }, stop));
+    const BlobReceiver receiver{.append = [&](std::string_view data) { return taker.Append(data); },
+                                .restart = [&] { return taker.Restart(*parts_.blobs); }};
+    RETURN_IF_ERROR(fetch(image, layer, receiver, stop));
     RETURN_IF_ERROR(taker.Finish());
     if (claimed) {
       RETURN_IF_ERROR(parts_.database->WriteUnsynced([&](Connection& connection) {

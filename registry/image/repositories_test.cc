@@ -212,7 +212,7 @@ TEST_F(RepositoriesTest, LayersAreReadWhileOthersAreOnTheirWay) {
   };
   const BlobFetcher fetch = Fetcher(remote);
   const BlobFetcher second_last = [&](const StoredImage& of, const ImageLayer& layer,
-                                      const std::function<absl::Status(std::string_view)>& sink,
+                                      const BlobReceiver& receiver,
                                       std::stop_token stop) -> absl::Status {
     const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
     while (layer.digest == image.layers[1].digest && !first_is_read()) {
@@ -221,7 +221,7 @@ TEST_F(RepositoriesTest, LayersAreReadWhileOthersAreOnTheirWay) {
       }
       std::this_thread::sleep_for(std::chrono::milliseconds(1));
     }
-    return fetch(of, layer, sink, std::move(stop));
+    return fetch(of, layer, receiver, std::move(stop));
   };
   ASSERT_OK_AND_ASSIGN(image, images_->EnsureLayers(image, second_last, {}));
   EXPECT_EQ(ReadContentOf(image.layers[1].layer, "b"), "B");

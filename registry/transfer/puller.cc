@@ -376,10 +376,15 @@ absl::Status RegistryPuller::StoreBlob(const Wanted& wanted, const Descriptor& b
                     blob.digest.ToString(), wanted.repository(), blob.size, kMaxConfigBytes));
   }
   const std::string item = fmt::format("{} {}", what, blob.digest.ToString());
-  ASSIGN_OR_RETURN(const std::unique_ptr<BlobUpload> upload,
-                   repositories_->NewBlob(wanted.request.name_space));
+  std::unique_ptr<BlobUpload> upload;
+  const auto begin = [&]() -> absl::Status {
+    ASSIGN_OR_RETURN(upload, repositories_->NewBlob(wanted.request.name_space));
+    return absl::OkStatus();
+  };
+  RETURN_IF_ERROR(begin());
   const BlobSink sink{
       .append = [&](std::string_view data) { return upload->Append(data); },
+      .restart = begin,
       .progress =
           [&](uint64_t done, uint64_t total) {
             Report(wanted.progress, {item, TransferUpdate::State::kRunning, done, total});
@@ -456,8 +461,7 @@ absl::StatusOr<RepositoryManifest> RegistryPuller::Inspect(const PullRequest& re
 
 BlobFetcher RegistryPuller::Fetcher(CredentialsOf credentials, ProgressSink progress) {
   return [this, credentials = std::move(credentials), progress = std::move(progress)](
-             const StoredImage& image, const ImageLayer& layer,
-             const std::function<absl::Status(std::string_view)>& append,
+             const StoredImage& image, const ImageLayer& layer, const BlobReceiver& receiver,
              std::stop_token stop) -> absl::Status {
     if (image.source.empty()) {
       return NotFound(
@@ -469,7 +473,9 @@ BlobFetcher RegistryPuller::Fetcher(CredentialsOf credentials, ProgressSink prog
     const RemoteRepository where{image.source.substr(0, slash), image.source.substr(slash + 1),
                                  credentials};
     const std::string item = fmt::format("layer {}", layer.digest.ToString());
-    const BlobSink sink{.append = append, .progress = [&](uint64_t done, uint64_t total) {
+    const BlobSink sink{.append = receiver.append,
+                        .restart = receiver.restart,
+                        .progress = [&](uint64_t done, uint64_t total) {
                           Report(progress, {item, TransferUpdate::State::kRunning, done, total});
                         }};
     RETURN_IF_ERROR(client_->GetBlob(where, {layer.digest, layer.media_type, layer.size}, sink,

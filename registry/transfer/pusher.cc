@@ -479,6 +479,11 @@ absl::StatusOr<ContentFile> RegistryPusher::FetchToFile(const RemoteRepository& 
                             size += piece.size();
                             return PwriteFully(fd.get(), piece, at);
                           },
+                      .restart =
+                          [&] {
+                            size = 0;
+                            return absl::OkStatus();
+                          },
                       .progress = {}};
   RETURN_IF_ERROR(
       client_->GetBlob(from, {blob.digest, blob.media_type, blob.size}, sink, std::move(stop)));

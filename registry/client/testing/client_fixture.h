@@ -65,6 +65,11 @@ class ClientFixture : public ::testing::Test {
                                        [&](std::string_view data) {
                                          got.bytes += data;
                                          return absl::OkStatus();
+                                       },
+                                   .restart =
+                                       [&] {
+                                         got.bytes.clear();
+                                         return absl::OkStatus();
                                        }},
                                   std::move(stop));
     return got;
