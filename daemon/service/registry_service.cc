@@ -155,47 +155,16 @@ class StoreRegistryService : public v1::RegistryService::CallbackService {
     pull.default_registry = request.default_registry();
     pull.credentials = CredentialsIn(request.credentials());
     const Uses::Work work = options_.store->uses().Begin();
-    const ProgressSink progress = events.Sink();
-    ASSIGN_OR_RETURN(const PulledManifest pulled, options_.puller->Pull(pull, progress, stop));
-    ASSIGN_OR_RETURN(const std::vector<StoredImage> images, ImagesOf(pull, pulled.manifest));
+    ASSIGN_OR_RETURN(const PulledManifest pulled,
+                     options_.puller->Pull(pull, events.Sink(), std::move(stop)));
     v1::TransferEvent last;
-    for (const StoredImage& image : images) {
-      RETURN_IF_ERROR(options_.store->images().EnsureBlobs(
-          image, options_.puller->Fetcher(pull.credentials, progress), stop));
-      last.mutable_complete()->set_config_digest(image.config_digest.ToString());
-    }
-    if (images.size() != 1) {
-      last.mutable_complete()->clear_config_digest();
+    if (pulled.images.size() == 1) {
+      last.mutable_complete()->set_config_digest(pulled.images[0].config_digest.ToString());
     }
     last.mutable_complete()->add_references(pulled.reference);
     last.mutable_complete()->set_manifest_digest(pulled.manifest.digest.ToString());
     last.mutable_complete()->set_bytes_received(events.moved());
     return write(std::move(last));
-  }
-
-  // Those whose layers a pull brings along: the one for the platform, or all of an index.
-  absl::StatusOr<std::vector<StoredImage>> ImagesOf(const PullRequest& pull,
-                                                    const RepositoryManifest& manifest) {
-    std::vector<Digest> wanted = {manifest.digest};
-    ASSIGN_OR_RETURN(const AnyManifest document,
-                     ParseAnyManifest(manifest.media_type, manifest.bytes));
-    if (pull.all_platforms && document.kind == ManifestKind::kIndex) {
-      wanted.clear();
-      for (const Descriptor& part : document.manifests) {
-        wanted.push_back(part.digest);
-      }
-    }
-    std::vector<StoredImage> result;
-    for (const Digest& digest : wanted) {
-      absl::StatusOr<StoredImage> image =
-          options_.store->images().Get(pull.name_space, digest.ToString(), pull.platform);
-      if (image.ok()) {
-        result.push_back(*std::move(image));
-      } else if (!absl::IsFailedPrecondition(image.status())) {
-        return image.status();  // an artifact is here whole
-      }
-    }
-    return result;
   }
 
   absl::Status Push(const v1::PushImageRequest& request, const Write& write, std::stop_token stop) {

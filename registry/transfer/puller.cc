@@ -134,7 +134,10 @@ class RegistryPuller : public Puller {
   absl::Status CheckPlatform(const Wanted& wanted, const Digest& pulled);
   absl::StatusOr<Digest> Ask(const Wanted& wanted);
   absl::StatusOr<Digest> Fetch(const Wanted& wanted);
-  absl::Status Store(const Wanted& wanted, const RemoteManifest& manifest, const std::string& tag);
+  absl::Status Store(const Wanted& wanted, const RemoteManifest& manifest);
+  absl::Status Name(const Wanted& wanted, const Digest& manifest);
+  absl::StatusOr<std::vector<StoredImage>> ImagesOf(const PullRequest& request,
+                                                    const RepositoryManifest& manifest);
   absl::Status StoreChildren(const Wanted& wanted, const AnyManifest& index);
   absl::Status StoreBlob(const Wanted& wanted, const Descriptor& blob, const char* what);
 
@@ -177,6 +180,7 @@ absl::StatusOr<PulledImage> RegistryPuller::ResolveThere(const PullRequest& requ
     const Wanted wanted{request, candidate, progress, stop, 0, has_another};
     absl::StatusOr<Digest> digest = Update(wanted);
     if (digest.ok()) {
+      RETURN_IF_ERROR(Name(wanted, *digest));
       ASSIGN_OR_RETURN(StoredImage image,
                        images_->Get(request.name_space, digest->ToString(), request.platform));
       PulledImage pulled{std::move(image), candidate.Normalized(), ""};
@@ -253,7 +257,7 @@ bool RegistryPuller::Counts(const Wanted& wanted, const Answers::Answer& known) 
       .ok();
 }
 
-// The manifest that the reference means in the registry, which is here afterwards.
+// The manifest that the reference means in the registry, which is here afterwards, without a name.
 absl::StatusOr<Digest> RegistryPuller::Update(const Wanted& wanted) {
   const Answers::Key key = wanted.key();
   return flights_.Do(key, wanted.stop, [&]() -> absl::StatusOr<Digest> {
@@ -298,15 +302,27 @@ absl::StatusOr<Digest> RegistryPuller::Fetch(const Wanted& wanted) {
   ASSIGN_OR_RETURN(
       const RemoteManifest manifest,
       client_->GetManifest(wanted.remote(), TagOrDigest(wanted.reference), wanted.stop));
-  const std::string tag = wanted.reference.digest.empty() ? wanted.reference.tag : "";
-  RETURN_IF_ERROR(Store(wanted, manifest, tag));
+  RETURN_IF_ERROR(Store(wanted, manifest));
   const uint64_t size = manifest.bytes.size();
   Report(wanted.progress, {item, TransferUpdate::State::kDone, size, size});
   return manifest.digest;
 }
 
-absl::Status RegistryPuller::Store(const Wanted& wanted, const RemoteManifest& manifest,
-                                   const std::string& tag) {
+// The reference means it here, too.
+absl::Status RegistryPuller::Name(const Wanted& wanted, const Digest& manifest) {
+  if (!wanted.reference.digest.empty()) {
+    return absl::OkStatus();
+  }
+  const std::string& name_space = wanted.request.name_space;
+  const absl::StatusOr<RepositoryManifest> here =
+      repositories_->GetManifest(name_space, wanted.repository(), wanted.reference.tag);
+  return here.ok() && here->digest == manifest
+             ? absl::OkStatus()
+             : images_->Tag(name_space, manifest.ToString(), wanted.reference.Normalized())
+                   .status();
+}
+
+absl::Status RegistryPuller::Store(const Wanted& wanted, const RemoteManifest& manifest) {
   absl::StatusOr<AnyManifest> document = ParseAnyManifest(manifest.media_type, manifest.bytes);
   if (!document.ok()) {
     return Annotate(document.status(), fmt::format("manifest {} of {}", manifest.digest.ToString(),
@@ -325,7 +341,7 @@ absl::Status RegistryPuller::Store(const Wanted& wanted, const RemoteManifest& m
   }
   return repositories_
       ->PutManifest(wanted.request.name_space, {.repository = wanted.repository(),
-                                                .tag = tag,
+                                                .tag = "",
                                                 .media_type = manifest.media_type,
                                                 .bytes = manifest.bytes,
                                                 .sparse = true,
@@ -360,7 +376,7 @@ absl::Status RegistryPuller::StoreChildren(const Wanted& wanted, const AnyManife
                              const std::string digest = chosen[i]->digest.ToString();
                              ASSIGN_OR_RETURN(const RemoteManifest manifest,
                                               client_->GetManifest(wanted.remote(), digest, stop));
-                             return Store(part, manifest, "");
+                             return Store(part, manifest);
                            });
 }
 
@@ -407,10 +423,16 @@ absl::StatusOr<PulledManifest> RegistryPuller::Pull(const PullRequest& request,
     const absl::StatusOr<Digest> digest = Update(wanted);
     if (digest.ok()) {
       RETURN_IF_ERROR(CheckPlatform(wanted, *digest));
-      PulledManifest pulled{{}, candidate.Normalized()};
+      PulledManifest pulled{.manifest = {}, .reference = candidate.Normalized(), .images = {}};
       ASSIGN_OR_RETURN(pulled.manifest,
                        repositories_->GetManifest(request.name_space, RepositoryOf(candidate),
                                                   digest->ToString()));
+      ASSIGN_OR_RETURN(pulled.images, ImagesOf(request, pulled.manifest));
+      const BlobFetcher fetch = Fetcher(request.credentials, progress);
+      for (const StoredImage& image : pulled.images) {
+        RETURN_IF_ERROR(images_->EnsureBlobs(image, fetch, stop));
+      }
+      RETURN_IF_ERROR(Name(wanted, *digest));
       return pulled;
     }
     first.Update(digest.status());
@@ -419,6 +441,31 @@ absl::StatusOr<PulledManifest> RegistryPuller::Pull(const PullRequest& request,
     }
   }
   return first;
+}
+
+// The one for the platform, or all of an index.
+absl::StatusOr<std::vector<StoredImage>> RegistryPuller::ImagesOf(
+    const PullRequest& request, const RepositoryManifest& manifest) {
+  std::vector<Digest> wanted = {manifest.digest};
+  ASSIGN_OR_RETURN(const AnyManifest document,
+                   ParseAnyManifest(manifest.media_type, manifest.bytes));
+  if (request.all_platforms && document.kind == ManifestKind::kIndex) {
+    wanted.clear();
+    for (const Descriptor& part : document.manifests) {
+      wanted.push_back(part.digest);
+    }
+  }
+  std::vector<StoredImage> images;
+  for (const Digest& digest : wanted) {
+    absl::StatusOr<StoredImage> image =
+        images_->Get(request.name_space, digest.ToString(), request.platform);
+    if (image.ok()) {
+      images.push_back(*std::move(image));
+    } else if (!absl::IsFailedPrecondition(image.status())) {
+      return image.status();  // an artifact is here whole
+    }
+  }
+  return images;
 }
 
 // An index has been looked through; an image may be for another platform than was asked for.

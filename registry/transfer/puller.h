@@ -54,7 +54,8 @@ struct PulledImage {
 
 struct PulledManifest {
   RepositoryManifest manifest;
-  std::string reference;  // the name that it has here, normalized
+  std::string reference;            // the name that it has here, normalized
+  std::vector<StoredImage> images;  // that came with their layers; none of an artifact
 };
 
 // Thread-safe.
@@ -68,8 +69,9 @@ class Puller {
   virtual absl::StatusOr<PulledImage> Resolve(const PullRequest& request,
                                               const ProgressSink& progress,
                                               std::stop_token stop) = 0;
-  // The same with what the reference means in the registry alone: an index, an artifact (whole), or
-  // an image.
+  // The same with what the reference means in the registry alone: an index, an artifact, or an
+  // image, for the platform or all of an index. All blobs are here before it gets the name: what
+  // had it keeps it where the pull ends early.
   virtual absl::StatusOr<PulledManifest> Pull(const PullRequest& request,
                                               const ProgressSink& progress,
                                               std::stop_token stop) = 0;

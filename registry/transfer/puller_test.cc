@@ -183,6 +183,31 @@ TEST_F(PullerTest, OfAnIndexThePlatformIsFetched) {
   EXPECT_EQ(here.digest, index);
 }
 
+// Who has an image that works keeps it under its name until all of the next one is here.
+TEST_F(PullerTest, APullThatEndsEarlyLeavesTheName) {
+  const std::string name = "docker.io/library/app";
+  const auto pull = [&] {
+    PullRequest request;
+    request.name_space = "n";
+    request.reference = "app:v1";
+    request.policy = PullPolicy::kAlways;
+    return puller_->Pull(request, {}, {}).status();
+  };
+  const Digest first = AddRemote(name, "v1", {MakeTar({{"a", "A"}})});
+  ASSERT_OK(pull());
+  const Digest second = AddRemote(name, "v1", {MakeTar({{"b", "B"}})});
+  const Digest layer = ManifestAt(name, "v1").layers[0].digest;
+  const std::string bytes = registry_.repositories[name].blobs[layer];
+  registry_.repositories[name].blobs.erase(layer);
+  EXPECT_THAT(pull(), StatusIs(absl::StatusCode::kNotFound));
+  ASSERT_OK_AND_ASSIGN(const StoredImage kept, images_->Get("n", "app:v1"));
+  EXPECT_EQ(kept.manifest, first);
+  registry_.repositories[name].blobs[layer] = bytes;
+  ASSERT_OK(pull());
+  ASSERT_OK_AND_ASSIGN(const StoredImage pulled, images_->Get("n", "app:v1"));
+  EXPECT_EQ(pulled.manifest, second);
+}
+
 TEST_F(PullerTest, APullForAPlatformIsOfThatPlatform) {
   AddRemote("docker.io/library/app", "v1", {}, "amd64");
   const auto pull = [&](const std::string& architecture) {
@@ -192,9 +217,10 @@ TEST_F(PullerTest, APullForAPlatformIsOfThatPlatform) {
     request.platform = LinuxOn(architecture);
     return puller_->Pull(request, {}, {}).status();
   };
-  EXPECT_OK(pull("amd64"));
   EXPECT_THAT(pull("arm64"),
               StatusIs(absl::StatusCode::kNotFound, HasSubstr("only for linux/amd64")));
+  EXPECT_THAT(images_->Get("n", "app:v1"), StatusIs(absl::StatusCode::kNotFound));
+  EXPECT_OK(pull("amd64"));
 }
 
 TEST_F(PullerTest, WhatIsPushedIsThereAtOnce) {
