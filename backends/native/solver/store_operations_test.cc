@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <google/protobuf/text_format.h>
 
+#include <latch>
 #include <memory>
 #include <optional>
 #include <string>
@@ -12,8 +13,10 @@
 
 #include "backends/native/solver/earlier_files.h"
 #include "backends/native/testing/store_fixture.h"
+#include "base/errors.h"
 #include "base/status_macros.h"
 #include "base/tar_writer.h"
+#include "base/thread_pool.h"
 
 namespace zlayer {
 namespace {
@@ -181,6 +184,47 @@ TEST_F(CopyTest, AnUnpackedArchiveIsKeyedByItsEntries) {
   EXPECT_EQ(PathsOf(*made), (std::vector<std::string>{"src", "src/lib", "src/lib/f"}));
   ASSERT_OK_AND_ASSIGN(const Step again, Prepare(archive("x", 1)));
   EXPECT_EQ(again.parts[0].files, made);  // nothing was planned
+}
+
+// A server that answers, with an error, once others had their turn.
+class SlowRemote : public RemoteSources {
+ public:
+  absl::StatusOr<LayerRef> Http(const v1::HttpInput&, std::string_view,
+                                const FetchScope&) override {
+    others.wait();
+    return NotFound("it is gone");
+  }
+  absl::StatusOr<LayerRef> Git(const v1::GitInput&, const FetchScope&) override {
+    return Unimplemented("no git");
+  }
+
+  std::latch others{1};
+};
+
+TEST_F(CopyTest, WhoWaitsForTheNetworkHasNoPlace) {
+  auto graph = std::make_shared<v1::Graph>(*job_.graph);
+  v1::Copy::Source* source =
+      graph->mutable_stages(0)->mutable_operations(1)->mutable_copy()->mutable_sources(0);
+  source->mutable_from()->mutable_http()->set_url("http://server.example/f");
+  job_.graph = std::move(graph);
+  SlowRemote remote;
+  std::optional<ThreadPool> pool(1);
+  pool->Submit([&] {
+    StoreOperations operations({.store = store_.get(),
+                                .remote = &remote,
+                                .clock = SystemClock(),
+                                .pool = &*pool,
+                                .plans = &plans_,
+                                .archives = &*archives_},
+                               job_);
+    std::vector<BuiltStage> stages(1);
+    stages[0].files.layers = &store_->layers();
+    EXPECT_THAT(operations.Prepare(job_.graph->stages(0).operations(1), 0, stages, {}, {}),
+                StatusIs(absl::StatusCode::kNotFound));
+  });
+  pool->Submit([&] { remote.others.count_down(); });
+  remote.others.wait();  // a pool that ends lets nobody in
+  pool.reset();
 }
 
 // Stage 0 is for Windows, on a layer that may not be readable; stage 1 for Linux copies from it.
