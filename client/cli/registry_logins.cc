@@ -66,23 +66,18 @@ bool EqualsIgnoringCase(std::string_view a, std::string_view b) {
 absl::Status AddLogin(const std::vector<std::string>& files, const std::string& registry,
                       const std::set<std::string>& repositories, const std::stop_token& stop,
                       google::protobuf::RepeatedPtrField<v1::RegistryCredential>* credentials) {
-  std::map<std::string, v1::RegistryCredential> found;  // by repository
+  ASSIGN_OR_RETURN(auto found, FindCredentials(files, registry, repositories, stop));
   std::set<std::string> different;
-  for (const std::string& repository : repositories) {
-    ASSIGN_OR_RETURN(std::optional<FoundCredential> credential,
-                     FindCredentials(files, registry, repository, stop));
-    if (credential.has_value()) {
-      different.insert(credential->credential.SerializeAsString());
-      found[repository] = std::move(credential->credential);
-    }
+  for (const auto& [repository, login] : found) {
+    different.insert(login.credential.SerializeAsString());
   }
   if (different.size() == 1 && found.size() == repositories.size()) {
-    *credentials->Add() = found.begin()->second;
+    *credentials->Add() = std::move(found.begin()->second.credential);
     return absl::OkStatus();
   }
-  for (auto& [repository, credential] : found) {
-    credential.set_registry(registry + "/" + repository);
-    *credentials->Add() = std::move(credential);
+  for (auto& [repository, login] : found) {
+    login.credential.set_registry(registry + "/" + repository);
+    *credentials->Add() = std::move(login.credential);
   }
   return absl::OkStatus();
 }

@@ -32,18 +32,25 @@ absl::StatusOr<std::optional<CredentialHelper>> HelperFor(const CredentialFile& 
   return *std::move(helper);
 }
 
-absl::StatusOr<std::optional<FoundCredential>> FindIn(const CredentialFile& file,
-                                                      const std::string& registry,
-                                                      const std::string& repository,
-                                                      std::stop_token stop) {
+// What the helper has that a file names for a registry, whatever the repository.
+absl::StatusOr<std::optional<FoundCredential>> FromHelper(const CredentialFile& file,
+                                                          const std::string& registry,
+                                                          std::stop_token stop) {
   ASSIGN_OR_RETURN(const std::optional<CredentialHelper> helper, HelperFor(file, registry));
-  if (helper.has_value()) {
-    ASSIGN_OR_RETURN(std::optional<v1::RegistryCredential> credential,
-                     helper->Get(ServerName(registry), std::move(stop)));
-    if (credential.has_value()) {
-      return FoundCredential{*std::move(credential), helper->program()};
-    }
+  if (!helper.has_value()) {
+    return std::nullopt;
   }
+  ASSIGN_OR_RETURN(std::optional<v1::RegistryCredential> credential,
+                   helper->Get(ServerName(registry), std::move(stop)));
+  if (!credential.has_value()) {
+    return std::nullopt;
+  }
+  return FoundCredential{*std::move(credential), helper->program()};
+}
+
+absl::StatusOr<std::optional<FoundCredential>> FromFile(const CredentialFile& file,
+                                                        const std::string& registry,
+                                                        const std::string& repository) {
   ASSIGN_OR_RETURN(std::optional<v1::RegistryCredential> credential,
                    file.Find(registry, repository));
   if (!credential.has_value()) {
@@ -92,16 +99,33 @@ absl::StatusOr<std::string> RegistryName(std::string_view text) {
 absl::StatusOr<std::optional<FoundCredential>> FindCredentials(
     const std::vector<std::string>& files, const std::string& registry,
     const std::string& repository, std::stop_token stop) {
-  for (const std::string& path : files) {
-    ASSIGN_OR_RETURN(const CredentialFile file, CredentialFile::Read(path));
-    ASSIGN_OR_RETURN(std::optional<FoundCredential> found,
-                     FindIn(file, registry, repository, stop));
-    if (found.has_value()) {
-      found->credential.set_registry(registry);
-      return found;
+  ASSIGN_OR_RETURN(auto found, FindCredentials(files, registry, std::set<std::string>{repository},
+                                               std::move(stop)));
+  return found.empty() ? std::nullopt : std::optional(std::move(found.begin()->second));
+}
+
+absl::StatusOr<std::map<std::string, FoundCredential>> FindCredentials(
+    const std::vector<std::string>& files, const std::string& registry,
+    std::set<std::string> repositories, std::stop_token stop) {
+  std::map<std::string, FoundCredential> found;
+  for (auto path = files.begin(); path != files.end() && !repositories.empty(); ++path) {
+    ASSIGN_OR_RETURN(const CredentialFile file, CredentialFile::Read(*path));
+    ASSIGN_OR_RETURN(const std::optional<FoundCredential> helped, FromHelper(file, registry, stop));
+    for (auto repository = repositories.begin(); repository != repositories.end();) {
+      std::optional<FoundCredential> credential = helped;
+      if (!credential.has_value()) {
+        ASSIGN_OR_RETURN(credential, FromFile(file, registry, *repository));
+      }
+      if (!credential.has_value()) {
+        ++repository;
+        continue;
+      }
+      credential->credential.set_registry(registry);
+      found.emplace(*repository, *std::move(credential));
+      repository = repositories.erase(repository);
     }
   }
-  return std::nullopt;
+  return found;
 }
 
 absl::StatusOr<StoredCredential> SaveCredentials(const std::vector<std::string>& files,

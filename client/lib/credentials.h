@@ -17,7 +17,9 @@
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
 
+#include <map>
 #include <optional>
+#include <set>
 #include <stop_token>
 #include <string>
 #include <string_view>
@@ -43,6 +45,10 @@ struct FoundCredential {
 absl::StatusOr<std::optional<FoundCredential>> FindCredentials(
     const std::vector<std::string>& files, const std::string& registry,
     const std::string& repository, std::stop_token stop);
+// The same for several, by repository: files are read, and helpers asked, once.
+absl::StatusOr<std::map<std::string, FoundCredential>> FindCredentials(
+    const std::vector<std::string>& files, const std::string& registry,
+    std::set<std::string> repositories, std::stop_token stop);
 
 struct StoredCredential {
   std::string place;  // as FoundCredential.source
