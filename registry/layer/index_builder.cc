@@ -55,7 +55,7 @@ absl::Status LayerIndexBuilder::Add(Entry entry) {
 // `gone` is not there any more, or not what it was.
 void LayerIndexBuilder::KeepLinks(const Entry& gone) {
   const auto group = links_.find(gone.path);
-  if (group == links_.end()) {
+  if (group == links_.end() || gone.type != EntryType::kFile) {
     return;
   }
   const auto links = std::move(group->second);
@@ -87,7 +87,7 @@ void LayerIndexBuilder::RemoveSubtree(std::string_view path) {
   auto last = first;
   std::vector<Entry> linked;
   while (last != entries_.end() && IsAtOrBelow(last->first, path)) {
-    if (!links_.empty() && links_.contains(last->first)) {
+    if (links_.contains(last->first)) {
       linked.push_back(last->second);
     }
     ++last;

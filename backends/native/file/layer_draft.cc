@@ -153,7 +153,8 @@ absl::Status LayerDraft::CopyMatch(const Match& match, const std::string& destin
     return NotFound(fmt::format("\"{}\" does not exist", match.source->pattern));
   }
   if (match.source->unpack && entry->entry.type == EntryType::kFile) {
-    ASSIGN_OR_RETURN(const bool unpacked, Unpack(*match.source, *entry, options, unpack));
+    ASSIGN_OR_RETURN(const bool unpacked,
+                     Unpack(*match.source, *entry, destination, options, unpack));
     if (unpacked) {
       return absl::OkStatus();
     }
@@ -302,7 +303,8 @@ absl::Status LayerDraft::AddCopied(const CopySource& source, const RootfsEntry& 
 }
 
 absl::StatusOr<bool> LayerDraft::Unpack(const CopySource& source, const RootfsEntry& file,
-                                        const CopyOptions& options, const Unpacker& unpack) {
+                                        const std::string& destination, const CopyOptions& options,
+                                        const Unpacker& unpack) {
   ArchiveFile archive{
       .name = NameIn(source, file.entry.path), .file = {}, .content = file.entry.content};
   ASSIGN_OR_RETURN(archive.file, source.from->Open(file));
@@ -318,7 +320,6 @@ absl::StatusOr<bool> LayerDraft::Unpack(const CopySource& source, const RootfsEn
                       detail);
   }
   RETURN_IF_ERROR(unpacked.status());
-  ASSIGN_OR_RETURN(const std::string destination, parent_->view.Resolve(options.destination));
   RETURN_IF_ERROR(MakeParents(destination, kDirectoryMode, options.owner.value_or(Owner())));
   for (size_t i = 0; i < (*unpacked)->size(); ++i) {
     RETURN_IF_ERROR(AddUnpacked(destination, options.owner, (*unpacked)->At(i)));

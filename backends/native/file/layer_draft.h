@@ -120,7 +120,8 @@ class LayerDraft {
                          const std::string& target, const CopyOptions& options);
   // Whether the file was an archive, and is unpacked now.
   absl::StatusOr<bool> Unpack(const CopySource& source, const RootfsEntry& file,
-                              const CopyOptions& options, const Unpacker& unpack);
+                              const std::string& destination, const CopyOptions& options,
+                              const Unpacker& unpack);
   absl::Status AddUnpacked(const std::string& destination, const std::optional<Owner>& owner,
                            Entry entry);
 
