@@ -243,6 +243,17 @@ TEST(BuilderTest, AFileThatIsReplacedLivesOnUnderItsOtherNames) {
   }
 }
 
+TEST(BuilderTest, OfADirectoryNothingLivesOnUnderALink) {
+  LayerIndexBuilder builder;
+  ASSERT_OK(builder.Add(DirectoryEntry("d")));
+  ASSERT_OK(builder.Add(HardLinkEntry("l", "d")));
+  ASSERT_OK(builder.Add(FileEntry("d", "file")));
+  ASSERT_OK(builder.Settle());
+  EXPECT_EQ(builder.Find("l")->type, EntryType::kFile);
+  EXPECT_EQ(builder.Find("l")->content, Digest::Of("file"));
+  EXPECT_EQ(builder.Find("l")->hard_link, "d");
+}
+
 TEST(BuilderTest, HardLinksMustEndAtAFile) {
   LayerIndexBuilder missing;
   ASSERT_OK(missing.Add(HardLinkEntry("a", "b")));
