@@ -21,21 +21,32 @@ ThreadPool::~ThreadPool() {
 }
 
 void ThreadPool::Submit(std::function<void()> task) {
-  {
-    MutexLock lock(&mutex_);
-    tasks_.push_back(std::move(task));
+  MutexLock lock(&mutex_);
+  tasks_.push_back(std::move(task));
+  CallOne();
+}
+
+void ThreadPool::CallOne() {
+  if (!tasks_.empty() && busy_ < places_ && !idle_.empty()) {
+    idle_.back()->called = true;
+    idle_.back()->woken.NotifyOne();
+    idle_.pop_back();
   }
-  ready_.NotifyOne();
 }
 
 void ThreadPool::Work(std::stop_token stop) {
+  Idle self;
   while (true) {
     std::function<void()> task;
     {
       MutexLock lock(&mutex_);
-      ready_.Wait(&mutex_, stop, [this]() ABSL_NO_THREAD_SAFETY_ANALYSIS {
-        return !tasks_.empty() && busy_ < places_;
-      });
+      while ((tasks_.empty() || busy_ >= places_) && !stop.stop_requested()) {
+        self.called = false;
+        idle_.push_back(&self);
+        if (!self.woken.Wait(&mutex_, stop, [&self] { return self.called; })) {
+          std::erase(idle_, &self);
+        }
+      }
       if (tasks_.empty()) {
         return;
       }
@@ -44,9 +55,9 @@ void ThreadPool::Work(std::stop_token stop) {
       ++busy_;
     }
     task();
+    // Who ends a task looks for the next one itself: nobody else needs to be called.
     MutexLock lock(&mutex_);
     --busy_;
-    ready_.NotifyOne();
   }
 }
 
@@ -58,8 +69,8 @@ void ThreadPool::Outside(const std::function<void()>& wait) {
     if (!ending_ && threads_.size() - outside_ < places_) {
       threads_.emplace_back([this](std::stop_token stop) { Work(std::move(stop)); });
     }
+    CallOne();
   }
-  ready_.NotifyOne();
   wait();
   MutexLock lock(&mutex_);
   --outside_;

@@ -31,12 +31,19 @@ class ThreadPool {
   void Outside(const std::function<void()>& wait);
 
  private:
+  struct Idle {
+    CondVar woken;
+    bool called = false;
+  };
+
   void Work(std::stop_token stop);
+  void CallOne() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const size_t places_;
 
   Mutex mutex_;
-  CondVar ready_;
+  // The last to come is called first: what it needs is still in the processor's caches.
+  std::vector<Idle*> idle_ ABSL_GUARDED_BY(mutex_);
   std::deque<std::function<void()>> tasks_ ABSL_GUARDED_BY(mutex_);
   size_t busy_ ABSL_GUARDED_BY(mutex_) = 0;
   size_t outside_ ABSL_GUARDED_BY(mutex_) = 0;

@@ -5,8 +5,11 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <latch>
 #include <numeric>
+#include <set>
+#include <thread>
 #include <vector>
 
 namespace zlayer {
@@ -79,6 +82,24 @@ TEST(ThreadPoolTest, AfterAWaitOutsideNoMoreTasksRunAtOnceThanBefore) {
     }
   }
   EXPECT_EQ(most, 1);
+}
+
+TEST(ThreadPoolTest, WhoRanLastRunsNext) {
+  std::set<std::thread::id> ran;
+  {
+    ThreadPool pool(8);
+    for (int i = 0; i < 50; ++i) {
+      std::latch done(1);
+      pool.Submit([&] {
+        ran.insert(std::this_thread::get_id());
+        done.count_down();
+      });
+      done.wait();
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+  }
+  // All eight, in turns, where the longest idle one is called.
+  EXPECT_LE(ran.size(), 4);
 }
 
 TEST(ThreadPoolTest, ATaskMaySubmitAnother) {
