@@ -84,7 +84,7 @@ class NativeBackend : public Backend {
             [this, layers, epoch = job.layer_epoch, spans = job.spans](const LayerRef& layer) {
               digests_.Submit([layers, layer, epoch, spans, stop = stop_.get_token()] {
                 const ScopedSpan span(spans.get(), "digest", layer->id().ToString());
-                (void)layers->EnsureTarIdentity(layer, epoch, stop);
+                (void)layers->EnsureTarIdentity(layer->id(), epoch, stop);
               });
             },
     };

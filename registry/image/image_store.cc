@@ -407,8 +407,7 @@ absl::Status DatabaseImageStore::DescribeLayer(TarEpoch epoch, ImageLayer* layer
       return absl::OkStatus();
     }
   }
-  ASSIGN_OR_RETURN(LayerRef index, parts_.layers->Get(layer->layer));
-  ASSIGN_OR_RETURN(TarIdentity tar, parts_.layers->EnsureTarIdentity(index, epoch, {}));
+  ASSIGN_OR_RETURN(TarIdentity tar, parts_.layers->EnsureTarIdentity(layer->layer, epoch, {}));
   lease->Add(tar.diff_id);
   *layer = {layer->layer, tar.diff_id, tar.diff_id, tar.size, std::string(kTarMediaType)};
   return absl::OkStatus();

@@ -38,7 +38,7 @@ TEST_F(ImageStoreTest, CommitDescribesItsLayersByTheirTars) {
   StoredImage stored = Commit(image, {"app:v1"});
   ASSERT_EQ(stored.layers.size(), 1);
   ASSERT_OK_AND_ASSIGN(LayerRef layer, layers_->Get(image.layers[0].layer));
-  ASSERT_OK_AND_ASSIGN(TarIdentity tar, layers_->EnsureTarIdentity(layer, {}, {}));
+  ASSERT_OK_AND_ASSIGN(TarIdentity tar, layers_->EnsureTarIdentity(layer->id(), {}, {}));
   EXPECT_EQ(stored.layers[0].diff_id, tar.diff_id);
   EXPECT_EQ(stored.layers[0].digest, tar.diff_id);
   EXPECT_EQ(stored.layers[0].size, tar.size);
@@ -60,7 +60,7 @@ TEST_F(ImageStoreTest, AnEpochClampsTheTarsOfNewLayersAlone) {
   StoredImage one = Commit(image, {"app"});
   EXPECT_EQ(one.layers[0].digest, base.layers[0].digest);
   ASSERT_OK_AND_ASSIGN(LayerRef layer, layers_->Get(image.layers[1].layer));
-  ASSERT_OK_AND_ASSIGN(TarIdentity plain, layers_->EnsureTarIdentity(layer, {}, {}));
+  ASSERT_OK_AND_ASSIGN(TarIdentity plain, layers_->EnsureTarIdentity(layer->id(), {}, {}));
   EXPECT_NE(one.layers[1].digest, plain.diff_id);
 
   // The same files at another time are another layer, and the same image.

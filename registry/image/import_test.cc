@@ -61,7 +61,7 @@ TEST_F(ImportTest, UncompressedLayersAreStoredOnce) {
   layout.AddEntry(layout.AddImage({base_}), kName);
   ASSERT_OK_AND_ASSIGN(std::vector<StoredImage> images, Import(layout.Tar()));
   ASSERT_OK_AND_ASSIGN(LayerRef layer, layers_->Get(images[0].layers[0].layer));
-  ASSERT_OK_AND_ASSIGN(TarIdentity tar, layers_->EnsureTarIdentity(layer, {}, {}));
+  ASSERT_OK_AND_ASSIGN(TarIdentity tar, layers_->EnsureTarIdentity(layer->id(), {}, {}));
   EXPECT_EQ(tar.diff_id, Digest::Of(base_));
   for (const std::string& file : FilesOnDisk()) {
     EXPECT_FALSE(file.starts_with("packs/")) << file;

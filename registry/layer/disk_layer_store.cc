@@ -60,7 +60,7 @@ class DiskLayerStore final : public LayerStore {
   absl::StatusOr<LayerRef> Get(const Digest& id) override;
   absl::StatusOr<uint64_t> EnsureTree(const LayerRef& layer, std::stop_token stop) override;
   const std::string& trees_directory() const override { return trees_directory_; }
-  absl::StatusOr<TarIdentity> EnsureTarIdentity(const LayerRef& layer, TarEpoch epoch,
+  absl::StatusOr<TarIdentity> EnsureTarIdentity(const Digest& layer, TarEpoch epoch,
                                                 std::stop_token stop) override;
   absl::StatusOr<std::optional<uint64_t>> TarSize(const Digest& layer,
                                                   const Digest& diff_id) override;
@@ -86,8 +86,9 @@ class DiskLayerStore final : public LayerStore {
   absl::StatusOr<LayerRef> Open(const Digest& id);
   absl::StatusOr<uint64_t> MakeTree(const LayerIndex& layer, std::stop_token stop);
   absl::StatusOr<std::optional<TarIdentity>> FindTar(const Digest& layer, TarEpoch epoch);
-  absl::StatusOr<TarIdentity> MakeTarIdentity(const LayerIndex& layer, TarEpoch epoch,
+  absl::StatusOr<TarIdentity> MakeTarIdentity(const Digest& id, TarEpoch epoch,
                                               std::stop_token stop);
+  absl::Status Touch(const Digest& id);
   absl::StatusOr<ContentOpener> Opener(const LayerIndex& layer);
   bool IsOpen(const Digest& layer);
   absl::Status MoveFiles(const LayerRows::Removed& removed, const std::string& trash) const;
@@ -196,10 +197,13 @@ absl::StatusOr<LayerRef> DiskLayerStore::Open(const Digest& id) {
   return layer;
 }
 
+absl::Status DiskLayerStore::Touch(const Digest& id) {
+  return used_.TryTouch(id) ? absl::OkStatus()
+                            : NotFound(fmt::format("the layer {} is being removed", id.ToString()));
+}
+
 absl::StatusOr<LayerRef> DiskLayerStore::Get(const Digest& id) {
-  if (!used_.TryTouch(id)) {
-    return NotFound(fmt::format("the layer {} is being removed", id.ToString()));
-  }
+  RETURN_IF_ERROR(Touch(id));
   RETURN_IF_ERROR(FindRow(id).status());
   return Open(id);
 }
@@ -240,29 +244,31 @@ absl::StatusOr<std::optional<TarIdentity>> DiskLayerStore::FindTar(const Digest&
                               : std::optional<TarIdentity>({row.diff_id, row.tar_size});
 }
 
-absl::StatusOr<TarIdentity> DiskLayerStore::EnsureTarIdentity(const LayerRef& layer, TarEpoch epoch,
+absl::StatusOr<TarIdentity> DiskLayerStore::EnsureTarIdentity(const Digest& layer, TarEpoch epoch,
                                                               std::stop_token stop) {
-  ASSIGN_OR_RETURN(std::optional<TarIdentity> known, FindTar(layer->id(), epoch));
+  RETURN_IF_ERROR(Touch(layer));
+  ASSIGN_OR_RETURN(std::optional<TarIdentity> known, FindTar(layer, epoch));
   if (known) {
     return *known;
   }
-  return tars_.Do({layer->id(), epoch}, stop,
-                  [this, &layer, epoch, stop] { return MakeTarIdentity(*layer, epoch, stop); });
+  return tars_.Do({layer, epoch}, stop,
+                  [this, &layer, epoch, stop] { return MakeTarIdentity(layer, epoch, stop); });
 }
 
-absl::StatusOr<TarIdentity> DiskLayerStore::MakeTarIdentity(const LayerIndex& layer, TarEpoch epoch,
+absl::StatusOr<TarIdentity> DiskLayerStore::MakeTarIdentity(const Digest& id, TarEpoch epoch,
                                                             std::stop_token stop) {
-  ASSIGN_OR_RETURN(std::optional<TarIdentity> known, FindTar(layer.id(), epoch));
+  ASSIGN_OR_RETURN(std::optional<TarIdentity> known, FindTar(id, epoch));
   if (known) {
     return *known;
   }
-  ASSIGN_OR_RETURN(ContentOpener open, Opener(layer));
+  ASSIGN_OR_RETURN(const LayerRef layer, Open(id));
+  ASSIGN_OR_RETURN(ContentOpener open, Opener(*layer));
   ASSIGN_OR_RETURN(const TarIdentity made,
-                   DigestLayerTar({layer, std::move(open), epoch}, std::move(stop)));
-  RETURN_IF_ERROR(epoch ? rows_.AddClampedTar(layer.id(), *epoch, made)
-                        : rows_.SetTar(layer.id(), made.diff_id, made.size, false));
+                   DigestLayerTar({*layer, std::move(open), epoch}, std::move(stop)));
+  RETURN_IF_ERROR(epoch ? rows_.AddClampedTar(id, *epoch, made)
+                        : rows_.SetTar(id, made.diff_id, made.size, false));
   // What arrived meanwhile stays.
-  ASSIGN_OR_RETURN(known, FindTar(layer.id(), epoch));
+  ASSIGN_OR_RETURN(known, FindTar(id, epoch));
   return known.value_or(made);
 }
 

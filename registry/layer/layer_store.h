@@ -64,9 +64,10 @@ class LayerStore {
   virtual absl::StatusOr<uint64_t> EnsureTree(const LayerRef& layer, std::stop_token stop) = 0;
   virtual const std::string& trees_directory() const = 0;
 
-  // Streams the tar through the digest the first time, remembers it. For a layer that arrived as a
-  // tar, without an epoch: that tar's.
-  virtual absl::StatusOr<TarIdentity> EnsureTarIdentity(const LayerRef& layer, TarEpoch epoch,
+  // Streams the tar through the digest the first time, remembers it: the layer's index is opened
+  // then only. For a layer that arrived as a tar, without an epoch: that tar's. kNotFound where
+  // there is no such layer.
+  virtual absl::StatusOr<TarIdentity> EnsureTarIdentity(const Digest& layer, TarEpoch epoch,
                                                         std::stop_token stop) = 0;
   // Length of this tar of the layer; nothing where neither EnsureTarIdentity nor SetTarIdentity
   // named it. kNotFound where there is no such layer.

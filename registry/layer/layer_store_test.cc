@@ -158,12 +158,14 @@ TEST_F(LayerStoreTest, ATreeBecomesALayerInOneRead) {
   EXPECT_EQ(layer->id(), Digest::Of(index));
   EXPECT_FALSE(std::filesystem::exists(tree));
   // Without the tree nothing could be digested: it is known.
-  ASSERT_OK_AND_ASSIGN(TarIdentity first, layers_->EnsureTarIdentity(layer, std::nullopt, {}));
+  ASSERT_OK_AND_ASSIGN(TarIdentity first,
+                       layers_->EnsureTarIdentity(layer->id(), std::nullopt, {}));
   ASSERT_OK_AND_ASSIGN(std::string tar, TarOf(layer, first.diff_id));
   EXPECT_EQ(first.diff_id, Digest::Of(tar));
   EXPECT_EQ(first.size, tar.size());
   ASSERT_OK(RemoveTree(layers_->trees_directory() + "/" + In("trees").front()));
-  ASSERT_OK_AND_ASSIGN(TarIdentity known, layers_->EnsureTarIdentity(layer, std::nullopt, {}));
+  ASSERT_OK_AND_ASSIGN(TarIdentity known,
+                       layers_->EnsureTarIdentity(layer->id(), std::nullopt, {}));
   EXPECT_EQ(known.diff_id, first.diff_id);
 }
 
@@ -242,7 +244,7 @@ TEST_F(LayerStoreTest, CallsAtOnceShareTheTreeAndTheTar) {
     for (size_t i = 0; i < numbers.size(); ++i) {
       threads.emplace_back([this, &layer, &numbers, &diff_ids, i] {
         numbers[i] = layers_->EnsureTree(layer, {}).value_or(0);
-        auto tar = layers_->EnsureTarIdentity(layer, {}, {});
+        auto tar = layers_->EnsureTarIdentity(layer->id(), {}, {});
         diff_ids[i] = tar.ok() ? tar->diff_id : Digest();
       });
     }
@@ -258,28 +260,32 @@ TEST_F(LayerStoreTest, TheTarIdentityIsThatOfTheTar) {
   std::string tree = RunTree("in the tree only");
   ASSERT_OK_AND_ASSIGN(LayerRef run, layers_->Add(IndexOf(tree), tree));
   for (const LayerRef& layer : {AddFile("stored"), run}) {
-    ASSERT_OK_AND_ASSIGN(TarIdentity identity, layers_->EnsureTarIdentity(layer, {}, {}));
+    ASSERT_OK_AND_ASSIGN(TarIdentity identity, layers_->EnsureTarIdentity(layer->id(), {}, {}));
     ASSERT_OK_AND_ASSIGN(std::string tar, TarOf(layer, identity.diff_id));
     EXPECT_EQ(identity.diff_id, Digest::Of(tar));
     EXPECT_EQ(identity.size, tar.size());
   }
   // It is remembered: nothing is read again.
-  ASSERT_OK_AND_ASSIGN(TarIdentity before, layers_->EnsureTarIdentity(run, {}, {}));
-  ASSERT_OK(RemoveTree(root_.path() + "/trees"));
+  ASSERT_OK_AND_ASSIGN(TarIdentity before, layers_->EnsureTarIdentity(run->id(), {}, {}));
+  for (const char* directory : {"/trees", "/indexes"}) {
+    ASSERT_OK(RemoveTree(root_.path() + directory));
+  }
   Reopen();
-  ASSERT_OK_AND_ASSIGN(TarIdentity after, layers_->EnsureTarIdentity(run, {}, {}));
+  ASSERT_OK_AND_ASSIGN(TarIdentity after, layers_->EnsureTarIdentity(run->id(), {}, {}));
   EXPECT_EQ(after.diff_id, before.diff_id);
+  EXPECT_THAT(layers_->EnsureTarIdentity(Digest::Of("none"), {}, {}),
+              StatusIs(absl::StatusCode::kNotFound));
 }
 
 TEST_F(LayerStoreTest, ATarThatArrivedStaysAsItIs) {
   LayerRef layer = AddFile("x");
   ASSERT_OK(layers_->SetTarIdentity(layer->id(), {Digest::Of("tar"), 3}));
-  ASSERT_OK_AND_ASSIGN(TarIdentity tar, layers_->EnsureTarIdentity(layer, {}, {}));
+  ASSERT_OK_AND_ASSIGN(TarIdentity tar, layers_->EnsureTarIdentity(layer->id(), {}, {}));
   EXPECT_EQ(tar.diff_id, Digest::Of("tar"));
   EXPECT_EQ(tar.size, 3u);
   EXPECT_THAT(TarOf(layer, tar.diff_id), StatusIs(absl::StatusCode::kFailedPrecondition));
   ASSERT_OK(layers_->SetTarIdentity(layer->id(), {Digest::Of("another"), 7}));
-  ASSERT_OK_AND_ASSIGN(tar, layers_->EnsureTarIdentity(layer, {}, {}));
+  ASSERT_OK_AND_ASSIGN(tar, layers_->EnsureTarIdentity(layer->id(), {}, {}));
   EXPECT_EQ(tar.diff_id, Digest::Of("tar"));
   EXPECT_THAT(layers_->SetTarIdentity(Digest::Of("none"), {Digest::Of("tar"), 3}),
               StatusIs(absl::StatusCode::kNotFound));
@@ -288,9 +294,9 @@ TEST_F(LayerStoreTest, ATarThatArrivedStaysAsItIs) {
 TEST_F(LayerStoreTest, AnIdentityOfAnotherTarFormatIsMadeAnew) {
   Store("stored");
   LayerRef layer = AddFile("stored");
-  ASSERT_OK_AND_ASSIGN(TarIdentity now, layers_->EnsureTarIdentity(layer, {}, {}));
+  ASSERT_OK_AND_ASSIGN(TarIdentity now, layers_->EnsureTarIdentity(layer->id(), {}, {}));
   Execute("UPDATE layers SET tar_format = 99, diff_id = zeroblob(32)");
-  ASSERT_OK_AND_ASSIGN(TarIdentity again, layers_->EnsureTarIdentity(layer, {}, {}));
+  ASSERT_OK_AND_ASSIGN(TarIdentity again, layers_->EnsureTarIdentity(layer->id(), {}, {}));
   EXPECT_EQ(again.diff_id, now.diff_id);
 }
 
@@ -301,7 +307,7 @@ TEST_F(LayerStoreTest, EachEpochMakesATarOfItsOwn) {
   ASSERT_OK_AND_ASSIGN(LayerRef layer, layers_->Add(SerializeEntries({file}), ""));
   std::set<Digest> diff_ids;
   for (TarEpoch epoch : {TarEpoch(), TarEpoch(0), TarEpoch(1'600'000'000)}) {
-    ASSERT_OK_AND_ASSIGN(TarIdentity tar, layers_->EnsureTarIdentity(layer, epoch, {}));
+    ASSERT_OK_AND_ASSIGN(TarIdentity tar, layers_->EnsureTarIdentity(layer->id(), epoch, {}));
     EXPECT_TRUE(diff_ids.insert(tar.diff_id).second);
   }
   // They are remembered: nothing is read again to name them, and each can be written by its name.
@@ -313,7 +319,7 @@ TEST_F(LayerStoreTest, EachEpochMakesATarOfItsOwn) {
     EXPECT_EQ(Digest::Of(tar), diff_id);
   }
   ASSERT_OK(RemoveTree(root_.path() + "/packs"));
-  ASSERT_OK_AND_ASSIGN(TarIdentity again, layers_->EnsureTarIdentity(layer, 0, {}));
+  ASSERT_OK_AND_ASSIGN(TarIdentity again, layers_->EnsureTarIdentity(layer->id(), 0, {}));
   EXPECT_TRUE(diff_ids.contains(again.diff_id));
   EXPECT_EQ(again.size, 2048u);
 }
@@ -331,10 +337,10 @@ TEST_F(LayerStoreTest, ALayerThatArrivedHasClampedTarsBesides) {
   Store("x");
   LayerRef layer = AddFile("x");
   ASSERT_OK(layers_->SetTarIdentity(layer->id(), {Digest::Of("tar"), 3}));
-  ASSERT_OK_AND_ASSIGN(TarIdentity clamped, layers_->EnsureTarIdentity(layer, 5, {}));
+  ASSERT_OK_AND_ASSIGN(TarIdentity clamped, layers_->EnsureTarIdentity(layer->id(), 5, {}));
   ASSERT_OK_AND_ASSIGN(std::string tar, TarOf(layer, clamped.diff_id));
   EXPECT_EQ(Digest::Of(tar), clamped.diff_id);
-  ASSERT_OK_AND_ASSIGN(TarIdentity arrived, layers_->EnsureTarIdentity(layer, {}, {}));
+  ASSERT_OK_AND_ASSIGN(TarIdentity arrived, layers_->EnsureTarIdentity(layer->id(), {}, {}));
   EXPECT_EQ(arrived.diff_id, Digest::Of("tar"));
 }
 
@@ -376,7 +382,7 @@ TEST_F(LayerStoreTest, StoppedWorkLeavesNothing) {
   std::stop_source stop;
   stop.request_stop();
   EXPECT_THAT(layers_->EnsureTree(layer, stop.get_token()), StatusIs(absl::StatusCode::kCancelled));
-  EXPECT_THAT(layers_->EnsureTarIdentity(layer, {}, stop.get_token()),
+  EXPECT_THAT(layers_->EnsureTarIdentity(layer->id(), {}, stop.get_token()),
               StatusIs(absl::StatusCode::kCancelled));
   EXPECT_THAT(In("trees"), SizeIs(0));
   EXPECT_THAT(In("tmp"), SizeIs(0));
@@ -400,7 +406,7 @@ TEST_F(LayerStoreTest, ALaterTreeHasToBeSyncedAgain) {
   LayerRef layer = AddFile("stored");
   EXPECT_EQ(Boot(layer), BootId());
   Execute("UPDATE layers SET boot = ''");
-  ASSERT_OK(layers_->EnsureTarIdentity(layer, {}, {}));
+  ASSERT_OK(layers_->EnsureTarIdentity(layer->id(), {}, {}));
   EXPECT_EQ(Boot(layer), "");
   ASSERT_OK(layers_->EnsureTree(layer, {}));
   EXPECT_EQ(Boot(layer), BootId());
