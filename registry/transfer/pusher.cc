@@ -1,6 +1,5 @@
 #include "registry/transfer/pusher.h"
 
-#include <absl/cleanup/cleanup.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -19,14 +18,20 @@
 #include "registry/image/image_json.h"
 #include "registry/image/reference.h"
 #include "registry/layer/archive.h"
+#include "registry/layer/single_flight.h"
 #include "registry/transfer/candidates.h"
 #include "registry/transfer/layer_forms.h"
 
 namespace zlayer {
 namespace {
 
-// Layers under way at once; the registry client limits how many are transferred.
+// Layers of an image under way at once; the registry client limits how many are transferred.
 constexpr size_t kThreads = 8;
+// Manifests of an index under way at once. Those of an index within one go one by one: what nests
+// may not multiply.
+constexpr size_t kManifests = 4;
+
+size_t ManifestsAtOnce(int depth) { return depth == 0 ? kManifests : 1; }
 // Between two reports on a blob.
 constexpr int64_t kProgressNs = 250'000'000;
 
@@ -38,10 +43,24 @@ struct Target {
   std::function<absl::StatusOr<std::vector<std::string>>(const Digest& blob)> mount_from;
   const ProgressSink& progress;
   std::atomic<uint64_t> sent = 0;
-  int depth = 0;  // of indexes around what is sent
+  // The manifests of an index may share what they refer to.
+  SingleFlight<bool> blobs;
+  SingleFlight<ImageLayer, std::pair<Digest, std::string>> layers;  // by media type, too
 
   Target(RemoteRepository w, std::string n, const ProgressSink& p)
       : where(std::move(w)), name(std::move(n)), progress(p) {}
+
+  // Sends a blob, or waits for who sends it already.
+  absl::Status Once(const Digest& blob, std::stop_token stop,
+                    const std::function<absl::Status()>& send) {
+    return blobs
+        .Do(blob, std::move(stop),
+            [&]() -> absl::StatusOr<bool> {
+              RETURN_IF_ERROR(send());
+              return true;
+            })
+        .status();
+  }
 
   void Sent(const std::string& item, uint64_t size) {
     sent += size;
@@ -86,11 +105,14 @@ class RegistryPusher : public Pusher {
   absl::StatusOr<PushResult> PushTo(const PushRequest& request, const Reference& destination,
                                     const RepositoryManifest& manifest,
                                     const ProgressSink& progress, std::stop_token stop);
+  // `depth`: of the indexes around what is sent.
   absl::StatusOr<Sent> Send(const PushRequest& request, Target& target,
-                            const RepositoryManifest& manifest, std::stop_token stop);
+                            const RepositoryManifest& manifest, int depth, std::stop_token stop);
   absl::StatusOr<Sent> SendIndex(const PushRequest& request, Target& target,
                                  const RepositoryManifest& manifest, const AnyManifest& document,
-                                 std::stop_token stop);
+                                 int depth, std::stop_token stop);
+  absl::StatusOr<Descriptor> SendPart(const PushRequest& request, Target& target,
+                                      const Descriptor& part, int depth, std::stop_token stop);
   absl::StatusOr<Sent> SendImage(const PushRequest& request, Target& target,
                                  const RepositoryManifest& manifest, std::stop_token stop);
   absl::Status SendStored(const PushRequest& request, Target& target, const Descriptor& blob,
@@ -172,7 +194,7 @@ absl::StatusOr<PushResult> RegistryPusher::PushTo(const PushRequest& request,
   target.mount_from = [&](const Digest& blob) {
     return RepositoriesWith(*parts_.database, request.name_space, target.where, blob);
   };
-  ASSIGN_OR_RETURN(const Sent sent, Send(request, target, manifest, stop));
+  ASSIGN_OR_RETURN(const Sent sent, Send(request, target, manifest, 0, stop));
   const Digest digest = sent.manifest.digest;
   RETURN_IF_ERROR(PutManifest(target, request.by_digest ? digest.ToString() : destination.tag,
                               sent.manifest, std::move(stop)));
@@ -193,11 +215,11 @@ absl::StatusOr<PushResult> RegistryPusher::PushTo(const PushRequest& request,
 absl::StatusOr<RegistryPusher::Sent> RegistryPusher::Send(const PushRequest& request,
                                                           Target& target,
                                                           const RepositoryManifest& manifest,
-                                                          std::stop_token stop) {
+                                                          int depth, std::stop_token stop) {
   ASSIGN_OR_RETURN(const AnyManifest document,
                    ParseAnyManifest(manifest.media_type, manifest.bytes));
   if (document.kind == ManifestKind::kIndex) {
-    return SendIndex(request, target, manifest, document, std::move(stop));
+    return SendIndex(request, target, manifest, document, depth, std::move(stop));
   }
   RETURN_IF_ERROR(SendStored(request, target, document.config, stop));
   if (document.kind == ManifestKind::kImage) {
@@ -213,38 +235,49 @@ absl::StatusOr<RegistryPusher::Sent> RegistryPusher::SendIndex(const PushRequest
                                                                Target& target,
                                                                const RepositoryManifest& manifest,
                                                                const AnyManifest& document,
-                                                               std::stop_token stop) {
-  RETURN_IF_ERROR(CheckIndexDepth(target.depth));
-  ++target.depth;
-  const absl::Cleanup leave = [&target] { --target.depth; };
-  std::vector<Descriptor> children = document.manifests;
-  bool changed = false;
-  for (Descriptor& child : children) {
-    absl::StatusOr<RepositoryManifest> part =
-        images_->GetManifest(request.name_space, child.digest.ToString());
-    if (absl::IsNotFound(part.status())) {
-      return NotFound(
-          fmt::format("{} of the index is not here; bring it with \"zlayer pull "
-                      "--all-platforms\", or send the index with \"zlayer copy\"",
-                      child.digest.ToString()));
-    }
-    RETURN_IF_ERROR(part.status());
-    ASSIGN_OR_RETURN(const Sent sent, Send(request, target, *part, stop));
-    RETURN_IF_ERROR(PutManifest(target, sent.manifest.digest.ToString(), sent.manifest, stop));
-    changed = changed || sent.manifest.digest != child.digest;
-    child.media_type = sent.manifest.media_type;
-    child.digest = sent.manifest.digest;
-    child.size = sent.manifest.bytes.size();
-  }
-  if (!changed) {
+                                                               int depth, std::stop_token stop) {
+  RETURN_IF_ERROR(CheckIndexDepth(depth));
+  std::vector<Descriptor> parts(document.manifests.size());
+  RETURN_IF_ERROR(ForEachInParallel(parts.size(), ManifestsAtOnce(depth), std::move(stop),
+                                    [&](size_t i, std::stop_token stopped) -> absl::Status {
+                                      ASSIGN_OR_RETURN(
+                                          parts[i], SendPart(request, target, document.manifests[i],
+                                                             depth + 1, std::move(stopped)));
+                                      return absl::OkStatus();
+                                    }));
+  if (std::equal(parts.begin(), parts.end(), document.manifests.begin(),
+                 [](const Descriptor& a, const Descriptor& b) { return a.digest == b.digest; })) {
     return Sent{manifest, {}};
   }
   Sent sent;
   sent.manifest.media_type = kIndexMediaType;
-  KeepEntries(manifest.bytes, &children);
-  sent.manifest.bytes = WriteIndex(children, document.annotations, manifest.bytes);
+  KeepEntries(manifest.bytes, &parts);
+  sent.manifest.bytes = WriteIndex(parts, document.annotations, manifest.bytes);
   sent.manifest.digest = Digest::Of(sent.manifest.bytes);
   return sent;
+}
+
+// A manifest of an index, with the manifest itself; as the index then names it.
+absl::StatusOr<Descriptor> RegistryPusher::SendPart(const PushRequest& request, Target& target,
+                                                    const Descriptor& part, int depth,
+                                                    std::stop_token stop) {
+  absl::StatusOr<RepositoryManifest> manifest =
+      images_->GetManifest(request.name_space, part.digest.ToString());
+  if (absl::IsNotFound(manifest.status())) {
+    return NotFound(
+        fmt::format("{} of the index is not here; bring it with \"zlayer pull "
+                    "--all-platforms\", or send the index with \"zlayer copy\"",
+                    part.digest.ToString()));
+  }
+  RETURN_IF_ERROR(manifest.status());
+  ASSIGN_OR_RETURN(const Sent sent, Send(request, target, *manifest, depth, stop));
+  RETURN_IF_ERROR(
+      PutManifest(target, sent.manifest.digest.ToString(), sent.manifest, std::move(stop)));
+  Descriptor named = part;
+  named.media_type = sent.manifest.media_type;
+  named.digest = sent.manifest.digest;
+  named.size = sent.manifest.bytes.size();
+  return named;
 }
 
 absl::StatusOr<RegistryPusher::Sent> RegistryPusher::SendImage(const PushRequest& request,
@@ -257,8 +290,11 @@ absl::StatusOr<RegistryPusher::Sent> RegistryPusher::SendImage(const PushRequest
   RETURN_IF_ERROR(ForEachInParallel(
       layers.size(), kThreads, std::move(stop),
       [&](size_t i, std::stop_token stopped) -> absl::Status {
+        const ImageLayer& layer = image.layers[i];
         ASSIGN_OR_RETURN(layers[i],
-                         SendLayer(request, target, image, image.layers[i], std::move(stopped)));
+                         target.layers.Do({layer.digest, layer.media_type}, stopped, [&] {
+                           return SendLayer(request, target, image, layer, stopped);
+                         }));
         return absl::OkStatus();
       }));
   Sent sent{manifest, {}};
@@ -284,20 +320,22 @@ absl::StatusOr<RegistryPusher::Sent> RegistryPusher::SendImage(const PushRequest
 // A blob that is here as it is.
 absl::Status RegistryPusher::SendStored(const PushRequest& request, Target& target,
                                         const Descriptor& blob, std::stop_token stop) {
-  ASSIGN_OR_RETURN(const std::shared_ptr<BlobReader> reader,
-                   repositories_->OpenBlob(request.name_space, blob.digest));
-  const std::string item = fmt::format("blob {}", blob.digest.ToString());
-  ASSIGN_OR_RETURN(const bool there,
-                   Finds(target, item, {blob.digest, blob.media_type, reader->size()}, stop));
-  if (there) {
-    return absl::OkStatus();
-  }
-  const BlobSource source{
-      blob.digest, reader->size(),
-      [&](uint64_t offset, const std::function<absl::Status(std::string_view)>& sink) {
-        return reader->Read(offset, reader->size() - offset, sink, stop);
-      }};
-  return SendBlob(target, item, source, stop);
+  return target.Once(blob.digest, stop, [&]() -> absl::Status {
+    ASSIGN_OR_RETURN(const std::shared_ptr<BlobReader> reader,
+                     repositories_->OpenBlob(request.name_space, blob.digest));
+    const std::string item = fmt::format("blob {}", blob.digest.ToString());
+    ASSIGN_OR_RETURN(const bool there,
+                     Finds(target, item, {blob.digest, blob.media_type, reader->size()}, stop));
+    if (there) {
+      return absl::OkStatus();
+    }
+    const BlobSource source{
+        blob.digest, reader->size(),
+        [&](uint64_t offset, const std::function<absl::Status(std::string_view)>& sink) {
+          return reader->Read(offset, reader->size() - offset, sink, stop);
+        }};
+    return SendBlob(target, item, source, stop);
+  });
 }
 
 // The layer in the form in which the registry has it now.
@@ -450,13 +488,16 @@ absl::Status RegistryPusher::CopyManifest(const RemoteRepository& from, Target& 
   RETURN_IF_ERROR(CheckIndexDepth(depth));
   ASSIGN_OR_RETURN(const AnyManifest document,
                    ParseAnyManifest(manifest.media_type, manifest.bytes));
-  for (const Descriptor& child : document.manifests) {
-    ASSIGN_OR_RETURN(const RemoteManifest part,
-                     client_->GetManifest(from, child.digest.ToString(), stop));
-    RETURN_IF_ERROR(CopyManifest(from, target, part, depth + 1, stop));
-    RETURN_IF_ERROR(PutManifest(target, part.digest.ToString(),
-                                {part.digest, part.media_type, part.bytes}, stop));
-  }
+  RETURN_IF_ERROR(ForEachInParallel(
+      document.manifests.size(), ManifestsAtOnce(depth), stop,
+      [&](size_t i, std::stop_token stopped) -> absl::Status {
+        ASSIGN_OR_RETURN(
+            const RemoteManifest part,
+            client_->GetManifest(from, document.manifests[i].digest.ToString(), stopped));
+        RETURN_IF_ERROR(CopyManifest(from, target, part, depth + 1, stopped));
+        return PutManifest(target, part.digest.ToString(),
+                           {part.digest, part.media_type, part.bytes}, std::move(stopped));
+      }));
   std::vector<Descriptor> blobs = document.layers;
   std::erase_if(blobs, [](const Descriptor& blob) { return IsForeignLayer(blob.media_type); });
   if (document.kind != ManifestKind::kIndex) {
@@ -492,14 +533,16 @@ absl::StatusOr<ContentFile> RegistryPusher::FetchToFile(const RemoteRepository& 
 
 absl::Status RegistryPusher::CopyBlob(const RemoteRepository& from, Target& target,
                                       const Descriptor& blob, std::stop_token stop) {
-  const std::string item = fmt::format("blob {}", blob.digest.ToString());
-  ASSIGN_OR_RETURN(const bool there,
-                   Finds(target, item, {blob.digest, blob.media_type, blob.size}, stop));
-  if (there) {
-    return absl::OkStatus();
-  }
-  ASSIGN_OR_RETURN(const ContentFile file, FetchToFile(from, blob, stop));
-  return SendBlob(target, item, SourceOf(blob.digest, file), std::move(stop));
+  return target.Once(blob.digest, stop, [&]() -> absl::Status {
+    const std::string item = fmt::format("blob {}", blob.digest.ToString());
+    ASSIGN_OR_RETURN(const bool there,
+                     Finds(target, item, {blob.digest, blob.media_type, blob.size}, stop));
+    if (there) {
+      return absl::OkStatus();
+    }
+    ASSIGN_OR_RETURN(const ContentFile file, FetchToFile(from, blob, stop));
+    return SendBlob(target, item, SourceOf(blob.digest, file), stop);
+  });
 }
 
 }  // namespace

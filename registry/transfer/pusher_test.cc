@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 
+#include <chrono>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "base/mutex.h"
@@ -307,6 +309,39 @@ TEST_F(PusherTest, ACopyKeepsNothing) {
   registry_.can_mount = false;
   ASSERT_OK(pusher_->Copy({"reg.example/copy:v2", "reg.example/third:v2", {}}, {}, {}));
   EXPECT_EQ(registry_.Count("GET blob"), 4);
+}
+
+// Each blob waits for all others: one after the other they would wait in vain.
+TEST_F(PusherTest, TheManifestsOfAnIndexAreUnderWayAtOnceAndShareTheirBlobs) {
+  AddRemoteIndex("docker.io/library/app", "v1", {"amd64", "arm64"}, {MakeTar({{"shared", "s"}})});
+  Mutex mutex;
+  CondVar arrived;
+  int blobs = 0;
+  bool together = true;
+  registry_.before_put = [&] {
+    MutexLock lock(&mutex);
+    ++blobs;
+    arrived.NotifyAll();
+    const auto all = [&] { return blobs >= 5; };
+    together = arrived.WaitFor(&mutex, std::chrono::seconds(10), {}, all) && together;
+  };
+  ASSERT_OK(pusher_->Copy({"app:v1", "reg.example/copy:v2", {}}, {}, {}));
+  EXPECT_TRUE(together);
+  EXPECT_EQ(registry_.Count("PUT blob"), 5);
+  EXPECT_EQ(registry_.Count("GET blob"), 5);
+}
+
+TEST_F(PusherTest, ALayerOfSeveralManifestsOfAnIndexIsCompressedAndSentOnce) {
+  const NewImage one = MakeImage({{"a", "A"}});
+  NewImage other = one;
+  other.platform = LinuxOn("arm64");
+  ASSERT_OK(images_->Commit("n", one, {"app:amd64"}));
+  ASSERT_OK(images_->Commit("n", other, {"app:arm64"}));
+  ASSERT_OK(MakeIndex(images_.get(), repositories_.get(),
+                      {"n", "app:all", {{"app:amd64", {}, {}}, {"app:arm64", {}, {}}}}));
+  registry_.before_put = [] { std::this_thread::sleep_for(std::chrono::milliseconds(50)); };
+  ASSERT_OK(Push("app:all", "reg.example/app:all"));
+  EXPECT_EQ(registry_.Count("PUT blob"), 3);  // two configurations
 }
 
 TEST_F(PusherTest, AForeignLayerIsNotSent) {

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include <functional>
 #include <map>
 #include <set>
 #include <string>
@@ -31,6 +32,8 @@ class MemoryRegistry : public RegistryClient {
   // What credentials a repository wants; "" for none.
   std::map<std::string, std::string> passwords;
   bool can_mount = true;
+  // Called before a blob is taken, on the thread that brings it.
+  std::function<void()> before_put = [] {};
 
   // An image without layers.
   void AddImage(const std::string& name, const std::string& tag) {
@@ -121,6 +124,7 @@ class MemoryRegistry : public RegistryClient {
   }
   absl::Status PutBlob(const RemoteRepository& where, const BlobSource& blob,
                        std::stop_token) override {
+    before_put();
     {
       MutexLock lock(&mutex_);
       RETURN_IF_ERROR(Begin("PUT blob", where, blob.digest.ToString()));
@@ -139,6 +143,7 @@ class MemoryRegistry : public RegistryClient {
   }
   absl::StatusOr<RemoteDescriptor> PutStream(const RemoteRepository& where, const BlobStream& blob,
                                              std::stop_token stop) override {
+    before_put();
     std::string bytes;
     const auto append = [&](std::string_view piece) {
       bytes += piece;

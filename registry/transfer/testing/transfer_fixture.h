@@ -56,14 +56,17 @@ class TransferFixture : public ImageStoreFixture {
     return platform;
   }
 
-  // An index of images for these architectures.
+  // An index of images for these architectures, each of a layer of its own on the `shared` ones.
   Digest AddRemoteIndex(const std::string& name, const std::string& tag,
-                        const std::vector<std::string>& architectures) {
+                        const std::vector<std::string>& architectures,
+                        const std::vector<std::string>& shared = {}) {
     std::vector<Descriptor> parts;
     for (const std::string& architecture : architectures) {
       Descriptor& part = parts.emplace_back();
       part.media_type = kManifestMediaType;
-      part.digest = AddRemote(name, "", {MakeTar({{architecture, "x"}})}, architecture);
+      std::vector<std::string> layers = shared;
+      layers.push_back(MakeTar({{architecture, "x"}}));
+      part.digest = AddRemote(name, "", layers, architecture);
       part.size = SizeOf(name, part.digest);
       part.platform = LinuxOn(architecture);
     }
