@@ -71,7 +71,9 @@ class DiskLayerStore final : public LayerStore {
                         const std::function<absl::Status(std::string_view)>& sink,
                         std::stop_token stop) override;
   absl::StatusOr<ContentFile> OpenContent(const LayerIndex& layer, const Entry& file) override;
-  bool InUse(const Digest& layer) override { return used_.InUse(layer) || IsOpen(layer); }
+  bool InUse(const Digest& layer) override {
+    return used_.InUse(layer) || FindOpen(layer) != nullptr;
+  }
   absl::StatusOr<std::vector<Digest>> Remove(const std::vector<Digest>& layers, Uses::Stamp since,
                                              const std::string& trash) override;
 
@@ -83,6 +85,7 @@ class DiskLayerStore final : public LayerStore {
   absl::StatusOr<LayerRow> FindRow(const Digest& id);
   absl::Status WriteIndex(const Digest& id, std::string_view bytes) const;
   absl::StatusOr<uint64_t> TakeOver(const std::string& tree);
+  LayerRef FindOpen(const Digest& id);
   absl::StatusOr<LayerRef> Open(const Digest& id);
   absl::StatusOr<uint64_t> MakeTree(const LayerIndex& layer, std::stop_token stop);
   absl::StatusOr<std::optional<TarIdentity>> FindTar(const Digest& layer, TarEpoch epoch);
@@ -90,7 +93,6 @@ class DiskLayerStore final : public LayerStore {
                                               std::stop_token stop);
   absl::Status Touch(const Digest& id);
   absl::StatusOr<ContentOpener> Opener(const LayerIndex& layer);
-  bool IsOpen(const Digest& layer);
   absl::Status MoveFiles(const LayerRows::Removed& removed, const std::string& trash) const;
 
   const std::string indexes_directory_;
@@ -178,13 +180,16 @@ absl::StatusOr<LayerRef> DiskLayerStore::AddTree(const std::string& tree, std::s
   return layer;
 }
 
+// Null where nobody holds it.
+LayerRef DiskLayerStore::FindOpen(const Digest& id) {
+  MutexLock lock(&mutex_);
+  auto found = opened_.find(id);
+  return found == opened_.end() ? nullptr : found->second.lock();
+}
+
 absl::StatusOr<LayerRef> DiskLayerStore::Open(const Digest& id) {
-  {
-    MutexLock lock(&mutex_);
-    auto found = opened_.find(id);
-    if (LayerRef open = found == opened_.end() ? nullptr : found->second.lock()) {
-      return open;
-    }
+  if (LayerRef open = FindOpen(id)) {
+    return open;
   }
   ASSIGN_OR_RETURN(LayerRef layer, LayerIndex::Open(IndexFile(id), id));
   MutexLock lock(&mutex_);
@@ -204,6 +209,10 @@ absl::Status DiskLayerStore::Touch(const Digest& id) {
 
 absl::StatusOr<LayerRef> DiskLayerStore::Get(const Digest& id) {
   RETURN_IF_ERROR(Touch(id));
+  // Remove leaves what somebody holds its row.
+  if (LayerRef open = FindOpen(id)) {
+    return open;
+  }
   RETURN_IF_ERROR(FindRow(id).status());
   return Open(id);
 }
@@ -338,18 +347,12 @@ absl::StatusOr<ContentFile> DiskLayerStore::OpenContent(const LayerIndex& layer,
   return absl::IsNotFound(found.status()) ? missing : found;
 }
 
-bool DiskLayerStore::IsOpen(const Digest& layer) {
-  MutexLock lock(&mutex_);
-  auto found = opened_.find(layer);
-  return found != opened_.end() && !found->second.expired();
-}
-
 absl::StatusOr<std::vector<Digest>> DiskLayerStore::Remove(const std::vector<Digest>& layers,
                                                            Uses::Stamp since,
                                                            const std::string& trash) {
   std::vector<Digest> unused;
   for (const Digest& layer : layers) {
-    if (!IsOpen(layer) && used_.StartRemoving(layer, since)) {
+    if (FindOpen(layer) == nullptr && used_.StartRemoving(layer, since)) {
       unused.push_back(layer);
     }
   }
