@@ -237,14 +237,12 @@ absl::StatusOr<RegistryPusher::Sent> RegistryPusher::SendIndex(const PushRequest
                                                                const AnyManifest& document,
                                                                int depth, std::stop_token stop) {
   RETURN_IF_ERROR(CheckIndexDepth(depth));
-  std::vector<Descriptor> parts(document.manifests.size());
-  RETURN_IF_ERROR(ForEachInParallel(parts.size(), ManifestsAtOnce(depth), std::move(stop),
-                                    [&](size_t i, std::stop_token stopped) -> absl::Status {
-                                      ASSIGN_OR_RETURN(
-                                          parts[i], SendPart(request, target, document.manifests[i],
-                                                             depth + 1, std::move(stopped)));
-                                      return absl::OkStatus();
-                                    }));
+  std::vector<Descriptor> parts = document.manifests;
+  const auto send = [&](size_t i, std::stop_token stopped) -> absl::Status {
+    ASSIGN_OR_RETURN(parts[i], SendPart(request, target, parts[i], depth + 1, std::move(stopped)));
+    return absl::OkStatus();
+  };
+  RETURN_IF_ERROR(ForEachInParallel(parts.size(), ManifestsAtOnce(depth), std::move(stop), send));
   if (std::equal(parts.begin(), parts.end(), document.manifests.begin(),
                  [](const Descriptor& a, const Descriptor& b) { return a.digest == b.digest; })) {
     return Sent{manifest, {}};
@@ -488,16 +486,14 @@ absl::Status RegistryPusher::CopyManifest(const RemoteRepository& from, Target& 
   RETURN_IF_ERROR(CheckIndexDepth(depth));
   ASSIGN_OR_RETURN(const AnyManifest document,
                    ParseAnyManifest(manifest.media_type, manifest.bytes));
-  RETURN_IF_ERROR(ForEachInParallel(
-      document.manifests.size(), ManifestsAtOnce(depth), stop,
-      [&](size_t i, std::stop_token stopped) -> absl::Status {
-        ASSIGN_OR_RETURN(
-            const RemoteManifest part,
-            client_->GetManifest(from, document.manifests[i].digest.ToString(), stopped));
-        RETURN_IF_ERROR(CopyManifest(from, target, part, depth + 1, stopped));
-        return PutManifest(target, part.digest.ToString(),
-                           {part.digest, part.media_type, part.bytes}, std::move(stopped));
-      }));
+  const auto copy = [&](size_t i, std::stop_token stopped) -> absl::Status {
+    const std::string digest = document.manifests[i].digest.ToString();
+    ASSIGN_OR_RETURN(const RemoteManifest part, client_->GetManifest(from, digest, stopped));
+    RETURN_IF_ERROR(CopyManifest(from, target, part, depth + 1, stopped));
+    return PutManifest(target, part.digest.ToString(), {part.digest, part.media_type, part.bytes},
+                       std::move(stopped));
+  };
+  RETURN_IF_ERROR(ForEachInParallel(document.manifests.size(), ManifestsAtOnce(depth), stop, copy));
   std::vector<Descriptor> blobs = document.layers;
   std::erase_if(blobs, [](const Descriptor& blob) { return IsForeignLayer(blob.media_type); });
   if (document.kind != ManifestKind::kIndex) {
