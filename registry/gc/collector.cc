@@ -1,6 +1,5 @@
 #include "registry/gc/collector.h"
 
-#include <malloc.h>
 #include <sys/resource.h>
 #include <sys/statvfs.h>
 
@@ -71,9 +70,7 @@ class StoreCollector : public Collector {
     ASSIGN_OR_RETURN(const DiskSpace disk, options_.disk(store_.root()));
     sweep.free_bytes = disk.free;
     sweep.old_trees = old_trees_;
-    absl::StatusOr<SweepResult> result = Sweep(store_, sweep, clock_.NowNs(), std::move(stop));
-    malloc_trim(0);  // the model was large
-    return result;
+    return Sweep(store_, sweep, clock_.NowNs(), std::move(stop));
   }
 
   void Work(const std::stop_token& stop) {
