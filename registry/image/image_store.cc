@@ -4,8 +4,6 @@
 
 #include <algorithm>
 #include <iterator>
-#include <map>
-#include <set>
 #include <utility>
 
 #include "base/errors.h"
@@ -13,16 +11,14 @@
 #include "base/status_macros.h"
 #include "base/strings.h"
 #include "registry/image/archive_kind.h"
-#include "registry/image/docker_import.h"
 #include "registry/image/image_export.h"
+#include "registry/image/image_import.h"
 #include "registry/image/image_json.h"
 #include "registry/image/image_lookup.h"
 #include "registry/image/image_parts.h"
 #include "registry/image/image_rows.h"
 #include "registry/image/layer_fetch.h"
-#include "registry/image/layer_import.h"
 #include "registry/image/manifest_document.h"
-#include "registry/image/oci_import.h"
 #include "registry/image/platform.h"
 #include "registry/image/reference.h"
 #include "registry/image/repository_rows.h"
@@ -136,16 +132,6 @@ class DatabaseImageStore : public ImageStore {
                       const std::vector<std::string>& names, std::string_view source_hash);
   absl::Status DescribeLayer(TarEpoch epoch, ImageLayer* layer, BlobLeases::Lease* lease);
   absl::StatusOr<Digest> WriteDocument(const std::string& json, BlobLeases::Lease* lease);
-  template <typename ArchiveImport>
-  absl::StatusOr<std::vector<StoredImage>> ImportImages(std::string_view name_space,
-                                                        const ContentFile& archive,
-                                                        const std::string& name,
-                                                        std::stop_token stop);
-  absl::StatusOr<StoredImage> ImportRootFilesystem(std::string_view name_space,
-                                                   const ContentFile& archive,
-                                                   const std::string& name, std::stop_token stop);
-  absl::StatusOr<Digest> KeepTar(const ContentFile& archive, const Digest& digest,
-                                 BlobLeases::Lease* lease);
 
   const ImageParts parts_;
   LayerFetch fetch_;
@@ -574,91 +560,27 @@ absl::StatusOr<std::vector<StoredImage>> DatabaseImageStore::Import(std::string_
   if (!reference.empty()) {
     ASSIGN_OR_RETURN(name, ParseName(reference));
   }
-  ASSIGN_OR_RETURN(ArchiveKind kind, DetectArchive(archive, stop));
-  if (kind == ArchiveKind::kDocker) {
-    return ImportImages<DockerImport>(name_space, archive, name, std::move(stop));
-  }
-  if (kind == ArchiveKind::kOci) {
-    return ImportImages<OciImport>(name_space, archive, name, std::move(stop));
+  ASSIGN_OR_RETURN(const ArchiveKind kind, DetectArchive(archive, stop));
+  std::vector<StoredImage> images;
+  if (kind != ArchiveKind::kRootFilesystem) {
+    ASSIGN_OR_RETURN(const std::vector<ArchiveImage> imported,
+                     ImportImages(parts_, name_space, archive, kind, name, std::move(stop)));
+    for (const ArchiveImage& image : imported) {
+      ASSIGN_OR_RETURN(images.emplace_back(), LoadManifest(name_space, image.manifest));
+      images.back().references.assign(image.names.begin(), image.names.end());
+    }
+    return images;
   }
   if (name.empty()) {
     return InvalidArgument(
         "the archive is a root filesystem, which has no name of its own: say what the image is to "
         "be called (zlayer import FILE REF)");
   }
-  ASSIGN_OR_RETURN(StoredImage image,
-                   ImportRootFilesystem(name_space, archive, name, std::move(stop)));
-  return std::vector<StoredImage>{std::move(image)};
-}
-
-template <typename ArchiveImport>
-absl::StatusOr<std::vector<StoredImage>> DatabaseImageStore::ImportImages(
-    std::string_view name_space, const ContentFile& archive, const std::string& name,
-    std::stop_token stop) {
-  ArchiveImport import(parts_, std::move(stop));
-  ASSIGN_OR_RETURN(std::vector<ImportedImage> images, import.Run(archive, name));
-  RETURN_IF_ERROR(parts_.database->Write([&](Connection& connection) -> absl::Status {
-    for (const ImportedImage& image : images) {
-      RETURN_IF_ERROR(InsertImage(connection, image.row));
-      for (const ImageLayer& layer : image.row.layers) {
-        RETURN_IF_ERROR(EndClaim(connection, name_space, layer.digest));
-      }
-      RETURN_IF_ERROR(
-          SetTag(connection, name_space, image.name, image.row.manifest, parts_.clock->NowNs()));
-    }
-    return absl::OkStatus();
-  }));
-  std::vector<StoredImage> stored;
-  std::map<Digest, std::set<std::string>> names;
-  for (const ImportedImage& image : images) {
-    if (!names.contains(image.row.manifest)) {
-      ASSIGN_OR_RETURN(StoredImage loaded, LoadManifest(name_space, image.row.manifest));
-      stored.push_back(std::move(loaded));
-    }
-    std::set<std::string>& given = names[image.row.manifest];
-    if (!image.name.empty()) {
-      given.insert(image.name);
-    }
-  }
-  for (StoredImage& image : stored) {
-    const std::set<std::string>& given = names[image.manifest];
-    image.references.assign(given.begin(), given.end());
-  }
-  return stored;
-}
-
-// The tar as a blob.
-absl::StatusOr<Digest> DatabaseImageStore::KeepTar(const ContentFile& archive, const Digest& digest,
-                                                   BlobLeases::Lease* lease) {
-  lease->AddNew(digest);
-  ASSIGN_OR_RETURN(std::unique_ptr<BlobWriter> writer, parts_.blobs->NewBlob());
-  RETURN_IF_ERROR(
-      ReadContent(archive, Digest(), [&](std::string_view data) { return writer->Append(data); }));
-  return writer->Commit(digest);
-}
-
-absl::StatusOr<StoredImage> DatabaseImageStore::ImportRootFilesystem(std::string_view name_space,
-                                                                     const ContentFile& archive,
-                                                                     const std::string& name,
-                                                                     std::stop_token stop) {
-  LayerImport import(parts_, std::move(stop));
-  ASSIGN_OR_RETURN(LayerImport::RootFilesystem root, import.ReadRootFilesystem(archive));
   BlobLeases::Lease lease(parts_.leases);
-  ImageLayer layer;
-  layer.layer = root.layer;
-  if (!root.blob.IsNone()) {
-    RETURN_IF_ERROR(KeepTar(archive, root.blob, &lease).status());
-    layer.diff_id = layer.digest = root.blob;
-    layer.size = root.size;
-    layer.media_type = kTarMediaType;
-  }
-  RETURN_IF_ERROR(import.Publish());
-  NewImage image;
-  image.platform = HostPlatform();
-  image.created_ns = parts_.clock->NowNs();
-  image.history.push_back({image.created_ns, "", "imported from a root filesystem tar", "", false});
-  image.layers.push_back(std::move(layer));
-  return Commit(name_space, image, {name});
+  ASSIGN_OR_RETURN(const NewImage image,
+                   ImportRootFilesystem(parts_, archive, &lease, std::move(stop)));
+  ASSIGN_OR_RETURN(images.emplace_back(), Commit(name_space, image, {name}));
+  return images;
 }
 
 absl::Status DatabaseImageStore::Export(std::string_view name_space, const ArchiveRequest& wanted,
