@@ -34,6 +34,7 @@
 #include "daemon/service/server.h"
 #include "daemon/service/system_service.h"
 #include "daemon/trace/build_traces.h"
+#include "registry/client/urls.h"
 #include "registry/gc/collector.h"
 #include "registry/server/registry_server.h"
 #include "registry/store.h"
@@ -73,6 +74,18 @@ void LogBackend(const v1::BackendInfo& backend) {
   } else {
     log.Warn("backend not available",
              {{"backend", backend.name()}, {"reason", backend.unavailable_reason()}});
+  }
+}
+
+// The registry server asks nobody who they are.
+void LogServedImages(const std::vector<std::string>& addresses, bool writable) {
+  const Log log(LogModule::kDaemon);
+  log.Info("serving images", {{"addresses", Join(addresses, ",")}, {"writable", writable}});
+  if (writable && !std::all_of(addresses.begin(), addresses.end(), IsLoopback)) {
+    log.Warn(
+        "whoever reaches the registry may push and delete images: see that only those can who "
+        "may, or set server.address to a port alone, or server.writable to false",
+        {{"addresses", Join(addresses, ",")}});
   }
 }
 
@@ -219,9 +232,7 @@ class LocalDaemon : public Daemon {
       ASSIGN_OR_RETURN(registry_server_,
                        RegistryServer::Start(ServerOptions(), &store_->repositories()));
       blob_pull_->ServesOn(registry_server_->addresses());
-      Log(LogModule::kDaemon)
-          .Info("serving images", {{"addresses", Join(registry_server_->addresses(), ",")},
-                                   {"writable", config_.server.writable}});
+      LogServedImages(registry_server_->addresses(), config_.server.writable);
     }
     ASSIGN_OR_RETURN(server_, sockets_.empty() ? StartServer(config_.address, services)
                                                : StartServerOn(std::move(sockets_), services));

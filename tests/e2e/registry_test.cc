@@ -5,6 +5,7 @@
 
 #include <cstdlib>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "tests/e2e/daemon.h"
@@ -114,6 +115,21 @@ class RegistryTest : public DaemonTest {
   std::unique_ptr<Process> registry_;
   std::string host_;
 };
+
+TEST_F(RegistryTest, ARegistryThatOthersCanWriteToIsWarnedOf) {
+  const std::string warning = "whoever reaches the registry may push and delete images";
+  for (const auto& [server, warned] :
+       std::vector<std::pair<std::string, bool>>{{"address: '0.0.0.0:0', writable: true", true},
+                                                 {"address: '0.0.0.0:0'", false},
+                                                 {"address: '0', writable: true", false}}) {
+    StopIfRunning();
+    ASSERT_OK(WriteFileAtomically(Path("zlayerd.yaml"), "server: {" + server + "}\n"));
+    StartDaemon({"--config", Path("zlayerd.yaml")});
+    const std::string log = daemon_->ErrSoFar();
+    EXPECT_THAT(log, HasSubstr("serving images"));
+    EXPECT_EQ(log.find(warning) != std::string::npos, warned) << server << "\n" << log;
+  }
+}
 
 TEST_F(RegistryTest, WhatIsPushedIsPulledAgain) {
   BuildSmall("app:1");
