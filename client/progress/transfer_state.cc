@@ -12,16 +12,19 @@ namespace {
 
 constexpr size_t kMostMoving = 10'000;
 constexpr size_t kShortDigest = 12;
+constexpr size_t kWholeDigest = 64;
 constexpr size_t kBarWidth = 20;
 constexpr std::string_view kDigest = "sha256:";
 
-// "layer sha256:<64 hex>" with as much of the digest as people compare.
+// "layer sha256:<64 hex> to ghcr.io" with as much of the digest as people compare.
 std::string Short(std::string_view item) {
   const size_t at = item.find(kDigest);
   if (at == std::string_view::npos || (at > 0 && item[at - 1] != ' ')) {
     return std::string(item);  // a name with a digest stays whole
   }
-  return fmt::format("{}{}", item.substr(0, at), item.substr(at + kDigest.size(), kShortDigest));
+  const std::string_view digest = item.substr(at + kDigest.size(), kWholeDigest);
+  return fmt::format("{}{}{}", item.substr(0, at), digest.substr(0, kShortDigest),
+                     item.substr(at + kDigest.size() + digest.size()));
 }
 
 std::string Bar(uint64_t done, uint64_t total) {

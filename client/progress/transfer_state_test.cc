@@ -11,6 +11,7 @@ namespace zlayer {
 namespace {
 
 using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
@@ -84,6 +85,11 @@ TEST_F(TransferStateTest, LinesFitTheTerminal) {
   }
   state_.Leave();
   EXPECT_THAT(state_.Live(ViewAt(1)), IsEmpty());
+}
+
+TEST_F(TransferStateTest, OfSeveralRegistriesEachIsNamed) {
+  At(1, std::string(kLayer) + " to ghcr.io", 30, 30, v1::TransferProgress::DONE);
+  EXPECT_THAT(History(ViewAt(1)), ElementsAre(HasSubstr("layer aaaaaaaaaaaa to ghcr.io  ")));
 }
 
 TEST_F(TransferStateTest, HowTransfersEnd) {

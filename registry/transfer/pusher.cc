@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <atomic>
 #include <functional>
+#include <map>
 #include <utility>
 
 #include "base/clock.h"
@@ -31,9 +32,20 @@ constexpr size_t kThreads = 8;
 // may not multiply.
 constexpr size_t kManifests = 4;
 
-size_t ManifestsAtOnce(int depth) { return depth == 0 ? kManifests : 1; }
+// Registries that one image is sent to at once.
+constexpr size_t kRegistries = 4;
 // Between two reports on a blob.
 constexpr int64_t kProgressNs = 250'000'000;
+
+size_t ManifestsAtOnce(int depth) { return depth == 0 ? kManifests : 1; }
+
+// Tells of the same blob on its way to several registries as of several items.
+ProgressSink NamingTheRegistry(const std::string& registry, const ProgressSink& progress) {
+  return [&registry, &progress](TransferUpdate update) {
+    update.item += " to " + registry;
+    Report(progress, update);
+  };
+}
 
 // One destination of one push, or one copy.
 struct Target {
@@ -168,18 +180,34 @@ absl::StatusOr<PushResult> RegistryPusher::Push(const PushRequest& request,
   }
   ASSIGN_OR_RETURN(const RepositoryManifest manifest,
                    images_->GetManifest(request.name_space, request.reference));
-  PushResult result;
-  for (const Reference& destination : destinations) {
-    absl::StatusOr<PushResult> pushed = PushTo(request, destination, manifest, progress, stop);
-    if (!pushed.ok()) {
-      return Annotate(pushed.status(), fmt::format("pushing {}", destination.Familiar()));
+  // At one registry, one after another: a later destination takes what an earlier one was sent.
+  std::map<std::string, std::vector<size_t>> by_registry;
+  for (size_t i = 0; i < destinations.size(); ++i) {
+    by_registry[destinations[i].registry].push_back(i);
+  }
+  std::vector<std::vector<size_t>> registries;
+  for (auto& [registry, indexes] : by_registry) {
+    registries.push_back(std::move(indexes));
+  }
+  std::vector<PushResult> pushed(destinations.size());
+  const auto send = [&](size_t registry, std::stop_token stopped) -> absl::Status {
+    for (size_t i : registries[registry]) {
+      const Reference& to = destinations[i];
+      absl::StatusOr<PushResult> sent = PushTo(
+          request, to, manifest,
+          registries.size() == 1 ? progress : NamingTheRegistry(to.registry, progress), stopped);
+      if (!sent.ok()) {
+        return Annotate(sent.status(), fmt::format("pushing {}", to.Familiar()));
+      }
+      pushed[i] = *std::move(sent);
     }
-    if (result.references.empty()) {
-      result.manifest = pushed->manifest;
-      result.config = pushed->config;
-    }
-    result.references.push_back(std::move(pushed->references[0]));
-    result.bytes_sent += pushed->bytes_sent;
+    return absl::OkStatus();
+  };
+  RETURN_IF_ERROR(ForEachInParallel(registries.size(), kRegistries, std::move(stop), send));
+  PushResult result{.manifest = pushed[0].manifest, .config = pushed[0].config};
+  for (PushResult& one : pushed) {
+    result.references.push_back(std::move(one.references[0]));
+    result.bytes_sent += one.bytes_sent;
   }
   return result;
 }

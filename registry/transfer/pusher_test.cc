@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 
 #include <chrono>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -329,6 +330,48 @@ TEST_F(PusherTest, TheManifestsOfAnIndexAreUnderWayAtOnceAndShareTheirBlobs) {
   EXPECT_TRUE(together);
   EXPECT_EQ(registry_.Count("PUT blob"), 5);
   EXPECT_EQ(registry_.Count("GET blob"), 5);
+}
+
+// What comes first to a registry waits for what comes first to the other one.
+TEST_F(PusherTest, SeveralRegistriesAreSentToAtOnce) {
+  AddRemote("base.example/app", "v1", {MakeTar({{"a", "A"}})});
+  ASSERT_OK(Resolve("base.example/app:v1"));
+  Mutex mutex;
+  CondVar arrived;
+  int puts = 0;
+  bool together = true;
+  registry_.before_put = [&] {
+    MutexLock lock(&mutex);
+    ++puts;
+    arrived.NotifyAll();
+    const auto both = [&] { return puts >= 2; };
+    together = arrived.WaitFor(&mutex, std::chrono::seconds(10), {}, both) && together;
+  };
+  std::set<std::string> items;
+  const ProgressSink progress = [&](const TransferUpdate& update) {
+    MutexLock lock(&mutex);
+    items.insert(update.item.substr(update.item.find_last_of(' ') + 1));
+  };
+  const PushRequest push{
+      "n", "base.example/app:v1", {"b.example/x:1", "a.example/x:1", "b.example/y:1"}, {}, false,
+      {}};
+  ASSERT_OK_AND_ASSIGN(const PushResult pushed, pusher_->Push(push, progress, {}));
+  EXPECT_TRUE(together);
+  EXPECT_THAT(pushed.references, ElementsAre("b.example/x:1", "a.example/x:1", "b.example/y:1"));
+  EXPECT_THAT(items, ElementsAre("a.example", "b.example"));
+  // The second repository of a registry takes the blobs of the first one.
+  EXPECT_EQ(registry_.Count("PUT blob"), 4);
+  EXPECT_EQ(registry_.repositories["b.example/y"].blobs.size(), 2);
+}
+
+TEST_F(PusherTest, ARegistryThatRefusesIsNamed) {
+  AddRemote("base.example/app", "v1", {MakeTar({{"a", "A"}})});
+  ASSERT_OK(Resolve("base.example/app:v1"));
+  registry_.passwords["b.example/x"] = "secret";
+  const PushRequest push{"n", "base.example/app:v1", {"a.example/x:1", "b.example/x:1"}, {}, false,
+                         {}};
+  const absl::Status status = pusher_->Push(push, {}, {}).status();
+  EXPECT_THAT(std::string(status.message()), HasSubstr("pushing b.example/x:1"));
 }
 
 TEST_F(PusherTest, ALayerOfSeveralManifestsOfAnIndexIsCompressedAndSentOnce) {
