@@ -95,8 +95,13 @@ absl::Status LayerForms::WriteTar(const ImageLayer& layer, const Sink& sink,
                                   const std::stop_token& stop) {
   absl::StatusOr<ContentFile> blob = parts_.blobs->Open(layer.digest);
   if (blob.ok()) {
+    // A thread reads and unpacks, another one digests.
     return Checked(layer.diff_id, sink, [&](const Sink& write) {
-      return ReadUncompressed(*blob, ArchiveLimits(), write, stop);
+      return CopyAhead(
+          [&](const Sink& tar, const std::stop_token& stopped) {
+            return ReadUncompressed(*blob, ArchiveLimits(), tar, stopped);
+          },
+          write, stop);
     });
   }
   if (!absl::IsNotFound(blob.status()) || layer.layer.IsNone()) {
