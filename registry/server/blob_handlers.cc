@@ -20,18 +20,13 @@ namespace {
 class BlobContent : public HttpContent {
  public:
   BlobContent(std::unique_ptr<BlobReader> reader, const ByteRange& range)
-      : reader_(std::move(reader)), range_(range) {
-    if (const ContentFile* file = reader_->file()) {
-      file_ = {.fd = file->fd, .offset = file->offset + range.offset, .size = range.length};
-    }
-  }
+      : reader_(std::move(reader)), range_(range) {}
 
   uint64_t size() const override { return range_.length; }
-  const ContentFile* file() const override { return file_ ? &*file_ : nullptr; }
 
   absl::Status Read(uint64_t offset, char* buffer, size_t length, std::stop_token stop) override {
-    if (file_) {
-      return PreadFully(file_->fd->get(), buffer, length, file_->offset + offset);
+    if (const ContentFile* file = reader_->file()) {
+      return PreadFully(file->fd->get(), buffer, length, file->offset + range_.offset + offset);
     }
     size_t filled = 0;
     const auto sink = [&](std::string_view piece) -> absl::Status {
@@ -52,7 +47,6 @@ class BlobContent : public HttpContent {
  private:
   const std::unique_ptr<BlobReader> reader_;
   const ByteRange range_;
-  std::optional<ContentFile> file_;
 };
 
 HttpResponse Unknown(const ServerRoute& route) {

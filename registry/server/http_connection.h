@@ -78,10 +78,11 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   void Answer(HttpResponse response);
   void Respond();
   void SendContent();
-  void SendFile();
-  void AfterSendFile();
+  void SendPlain();
+  void AfterSendPlain();
   void ReadContent();
   void AfterReadContent();
+  void EndContent();
   void EndResponse();
   void DropContent();
   void Linger();
@@ -118,9 +119,11 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   std::string head_;
   std::unique_ptr<char[]> out_;
   size_t out_size_ = 0;
+  size_t out_sent_ = 0;
   uint64_t sent_ = 0;      // of the content
   uint64_t credited_ = 0;  // of that, what patience was earned with
   bool would_block_ = false;
+  absl::Status read_error_;
   absl::Status send_error_;
 };
 

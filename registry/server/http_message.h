@@ -18,8 +18,6 @@
 #include <variant>
 #include <vector>
 
-#include "registry/content/content_file.h"
-
 namespace zlayer {
 
 struct HttpRequest {
@@ -45,8 +43,6 @@ class HttpContent {
  public:
   virtual ~HttpContent() = default;
   virtual uint64_t size() const = 0;
-  // A file that has exactly these bytes, where there is one; lives as long as this.
-  virtual const ContentFile* file() const = 0;
   // Fills `buffer` with `length` bytes from `offset` on. Offsets only grow.
   virtual absl::Status Read(uint64_t offset, char* buffer, size_t length, std::stop_token stop) = 0;
 };

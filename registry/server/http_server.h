@@ -1,6 +1,5 @@
 // A small HTTP/1.1 server (RFC 9110, 9112) for peers that may be hostile: keep-alive, pipelining,
-// Expect: 100-continue, chunked requests; answers from memory, from files (sendfile where there is
-// no TLS), or from what makes them on the way.
+// Expect: 100-continue, chunked requests; answers from memory, or from what makes them on the way.
 #ifndef ZLAYER_REGISTRY_SERVER_HTTP_SERVER_H_
 #define ZLAYER_REGISTRY_SERVER_HTTP_SERVER_H_
 
@@ -40,7 +39,7 @@ struct HttpServerOptions {
   HttpLimits limits;
 };
 
-// A connection holds a buffer of 256 KiB, and another one while it sends what is no plain file.
+// A connection holds a buffer of 256 KiB, and another one while it sends a blob.
 // Errors of the server itself are logged, a line a second at most.
 class HttpServer {
  public:
