@@ -312,41 +312,47 @@ TEST_F(PusherTest, ACopyKeepsNothing) {
   EXPECT_EQ(registry_.Count("GET blob"), 4);
 }
 
-// Each blob waits for all others: one after the other they would wait in vain.
+// Holds each that comes until all are there: one after the other they would wait in vain.
+class Gathering {
+ public:
+  explicit Gathering(int all) : all_(all) {}
+
+  void Join() {
+    MutexLock lock(&mutex_);
+    ++come_;
+    changed_.NotifyAll();
+    const auto complete = [this]() ABSL_NO_THREAD_SAFETY_ANALYSIS { return come_ >= all_; };
+    in_vain_ = !changed_.WaitFor(&mutex_, std::chrono::seconds(10), {}, complete) || in_vain_;
+  }
+  bool Complete() {
+    MutexLock lock(&mutex_);
+    return come_ >= all_ && !in_vain_;
+  }
+
+ private:
+  const int all_;
+  Mutex mutex_;
+  CondVar changed_;
+  int come_ ABSL_GUARDED_BY(mutex_) = 0;
+  bool in_vain_ ABSL_GUARDED_BY(mutex_) = false;
+};
+
 TEST_F(PusherTest, TheManifestsOfAnIndexAreUnderWayAtOnceAndShareTheirBlobs) {
   AddRemoteIndex("docker.io/library/app", "v1", {"amd64", "arm64"}, {MakeTar({{"shared", "s"}})});
-  Mutex mutex;
-  CondVar arrived;
-  int blobs = 0;
-  bool together = true;
-  registry_.before_put = [&] {
-    MutexLock lock(&mutex);
-    ++blobs;
-    arrived.NotifyAll();
-    const auto all = [&] { return blobs >= 5; };
-    together = arrived.WaitFor(&mutex, std::chrono::seconds(10), {}, all) && together;
-  };
+  Gathering blobs(5);
+  registry_.before_put = [&] { blobs.Join(); };
   ASSERT_OK(pusher_->Copy({"app:v1", "reg.example/copy:v2", {}}, {}, {}));
-  EXPECT_TRUE(together);
+  EXPECT_TRUE(blobs.Complete());
   EXPECT_EQ(registry_.Count("PUT blob"), 5);
   EXPECT_EQ(registry_.Count("GET blob"), 5);
 }
 
-// What comes first to a registry waits for what comes first to the other one.
 TEST_F(PusherTest, SeveralRegistriesAreSentToAtOnce) {
   AddRemote("base.example/app", "v1", {MakeTar({{"a", "A"}})});
   ASSERT_OK(Resolve("base.example/app:v1"));
+  Gathering first(2);
+  registry_.before_put = [&] { first.Join(); };
   Mutex mutex;
-  CondVar arrived;
-  int puts = 0;
-  bool together = true;
-  registry_.before_put = [&] {
-    MutexLock lock(&mutex);
-    ++puts;
-    arrived.NotifyAll();
-    const auto both = [&] { return puts >= 2; };
-    together = arrived.WaitFor(&mutex, std::chrono::seconds(10), {}, both) && together;
-  };
   std::set<std::string> items;
   const ProgressSink progress = [&](const TransferUpdate& update) {
     MutexLock lock(&mutex);
@@ -356,7 +362,7 @@ TEST_F(PusherTest, SeveralRegistriesAreSentToAtOnce) {
       "n", "base.example/app:v1", {"b.example/x:1", "a.example/x:1", "b.example/y:1"}, {}, false,
       {}};
   ASSERT_OK_AND_ASSIGN(const PushResult pushed, pusher_->Push(push, progress, {}));
-  EXPECT_TRUE(together);
+  EXPECT_TRUE(first.Complete());
   EXPECT_THAT(pushed.references, ElementsAre("b.example/x:1", "a.example/x:1", "b.example/y:1"));
   EXPECT_THAT(items, ElementsAre("a.example", "b.example"));
   // The second repository of a registry takes the blobs of the first one.
