@@ -189,9 +189,6 @@ TEST_P(CompressorLevelTest, GrowsLittleWithWhatCannotBeCompressed) {
 // Random bytes that repeat, or that something else follows, are compressed all the same.
 TEST_P(CompressorLevelTest, WhatLooksRandomInPartsIsCompressed) {
   const auto [compression, level] = GetParam();
-  if (level == 0) {
-    GTEST_SKIP() << "nothing is compressed";
-  }
   std::string repeated;
   while (repeated.size() < kBlock) {
     repeated += Random(512);
@@ -200,8 +197,9 @@ TEST_P(CompressorLevelTest, WhatLooksRandomInPartsIsCompressed) {
   const std::string followed = Random(kBlock / 2) + std::string(kBlock / 2, 'a');
   for (const std::string& input : {repeated, followed}) {
     ASSERT_OK_AND_ASSIGN(const std::string packed, Compressed({compression, level, 1}, input));
-    // ISA-L's lowest levels hurry through random bytes, and miss most of what repeats.
-    const size_t most = compression == Compression::kGzip && level <= 2 ? 95 : 60;
+    // Level 0 stores, and ISA-L's lowest hurry through random bytes and miss most of what repeats.
+    const bool gzip = compression == Compression::kGzip;
+    const size_t most = gzip && level == 0 ? 101 : gzip && level <= 2 ? 95 : 60;
     EXPECT_LT(packed.size(), input.size() * most / 100);
     EXPECT_TRUE(Decompressed(compression, packed) == input);
   }
