@@ -3,7 +3,6 @@
 #include <cstring>
 #include <functional>
 #include <memory>
-#include <optional>
 #include <utility>
 
 #include "base/errors.h"

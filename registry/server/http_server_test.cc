@@ -22,8 +22,11 @@ namespace zlayer {
 namespace {
 
 using std::chrono::milliseconds;
+using ::testing::AllOf;
 using ::testing::EndsWith;
+using ::testing::Gt;
 using ::testing::HasSubstr;
+using ::testing::Le;
 using ::testing::Not;
 using ::testing::StartsWith;
 
@@ -294,6 +297,16 @@ TEST_F(HttpServerTest, HangsUpWhereAFileIsTooShort) {
   ASSERT_TRUE(client.Send("GET /file HTTP/1.1\r\nHost: x\r\n\r\n"));
   client.ReadHead();
   EXPECT_EQ(client.ReadToEnd(), "");
+
+  constexpr size_t kThere = 300'000;
+  MakeFile(0, std::string(kThere, 'x'));
+  handler_.file.size = 1'000'000;
+  RawClient other(Address());
+  ASSERT_TRUE(other.Send("GET /file HTTP/1.1\r\nHost: x\r\n\r\n"));
+  EXPECT_EQ(other.ContentLength(other.ReadHead()), 1'000'000);
+  const std::string begin = other.ReadToEnd();
+  EXPECT_THAT(begin.size(), AllOf(Gt(0), Le(kThere)));
+  EXPECT_EQ(begin, std::string(begin.size(), 'x'));
 }
 
 TEST_F(HttpServerTest, SaysThatABodyMayCome) {
