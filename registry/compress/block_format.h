@@ -41,7 +41,8 @@ struct BlockFormat {
 };
 
 // One member of RFC 1952 without name and time. Every block ends on a byte and refers to none
-// before it. `level` is 0 to 9: 0 stores, 1 to 3 are ISA-L's, from 4 on zlib's.
+// before it. `level` is 0 to 9: 0 stores, 1 to 3 are ISA-L's, from 4 on zlib's. A block that looks
+// random is stored at every level.
 BlockFormat GzipFormat(int level);
 
 // One frame of RFC 8878 a block; `level` is 1 to 22.

@@ -10,7 +10,9 @@ namespace zlayer {
 
 struct TransferUpdate {
   enum class State { kRunning, kDone, kPresent, kMounted };
-  std::string item;  // "layer sha256:...", "manifest docker.io/library/app:v1"
+  // "layer sha256:...", "manifest docker.io/library/app:v1"; with " to ghcr.io" behind it where
+  // several registries are sent to.
+  std::string item;
   State state = State::kRunning;
   uint64_t done = 0;   // bytes
   uint64_t total = 0;  // 0 while unknown
