@@ -63,7 +63,6 @@ TEST(ThreadPoolTest, AWaitOutsideLeavesItsPlaceToOthers) {
     for (int i = 0; i < 20; ++i) {
       pool.Submit([&] { others.count_down(); });
     }
-    others.wait();  // a pool that ends gets no further threads
   }
   EXPECT_EQ(waited, 3);
 }
@@ -100,6 +99,26 @@ TEST(ThreadPoolTest, WhoRanLastRunsNext) {
   }
   // All eight, in turns, where the longest idle one is called.
   EXPECT_LE(ran.size(), 4);
+}
+
+TEST(ThreadPoolTest, IdleThreadsEndAndOthersTakeTheirPlace) {
+  struct AtEnd {
+    explicit AtEnd(std::latch* latch) : ended(latch) {}
+    ~AtEnd() { ended->count_down(); }
+    std::latch* const ended;
+  };
+  ThreadPool pool(3, std::chrono::milliseconds(1));
+  for (int round = 0; round < 3; ++round) {
+    std::latch all(3);
+    std::latch ended(3);
+    for (int i = 0; i < 3; ++i) {
+      pool.Submit([&] {
+        thread_local const AtEnd at_end(&ended);
+        all.arrive_and_wait();
+      });
+    }
+    ended.wait();
+  }
 }
 
 TEST(ThreadPoolTest, ATaskMaySubmitAnother) {
