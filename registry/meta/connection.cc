@@ -243,4 +243,6 @@ absl::StatusOr<int64_t> SqliteConnection::QueryInt(std::string_view sql) {
 
 bool SqliteConnection::InTransaction() const { return sqlite3_get_autocommit(handle_) == 0; }
 
+void SqliteConnection::ReleaseMemory() { sqlite3_db_release_memory(handle_); }
+
 }  // namespace zlayer

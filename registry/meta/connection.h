@@ -41,6 +41,8 @@ class SqliteConnection : public Connection {
   absl::StatusOr<int64_t> QueryInt(std::string_view sql);
   // False also after an error that made SQLite undo the whole transaction.
   bool InTransaction() const;
+  // Empties the page cache.
+  void ReleaseMemory();
 
  private:
   using Pool = std::vector<std::unique_ptr<Statement::Prepared>>;

@@ -59,8 +59,9 @@ struct Job {
 
 class SqliteDatabase : public Database {
  public:
-  SqliteDatabase(std::string file, std::unique_ptr<SqliteConnection> writer)
-      : file_(std::move(file)), writer_(std::move(writer)) {
+  SqliteDatabase(std::string file, std::unique_ptr<SqliteConnection> writer,
+                 std::chrono::nanoseconds idle)
+      : file_(std::move(file)), writer_(std::move(writer)), idle_(idle) {
     thread_ = std::jthread([this](std::stop_token stop) { RunWriter(std::move(stop)); });
   }
 
@@ -94,12 +95,16 @@ class SqliteDatabase : public Database {
       std::vector<Job*> group;
       {
         MutexLock lock(&mutex_);
-        work_waits_.Wait(&mutex_, stop,
-                         [this]() ABSL_NO_THREAD_SAFETY_ANALYSIS { return !waiting_.empty(); });
-        if (waiting_.empty()) {
+        work_waits_.WaitFor(&mutex_, idle_, stop,
+                            [this]() ABSL_NO_THREAD_SAFETY_ANALYSIS { return !waiting_.empty(); });
+        if (waiting_.empty() && stop.stop_requested()) {
           return;
         }
         group.swap(waiting_);
+      }
+      if (group.empty()) {
+        ReleaseMemory();
+        continue;
       }
       for (std::span<Job* const> left = group; !left.empty();) {
         left = left.subspan(RunTransaction(left));
@@ -167,6 +172,17 @@ class SqliteDatabase : public Database {
     return writer_->Execute("RELEASE job");
   }
 
+  // All readers but the one that was used last are closed, and the writer's cache is emptied.
+  void ReleaseMemory() {
+    writer_->ReleaseMemory();
+    std::vector<std::unique_ptr<SqliteConnection>> closed;
+    MutexLock lock(&mutex_);
+    if (!readers_.empty()) {
+      closed.swap(readers_);
+      readers_.push_back(std::move(closed.back()));
+    }
+  }
+
   absl::StatusOr<std::unique_ptr<SqliteConnection>> TakeReader() {
     {
       MutexLock lock(&mutex_);
@@ -191,6 +207,7 @@ class SqliteDatabase : public Database {
   // Used by thread_ only.
   const std::unique_ptr<SqliteConnection> writer_;
   bool synced_ = true;  // as SqliteConnection begins
+  const std::chrono::nanoseconds idle_;
 
   Mutex mutex_;
   CondVar work_waits_;
@@ -233,13 +250,14 @@ absl::Status CheckSchema(SqliteConnection& connection) {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Database>> OpenDatabase(const std::string& file) {
+absl::StatusOr<std::unique_ptr<Database>> OpenDatabase(const std::string& file,
+                                                       std::chrono::nanoseconds idle) {
   ASSIGN_OR_RETURN(std::unique_ptr<SqliteConnection> writer,
                    SqliteConnection::Open(file, SqliteConnection::Mode::kWriter));
   if (absl::Status status = CheckSchema(*writer); !status.ok()) {
     return Annotate(status, file);
   }
-  return std::make_unique<SqliteDatabase>(file, std::move(writer));
+  return std::make_unique<SqliteDatabase>(file, std::move(writer), idle);
 }
 
 }  // namespace zlayer

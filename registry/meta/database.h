@@ -7,6 +7,7 @@
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -87,9 +88,12 @@ class Database {
 };
 
 // Opens or creates the database, or brings one that an older zlayerd wrote up to date.
-// kFailedPrecondition where its schema is of a newer version, too old or not ours, kDataLoss where it is damaged. Only its head is checked here: damage further inside is
-// kDataLoss where a statement meets it. No call may be under way when the database is destroyed.
-absl::StatusOr<std::unique_ptr<Database>> OpenDatabase(const std::string& file);
+// kFailedPrecondition where its schema is of a newer version, too old or not ours, kDataLoss where
+// it is damaged. Only its head is checked here: damage further inside is kDataLoss where a
+// statement meets it. When nothing was written for as long as `idle`, memory that connections keep
+// is given up. No call may be under way when the database is destroyed.
+absl::StatusOr<std::unique_ptr<Database>> OpenDatabase(
+    const std::string& file, std::chrono::nanoseconds idle = std::chrono::seconds(10));
 
 }  // namespace zlayer
 

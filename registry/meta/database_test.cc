@@ -4,7 +4,10 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <chrono>
+#include <filesystem>
 #include <future>
+#include <iterator>
 #include <thread>
 #include <vector>
 
@@ -218,6 +221,31 @@ TEST_F(DatabaseTest, ReadersOfManyThreadsAndNestedOnes) {
     }
   }
   EXPECT_EQ(good, 24);
+}
+
+// The files that are open: SQLite opens them for each connection.
+size_t OpenFiles() {
+  return static_cast<size_t>(std::distance(std::filesystem::directory_iterator("/proc/self/fd"),
+                                           std::filesystem::directory_iterator()));
+}
+
+TEST_F(DatabaseTest, AnIdleOneClosesReadersAndGoesOn) {
+  database_.reset();
+  ASSERT_OK_AND_ASSIGN(database_, OpenDatabase(file_, std::chrono::milliseconds(20)));
+  for (int64_t round = 0; round < 3; ++round) {
+    ASSERT_OK(database_->Write([&](Connection& c) { return Insert(c, round); }));
+    size_t most = 0;
+    ASSERT_OK(database_->Read([&](Connection& outer) -> absl::Status {
+      EXPECT_THAT(Count(outer), IsOkAndHolds(round + 1));
+      EXPECT_THAT(Count(*database_), IsOkAndHolds(round + 1));
+      most = OpenFiles();
+      return absl::OkStatus();
+    }));
+    for (int waits = 0; waits < 10'000 && OpenFiles() >= most; ++waits) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    EXPECT_LT(OpenFiles(), most);
+  }
 }
 
 TEST_F(DatabaseTest, ValuesOfEveryKindComeBack) {
