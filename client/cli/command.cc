@@ -22,6 +22,9 @@ struct CommandLineState {
 
   CLI::App app;
   CommandSpec spec;
+  // What CLI11 is told of a command's options and arguments, once that command is given: it takes
+  // more than half a millisecond for those of all.
+  std::map<const CLI::App*, std::vector<std::function<void(CLI::App&)>>> definitions;
   std::vector<std::pair<CLI::App*, Action>> actions;
   // Commands that read the words behind their name themselves.
   std::map<std::string, std::pair<CLI::App*, std::vector<std::string>*>, std::less<>> words;
@@ -119,9 +122,9 @@ CLI::Validator TextFor(const OptionSpec& option) {
       "");
 }
 
-CLI::Validator OneOf(const std::vector<std::string>& allowed) {
+CLI::Validator OneOf(const OptionSpec& option) {
   return CLI::Validator(
-      [allowed](std::string& given) {
+      [&allowed = option.allowed](std::string& given) {
         return std::find(allowed.begin(), allowed.end(), given) != allowed.end()
                    ? std::string()
                    : fmt::format("\"{}\" is not one of {}{}", ToUtf8(given), Join(allowed, "|"),
@@ -130,7 +133,38 @@ CLI::Validator OneOf(const std::vector<std::string>& allowed) {
       "");
 }
 
+std::string NamesOf(const OptionSpec& option) { return Join(option.names, ","); }
+
+template <typename Value>
+void DefineOption(CLI::App& app, const OptionSpec& option, Value* value, CLI::Validator validator) {
+  app.add_option(NamesOf(option), *value)
+      ->type_name(option.placeholder)
+      ->take_last()
+      ->check(std::move(validator));
+}
+
+void DefineOption(CLI::App& app, const OptionSpec& option, std::vector<std::string>* values,
+                  CLI::Validator validator) {
+  app.add_option(NamesOf(option), *values)
+      ->type_name(option.placeholder)
+      ->type_size(1)
+      ->allow_extra_args(false)
+      ->check(std::move(validator));
+}
+
 }  // namespace
+
+void Command::Define(std::function<void(CLI::App&)> define) {
+  std::vector<std::function<void(CLI::App&)>>& definitions = state_->definitions[app_];
+  if (definitions.empty()) {
+    app_->preparse_callback([app = app_, &definitions](size_t) {
+      for (const auto& define : std::exchange(definitions, {})) {
+        define(*app);
+      }
+    });
+  }
+  definitions.push_back(std::move(define));
+}
 
 OptionSpec& Command::AddOption(const OptionText& text) {
   OptionSpec& option = spec_->options.emplace_back();
@@ -177,38 +211,32 @@ Command& Command::Hide() {
 }
 
 Command& Command::Flag(const OptionText& text, bool* value) {
-  AddOption(text).takes_value = false;
-  app_->add_flag(text.names, *value);
+  OptionSpec& option = AddOption(text);
+  option.takes_value = false;
+  Define([&option, value](CLI::App& app) { app.add_flag(NamesOf(option), *value); });
   return *this;
 }
 
 Command& Command::Option(const OptionText& text, std::string* value) {
   OptionSpec& option = AddOption(text);
   option.default_value = *value;
-  app_->add_option(text.names, *value)
-      ->type_name(text.placeholder)
-      ->take_last()
-      ->check(TextFor(option));
+  Define([&option, value](CLI::App& app) { DefineOption(app, option, value, TextFor(option)); });
   return *this;
 }
 
 Command& Command::Option(const OptionText& text, std::vector<std::string>* values) {
   OptionSpec& option = AddOption(text);
   option.repeated = true;
-  app_->add_option(text.names, *values)
-      ->type_name(text.placeholder)
-      ->type_size(1)
-      ->allow_extra_args(false)
-      ->check(TextFor(option));
+  Define([&option, values](CLI::App& app) { DefineOption(app, option, values, TextFor(option)); });
   return *this;
 }
 
 Command& Command::Option(const OptionText& text, int32_t* value, int32_t low, int32_t high) {
-  AddOption(text).default_value = fmt::format("{}", *value);
-  app_->add_option(text.names, *value)
-      ->type_name(text.placeholder)
-      ->take_last()
-      ->check(CLI::Range(low, high));
+  OptionSpec& option = AddOption(text);
+  option.default_value = fmt::format("{}", *value);
+  Define([&option, value, low, high](CLI::App& app) {
+    DefineOption(app, option, value, CLI::Range(low, high));
+  });
   return *this;
 }
 
@@ -217,11 +245,8 @@ Command& Command::Choice(const OptionText& text, std::string* value,
   OptionSpec& option = AddOption(text);
   option.placeholder = Join(allowed, "|");
   option.default_value = *value;
-  app_->add_option(text.names, *value)
-      ->type_name(option.placeholder)
-      ->take_last()
-      ->check(OneOf(allowed));
   option.allowed = std::move(allowed);
+  Define([&option, value](CLI::App& app) { DefineOption(app, option, value, OneOf(option)); });
   return *this;
 }
 
@@ -229,26 +254,30 @@ Command& Command::Choice(const OptionText& text, std::vector<std::string>* value
                          std::vector<std::string> allowed) {
   OptionSpec& option = AddOption(text);
   option.repeated = true;
-  app_->add_option(text.names, *values)
-      ->type_name(option.placeholder)
-      ->type_size(1)
-      ->allow_extra_args(false)
-      ->check(OneOf(allowed));
   option.allowed = std::move(allowed);
+  Define([&option, values](CLI::App& app) { DefineOption(app, option, values, OneOf(option)); });
   return *this;
 }
 
 Command& Command::Argument(const OptionText& text, std::string* value, bool required) {
   OptionSpec& argument = AddArgument(text, required);
   argument.default_value = *value;
-  app_->add_option(text.names, *value)->type_name("")->required(required)->check(TextFor(argument));
+  Define([&argument, value](CLI::App& app) {
+    app.add_option(argument.name(), *value)
+        ->type_name("")
+        ->required(argument.required)
+        ->check(TextFor(argument));
+  });
   return *this;
 }
 
 Command& Command::ChoiceArgument(const OptionText& text, std::string* value,
                                  std::vector<std::string> allowed) {
-  app_->add_option(text.names, *value)->type_name("")->required()->check(OneOf(allowed));
-  AddArgument(text, /*required=*/true).allowed = std::move(allowed);
+  OptionSpec& argument = AddArgument(text, /*required=*/true);
+  argument.allowed = std::move(allowed);
+  Define([&argument, value](CLI::App& app) {
+    app.add_option(argument.name(), *value)->type_name("")->required()->check(OneOf(argument));
+  });
   return *this;
 }
 
@@ -256,18 +285,20 @@ Command& Command::Arguments(const OptionText& text, std::vector<std::string>* va
                             bool required) {
   OptionSpec& argument = AddArgument(text, required);
   argument.repeated = true;
-  // As they are: where CLI11 takes any number of values it takes "[a,b]" and "{}" for lists of them.
-  // Here it expects more than there can be, and takes what there is.
-  const auto take = [values](const CLI::results_t& results) {
-    *values = results;
-    return true;
-  };
-  app_->add_option(text.names, take)
-      ->expected(kManyArguments, kManyArguments)
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
-      ->type_name("")
-      ->required(required)
-      ->check(TextFor(argument));
+  // As they are: where CLI11 takes any number of values it takes "[a,b]" and "{}" for lists of
+  // them. Here it expects more than there can be, and takes what there is.
+  Define([&argument, values](CLI::App& app) {
+    const auto take = [values](const CLI::results_t& results) {
+      *values = results;
+      return true;
+    };
+    app.add_option(argument.name(), take)
+        ->expected(kManyArguments, kManyArguments)
+        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+        ->type_name("")
+        ->required(argument.required)
+        ->check(TextFor(argument));
+  });
   return *this;
 }
 

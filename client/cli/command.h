@@ -74,6 +74,7 @@ class Command {
   void Run(Action action);
 
  private:
+  void Define(std::function<void(CLI::App&)> define);
   OptionSpec& AddOption(const OptionText& text);
   OptionSpec& AddArgument(const OptionText& text, bool required);
 
