@@ -16,7 +16,7 @@ from workloads import make_base, twenty_steps  # noqa: E402
 # Two steps, so that each build leaves two records, layers and logs of its own.
 DOCKERFILE = "FROM busybox\nRUN echo {0}-@N@ > /a\nRUN echo {0}-@N@ > /b\n"
 
-IDLE_SECONDS = 11  # within which a daemon has given back what it does not use
+IDLE_SECONDS = 25  # within which a daemon has given back what it does not use
 
 
 def rebuild_ms(peers, context, rounds):
