@@ -31,10 +31,32 @@ bool MayPass(CURLcode code, std::string_view reason) {
   }
 }
 
+// What servers say to who has none, or one of a CA that they do not know.
+bool WantsClientCertificate(std::string_view reason) {
+  return reason.find("alert certificate required") != std::string_view::npos ||
+         reason.find("alert bad certificate") != std::string_view::npos ||
+         reason.find("alert unknown ca") != std::string_view::npos;
+}
+
+std::string Reason(CURLcode code, std::string_view error) {
+  // What libcurl meets first where the peer has ended the connection by the time it is made.
+  if (error.starts_with("getpeername()")) {
+    return "the server ended the connection at once";
+  }
+  return ToUtf8(Trim(error.empty() ? curl_easy_strerror(code) : error));
+}
+
 }  // namespace
 
 Outcome CurlFailure(CURLcode code, const char* error, const TransportOptions& options) {
-  const std::string reason = ToUtf8(Trim(error[0] != '\0' ? error : curl_easy_strerror(code)));
+  const std::string reason = Reason(code, error);
+  if (WantsClientCertificate(reason)) {
+    return {
+        .status = FailedPrecondition(fmt::format(
+            "the server wants a client certificate that it trusts (client_cert and client_key of "
+            "the registry in the configuration): {}",
+            reason))};
+  }
   const bool may_pass = MayPass(code, reason);
   switch (code) {
     case CURLE_UNSUPPORTED_PROTOCOL:

@@ -90,7 +90,7 @@ absl::StatusOr<std::string> RegistryHost::Base(std::stop_token stop, bool* may_p
     http = plain.outcome.ok() && plain.reply.status != kBadRequest;
     if (!http) {
       *may_pass = probe.outcome.may_pass || plain.outcome.may_pass;
-      return plain.outcome.ok() ? probe.outcome.status : plain.outcome.status;
+      return plain.outcome.ok() || !probe.no_tls ? probe.outcome.status : plain.outcome.status;
     }
   }
   if (absl::IsCancelled(probe.outcome.status)) {
