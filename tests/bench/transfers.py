@@ -38,7 +38,7 @@ def main():
     try:
         peer.start()
         registry.start()
-        print(f"{'images':>7} {'MiB':>6} {'peak':>6}")
+        print(f"{'images':>7} {'idle':>6} {'peak':>6}")
         for done in range(1, options.images + 1):
             peer.run(peer.build_argv(make_context(work, options.size), "app:1", BuildOptions()))
             url = largest_layer(f"http://127.0.0.1:{port}", "app")
@@ -51,7 +51,7 @@ def main():
             peer.run([peer.zlayer, "export", "-o", os.devnull, image])
             peer.run([peer.zlayer, "rmi", image])
             if done % max(1, options.images // 10) == 0:
-                print(f"{done:7} {peer.memory_kib('VmRSS') / 1024:6.1f} "
+                print(f"{done:7} {peer.idle_kib() / 1024:6.1f} "
                       f"{peer.memory_kib('VmHWM') / 1024:6.1f}", flush=True)
     finally:
         peer.stop()

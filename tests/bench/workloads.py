@@ -275,7 +275,7 @@ def twenty_steps(work):
     return context
 
 
-def _many_files(work, name, count, size):
+def many_files(work, name, count, size):
     """Files of random bytes, 100 a directory."""
     context = _context(work, name, "FROM busybox\nCOPY . /src\n")
     for number in range(count):
@@ -305,8 +305,8 @@ class Workloads:
     def __init__(self, work, base):
         self._work = work
         self._contexts = {}
-        files = lambda: self._context(_many_files, "files", 20_000, 500 * (1 << 20) // 20_000)
-        tiny = lambda: self._context(_many_files, "tiny", 100_000, 1024)
+        files = lambda: self._context(many_files, "files", 20_000, 500 * (1 << 20) // 20_000)
+        tiny = lambda: self._context(many_files, "tiny", 100_000, 1024)
         twenty = lambda: self._context(twenty_steps)
         rows = {
             "20 steps cold": lambda name: Build(name, work, twenty(), COLD),

@@ -206,6 +206,7 @@ class BuildOptions:
 
 class Zlayer(Peer):
     name = "zlayer"
+    IDLE_SECONDS = 25  # within which a daemon has given back what it does not use
 
     def __init__(self, work, programs):
         super().__init__(work)
@@ -214,6 +215,11 @@ class Zlayer(Peer):
         self.env["ZLAYER_ADDRESS"] = "unix://" + self.socket
         self.env["XDG_CACHE_HOME"] = os.path.join(self.work, "cache")
         self.flags = []
+
+    def idle_kib(self):
+        """The daemon's memory once it is idle."""
+        time.sleep(self.IDLE_SECONDS)
+        return self.memory_kib("VmRSS")
 
     def daemon_argv(self):
         return [self.zlayerd, "--root", os.path.join(self.work, "root"),
