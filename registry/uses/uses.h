@@ -112,7 +112,8 @@ class UsedThings {
   }
 
  private:
-  static constexpr size_t kFew = 1024;
+  // Small: what is kept for nothing holds a page of the heap each, among what builds have freed.
+  static constexpr size_t kFew = 64;
 
   bool TouchedSince(const Key& thing, Uses::Stamp since) const {
     MutexLock lock(&mutex_);
