@@ -103,21 +103,25 @@ TEST(ThreadPoolTest, WhoRanLastRunsNext) {
 
 TEST(ThreadPoolTest, IdleThreadsEndAndOthersTakeTheirPlace) {
   struct AtEnd {
-    explicit AtEnd(std::latch* latch) : ended(latch) {}
-    ~AtEnd() { ended->count_down(); }
-    std::latch* const ended;
+    explicit AtEnd(std::atomic<int>* count) : ended(count) {}
+    ~AtEnd() { ++*ended; }
+    std::atomic<int>* const ended;
   };
+  std::atomic<int> ended = 0;
   ThreadPool pool(3, std::chrono::milliseconds(1));
-  for (int round = 0; round < 3; ++round) {
+  for (int threads = 3; threads <= 9; threads += 3) {
     std::latch all(3);
-    std::latch ended(3);
     for (int i = 0; i < 3; ++i) {
       pool.Submit([&] {
         thread_local const AtEnd at_end(&ended);
         all.arrive_and_wait();
       });
     }
-    ended.wait();
+    all.wait();
+    for (int waits = 0; waits < 10'000 && ended < threads; ++waits) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    ASSERT_EQ(ended, threads);
   }
 }
 
