@@ -102,8 +102,7 @@ void ReadSignal(int fd) {
   }
 }
 
-// Until then, the C library gives back what it keeps of freed memory, so that an idle daemon is as
-// small after thousands of builds as after a few.
+// Until then, the C library gives back what it keeps of freed memory: all pages that hold nothing.
 void AwaitSignal(int fd) {
   constexpr std::chrono::milliseconds kTrimInterval = std::chrono::seconds(10);
   pollfd event = {fd, POLLIN, 0};
