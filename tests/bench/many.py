@@ -12,7 +12,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "..", "peers"))
 from builders import BuildOptions, Zlayer, make_work, program, programs, remove_work  # noqa: E402
-from workloads import make_base, many_files, twenty_steps  # noqa: E402
+from workloads import large_context, make_base, twenty_steps  # noqa: E402
 
 # Two steps, so that each build leaves two records, layers and logs of its own.
 DOCKERFILE = "FROM busybox\nRUN echo {0}-@N@ > /a\nRUN echo {0}-@N@ > /b\n"
@@ -35,7 +35,7 @@ def report(builds, none, many, context, rounds):
 
 
 def context_peak(peer, work, builds):
-    context = many_files(work, f"files{builds}", 20_000, 500 * (1 << 20) // 20_000)
+    context = large_context(work, f"files{builds}")
     peer.reset_peak()
     peer.run(peer.build_argv(context, "files", BuildOptions()))
     peak = peer.memory_kib("VmHWM") / 1024

@@ -275,7 +275,7 @@ def twenty_steps(work):
     return context
 
 
-def many_files(work, name, count, size):
+def _many_files(work, name, count, size):
     """Files of random bytes, 100 a directory."""
     context = _context(work, name, "FROM busybox\nCOPY . /src\n")
     for number in range(count):
@@ -284,6 +284,11 @@ def many_files(work, name, count, size):
             os.mkdir(directory)
         _write(os.path.join(directory, f"f{number % 100}"), os.urandom(size))
     return context
+
+
+def large_context(work, name):
+    """500 MiB in 20,000 files."""
+    return _many_files(work, name, 20_000, 500 * (1 << 20) // 20_000)
 
 
 def _four_stages(work):
@@ -305,8 +310,8 @@ class Workloads:
     def __init__(self, work, base):
         self._work = work
         self._contexts = {}
-        files = lambda: self._context(many_files, "files", 20_000, 500 * (1 << 20) // 20_000)
-        tiny = lambda: self._context(many_files, "tiny", 100_000, 1024)
+        files = lambda: self._context(large_context, "files")
+        tiny = lambda: self._context(_many_files, "tiny", 100_000, 1024)
         twenty = lambda: self._context(twenty_steps)
         rows = {
             "20 steps cold": lambda name: Build(name, work, twenty(), COLD),
